@@ -1,0 +1,137 @@
+"""The Estimator protocol: fit on what came before, estimate for the states given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridmargin.grid import GridStates
+from gridmargin.marginal.estimate import Estimates
+from gridmargin.vocab import Fuel, Kind, canonical_json, sha256_hex
+
+
+@dataclass(frozen=True, slots=True)
+class FuelRate:
+    """What a fuel emits per net megawatt-hour in a zone.
+
+    Attributes
+    ----------
+    factor_gco2_per_kwh : float
+        Direct CO2 at the busbar. [g kWh⁻¹]
+    source : str
+        Where the figure stands.
+    """
+
+    factor_gco2_per_kwh: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetResponse:
+    """EPA's picture of one region's fossil fleet for one year: output and CO2 against fossil load.
+
+    Attributes
+    ----------
+    region, year
+        AVERT region and data year.
+    load_mw : array, shape (b,)
+        Fossil load of each bin, increasing. [MW]
+    co2_g_per_h_ozone, co2_g_per_h_other : arrays, shape (b,)
+        CO2 in May–September and in the rest of the year. [g h⁻¹]
+    fuel_generation_mw : mapping of Fuel to array, shape (b,)
+        Generation by fuel in each bin. [MW]
+    payload_sha256s : tuple of str
+        Files it was read from.
+    unit_names, unit_fuels, unit_generation_mw, unit_co2_g_per_h_ozone, unit_co2_g_per_h_other
+        Per unit (u,) and unit × bin (u, b) where known, else None.
+    """
+
+    region: str
+    year: int
+    load_mw: NDArray[np.float64]
+    co2_g_per_h_ozone: NDArray[np.float64]
+    co2_g_per_h_other: NDArray[np.float64]
+    fuel_generation_mw: Mapping[Fuel, NDArray[np.float64]]
+    payload_sha256s: tuple[str, ...]
+    unit_names: tuple[str, ...] | None = None
+    unit_fuels: tuple[str, ...] | None = None
+    unit_generation_mw: NDArray[np.float64] | None = None
+    unit_co2_g_per_h_ozone: NDArray[np.float64] | None = None
+    unit_co2_g_per_h_other: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a zone beside its states.
+
+    Attributes
+    ----------
+    timezone : str
+        IANA name; regimes by local hour use it.
+    fuel_rates : mapping of Fuel to FuelRate
+        Emission rate of each fuel in this zone.
+    fleet : FleetResponse or None
+        EPA's fleet curves of the newest year known at the time of the fit.
+    """
+
+    timezone: str
+    fuel_rates: Mapping[Fuel, FuelRate]
+    fleet: FleetResponse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What an estimator learned; plain JSON, so that anyone can apply it again.
+
+    Attributes
+    ----------
+    parameters : dict
+        JSON-able numbers, lists and strings; enough, with the code version, to repeat every estimate.
+    train_start_utc, train_end_utc : datetime
+        The half-open stretch of states it saw.
+    payload_sha256s : tuple of str
+        Payloads beside the states that it used.
+    """
+
+    estimator: str
+    estimator_version: str
+    zone: str
+    train_start_utc: datetime
+    train_end_utc: datetime
+    n_train: int
+    parameters: dict[str, Any]
+    payload_sha256s: tuple[str, ...] = field(default=())
+
+    @property
+    def fit_id(self) -> str:
+        """Content hash of the whole fit, 16 hexadecimal digits."""
+        text = canonical_json(
+            [self.estimator, self.estimator_version, self.zone, self.train_start_utc.isoformat(),
+             self.train_end_utc.isoformat(), self.n_train, self.parameters, list(self.payload_sha256s)]
+        )
+        return sha256_hex(text.encode())[:16]
+
+
+class Estimator(Protocol):
+    """Grid states in, estimates out; no I/O, no clock, same arguments, same answer."""
+
+    name: str
+    version: str
+    kind: Kind
+
+    def can_fit(self, history: GridStates, facts: Facts) -> str | None:
+        """Say what is missing for a fit, or None when nothing is."""
+        ...
+
+    def fit(self, history: GridStates, facts: Facts) -> Fit:
+        """Learn from the past; `history` must lie wholly before the states to be estimated."""
+        ...
+
+    def estimate(self, states: GridStates, fit: Fit) -> Estimates:
+        """Estimate for every state that allows it; states that lack what is needed are left out, never filled."""
+        ...

@@ -1,0 +1,22 @@
+"""Grid data adapters: bytes in, observations out.
+
+Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touches files and the archive folder.
+"""
+
+from gridmargin.sources.archive import Archive
+from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
+from gridmargin.sources.source import Payload, Source
+from gridmargin.vocab import Registry
+
+SOURCES: Registry[type[Source]] = Registry(
+    "source",
+    "gridmargin.sources",
+    {
+        "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
+        "eia930": "gridmargin.sources.eia930:Eia930",
+        "ercot": "gridmargin.sources.ercot:Ercot",
+        "reference": "gridmargin.sources.reference:ReferenceDays",
+    },
+)
+
+__all__ = ["OBSERVATION_SCHEMA", "SOURCES", "Archive", "Observation", "Observations", "Payload", "Source"]

@@ -1,0 +1,59 @@
+"""Words that every room shares: intervals, fuels, status, ranges, kinds of factor, errors.
+
+Comes in: nothing. Goes out: names. Standard library only; no I/O, no clock.
+"""
+
+from gridmargin.vocab.basis import Basis, Boundary, Gases, Horizon, Kind, View
+from gridmargin.vocab.errors import (
+    ConservationError,
+    GridmarginError,
+    InputError,
+    MixedKindsError,
+    NoFactorError,
+    NotFoundError,
+    TableError,
+    TimeError,
+    UnknownNameError,
+)
+from gridmargin.vocab.fuel import FOSSIL, GENERATION_COLUMNS, Fuel, generation_column
+from gridmargin.vocab.interval import Interval, format_utc, parse_utc, require_utc
+from gridmargin.vocab.lineage import Cell, canonical_json, sha256_hex
+from gridmargin.vocab.quality import Range, Status, worst
+from gridmargin.vocab.quantity import G_PER_LB, G_PER_SHORT_TON, J_PER_KWH
+from gridmargin.vocab.registry import Registry
+
+__all__ = [
+    "FOSSIL",
+    "GENERATION_COLUMNS",
+    "G_PER_LB",
+    "G_PER_SHORT_TON",
+    "J_PER_KWH",
+    "Basis",
+    "Boundary",
+    "Cell",
+    "ConservationError",
+    "Fuel",
+    "Gases",
+    "GridmarginError",
+    "Horizon",
+    "InputError",
+    "Interval",
+    "Kind",
+    "MixedKindsError",
+    "NoFactorError",
+    "NotFoundError",
+    "Range",
+    "Registry",
+    "Status",
+    "TableError",
+    "TimeError",
+    "UnknownNameError",
+    "View",
+    "canonical_json",
+    "format_utc",
+    "generation_column",
+    "parse_utc",
+    "require_utc",
+    "sha256_hex",
+    "worst",
+]

@@ -1,0 +1,77 @@
+"""Every error gridmargin raises on purpose.
+
+    GridmarginError
+    ├── InputError            what the user gave cannot be used (exit code 2, HTTP 4xx)
+    │   ├── UnknownNameError  a zone, device, model, estimator… that is not known; lists near names
+    │   ├── TimeError         naive, reversed, misaligned or out-of-range time
+    │   ├── TableError        a file or table that is truncated, lacks a column or holds a bad cell
+    │   └── NotFoundError     a receipt, entry or payload that is not there
+    ├── NoFactorError         an interval without a marginal factor, and no permission to fill it (C8)
+    ├── MixedKindsError       marginal with average, short-run with long-run, busbar with plug (C3)
+    └── ConservationError     energy in is not energy out (C4)
+
+A message names the thing, the row where there is one, and the way out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GridmarginError(Exception):
+    """Root of the tree: catch this to catch everything gridmargin raises on purpose."""
+
+
+class InputError(GridmarginError):
+    """What the user gave cannot be used."""
+
+
+class UnknownNameError(InputError):
+    """A name that is not in its list.
+
+    Attributes
+    ----------
+    kind : str
+        What was looked up ("zone", "device", …).
+    name : str
+        What was asked for.
+    near : tuple of str
+        The closest known names, best first; all of them where none is close and the list is short.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        by_fold = {n.casefold(): n for n in names}
+        close = difflib.get_close_matches(name.casefold(), by_fold, n=5, cutoff=0.5)
+        close += [f for f in by_fold if name and name.casefold() in f and f not in close][:5]
+        self.kind = kind
+        self.name = name
+        self.near = tuple(by_fold[f] for f in close) or tuple(names[:12])
+        more = "" if close or len(names) <= 12 else f" … ({len(names)} in all)"
+        lead = "did you mean" if close else "known"
+        super().__init__(f"unknown {kind} {name!r}; {lead}: {', '.join(self.near)}{more}")
+
+
+class TimeError(InputError):
+    """A time that is naive, reversed, misaligned or out of range."""
+
+
+class TableError(InputError):
+    """A file or table that is truncated, lacks a column or holds a bad cell."""
+
+
+class NotFoundError(InputError):
+    """A receipt, entry or payload that is not there."""
+
+
+class NoFactorError(GridmarginError):
+    """An interval has no marginal factor and nothing allowed filling it (C8)."""
+
+
+class MixedKindsError(GridmarginError, TypeError):
+    """Two quantities of different kinds were combined (C3)."""
+
+
+class ConservationError(GridmarginError):
+    """Energy handed out differs from energy metered (C4)."""

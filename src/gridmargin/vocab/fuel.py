@@ -1,0 +1,37 @@
+"""Fuel and technology codes, and the column names made from them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fuel(StrEnum):
+    """What turns the generator, as finely as publishers say it."""
+
+    COAL = "coal"
+    GAS = "gas"  # technology not stated
+    GAS_CC = "gas_cc"  # combined cycle
+    GAS_SIMPLE = "gas_simple"  # simple-cycle turbine, steam, engine
+    OIL = "oil"
+    NUCLEAR = "nuclear"
+    HYDRO = "hydro"
+    PUMPED = "pumped"
+    WIND = "wind"
+    SOLAR = "solar"
+    BIOMASS = "biomass"
+    GEOTHERMAL = "geothermal"
+    BATTERY = "battery"
+    IMPORTS = "imports"
+    OTHER = "other"
+
+
+FOSSIL = frozenset({Fuel.COAL, Fuel.GAS, Fuel.GAS_CC, Fuel.GAS_SIMPLE, Fuel.OIL})
+"""Fuels whose direct CO2 is counted."""
+
+
+def generation_column(fuel: Fuel) -> str:
+    """Name the quantity that holds net generation from this fuel, such as `generation_coal_mw`. [MW]"""
+    return f"generation_{fuel.value}_mw"
+
+
+GENERATION_COLUMNS = {generation_column(fuel): fuel for fuel in Fuel}
