@@ -4,6 +4,7 @@ Comes in: observations. Goes out: `GridStates`. Touches nothing.
 """
 
 from gridmargin.grid.assemble import assemble
+from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet
 from gridmargin.grid.state import GridState, GridStates
 
-__all__ = ["GridState", "GridStates", "assemble"]
+__all__ = ["LOAD_QUANTILES", "FleetResponse", "GridState", "GridStates", "assemble", "avert_fleet"]

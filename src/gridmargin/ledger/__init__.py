@@ -1,1 +1,10 @@
-"""ledger."""
+"""Append-only book: what we said about each interval's factor, and when we said it.
+
+Comes in: `Estimates` and the fits that gave them. Goes out: `Entry` records and `Factors` arrays, now or as known
+at any earlier moment. Touches its own SQLite database.
+"""
+
+from gridmargin.ledger.book import Book, Factors
+from gridmargin.ledger.entry import Entry, PayloadNote
+
+__all__ = ["Book", "Entry", "Factors", "PayloadNote"]

@@ -3,8 +3,9 @@
 Comes in: `GridStates` and `Facts`. Goes out: `Estimates`. Touches nothing.
 """
 
+from gridmargin.grid import FleetResponse
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
-from gridmargin.marginal.estimator import Estimator, Facts, Fit, FleetResponse, FuelRate
+from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate
 from gridmargin.vocab import Registry
 
 ESTIMATORS: Registry[type[Estimator]] = Registry(

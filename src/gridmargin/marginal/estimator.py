@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gridmargin.grid import GridStates
+from gridmargin.grid import FleetResponse, GridStates
 from gridmargin.marginal.estimate import Estimates
 from gridmargin.vocab import Fuel, Kind, canonical_json, sha256_hex
 
@@ -29,40 +26,6 @@ class FuelRate:
 
     factor_gco2_per_kwh: float
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class FleetResponse:
-    """EPA's picture of one region's fossil fleet for one year: output and CO2 against fossil load.
-
-    Attributes
-    ----------
-    region, year
-        AVERT region and data year.
-    load_mw : array, shape (b,)
-        Fossil load of each bin, increasing. [MW]
-    co2_g_per_h_ozone, co2_g_per_h_other : arrays, shape (b,)
-        CO2 in May–September and in the rest of the year. [g h⁻¹]
-    fuel_generation_mw : mapping of Fuel to array, shape (b,)
-        Generation by fuel in each bin. [MW]
-    payload_sha256s : tuple of str
-        Files it was read from.
-    unit_names, unit_fuels, unit_generation_mw, unit_co2_g_per_h_ozone, unit_co2_g_per_h_other
-        Per unit (u,) and unit × bin (u, b) where known, else None.
-    """
-
-    region: str
-    year: int
-    load_mw: NDArray[np.float64]
-    co2_g_per_h_ozone: NDArray[np.float64]
-    co2_g_per_h_other: NDArray[np.float64]
-    fuel_generation_mw: Mapping[Fuel, NDArray[np.float64]]
-    payload_sha256s: tuple[str, ...]
-    unit_names: tuple[str, ...] | None = None
-    unit_fuels: tuple[str, ...] | None = None
-    unit_generation_mw: NDArray[np.float64] | None = None
-    unit_co2_g_per_h_ozone: NDArray[np.float64] | None = None
-    unit_co2_g_per_h_other: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,15 @@ Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touch
 """
 
 from gridmargin.sources.archive import Archive
+from gridmargin.sources.avert import (
+    OZONE_MONTHS,
+    AvertCurve,
+    AvertLoad,
+    AvertTables,
+    AvertUnits,
+    find_avert_folder,
+    open_avert,
+)
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.source import Payload, Source
 from gridmargin.vocab import Registry
@@ -19,4 +28,19 @@ SOURCES: Registry[type[Source]] = Registry(
     },
 )
 
-__all__ = ["OBSERVATION_SCHEMA", "SOURCES", "Archive", "Observation", "Observations", "Payload", "Source"]
+__all__ = [
+    "OBSERVATION_SCHEMA",
+    "OZONE_MONTHS",
+    "SOURCES",
+    "Archive",
+    "AvertCurve",
+    "AvertLoad",
+    "AvertTables",
+    "AvertUnits",
+    "Observation",
+    "Observations",
+    "Payload",
+    "Source",
+    "find_avert_folder",
+    "open_avert",
+]

@@ -51,7 +51,9 @@ class Interval:
         object.__setattr__(self, "start_utc", require_utc(self.start_utc, "start_utc"))
         object.__setattr__(self, "end_utc", require_utc(self.end_utc, "end_utc"))
         if self.end_utc <= self.start_utc:
-            raise TimeError(f"interval ends at {self.end_utc.isoformat()}, not after {self.start_utc.isoformat()}")
+            raise TimeError(
+                f"interval ends at {self.end_utc.isoformat()}, not after {self.start_utc.isoformat()}"
+            )
 
     @classmethod
     def starting(cls, start_utc: datetime, duration_s: int) -> Interval:

@@ -1,0 +1,225 @@
+"""The answers that the command line and REST share, as plain JSON types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from gridmargin.ledger import Entry, Factors
+from gridmargin.pipeline import Factory
+from gridmargin.reference import known_zones, zone_named
+from gridmargin.vocab import Interval, Kind, NoFactorError, format_utc
+from gridmargin.wiring import SourceChoice, Workplace, recorded_sources, source_for
+
+PRIMARY = "regression"
+"""The estimator that prices energy unless another is asked for."""
+
+
+def entry_answer(entry: Entry) -> dict[str, Any]:
+    """Give one ledger entry."""
+    estimate = entry.estimate
+    basis = estimate.basis
+    return {
+        "entry_id": entry.entry_id,
+        "kind": basis.kind.value,
+        "zone": estimate.zone,
+        "interval": interval_answer(estimate.interval),
+        "estimator": estimate.estimator,
+        "estimator_version": estimate.estimator_version,
+        "factor_gco2_per_kwh": estimate.factor_gco2_per_kwh.as_dict(),
+        "sources": [
+            {"name": s.name, "probability": s.probability, "factor_gco2_per_kwh": s.factor_gco2_per_kwh}
+            for s in estimate.sources
+        ],
+        "basis": {
+            "kind": basis.kind.value,
+            "horizon": basis.horizon.value,
+            "gases": basis.gases.value,
+            "boundary": basis.boundary.value,
+            "view": basis.view.value,
+        },
+        "regime": estimate.regime,
+        "status": estimate.status.value,
+        "conditions": dict(entry.conditions),
+        "fit_id": entry.fit_id,
+        "payload_sha256s": list(entry.payload_sha256s),
+        "recorded_utc": format_utc(entry.recorded_utc),
+        "supersedes": entry.supersedes,
+        "entry_sha256": entry.entry_sha256,
+    }
+
+
+def interval_answer(interval: Interval) -> dict[str, str]:
+    """Give both ends of an interval."""
+    return {"start_utc": format_utc(interval.start_utc), "end_utc": format_utc(interval.end_utc)}
+
+
+def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
+    """List every known zone and what the chosen source has for it."""
+    if choice.folder is None:
+        reference = source_for(choice, "US-ERCO")
+        have = dict.fromkeys(reference.zones(), reference)
+    else:
+        have = recorded_sources(choice.folder)
+    rows = []
+    for zone in known_zones().values():
+        source = have.get(zone.id)
+        span = source.span(zone.id) if source and source.name != "reference" else None
+        rows.append(
+            {
+                "id": zone.id,
+                "name": zone.name,
+                "kind": zone.kind,
+                "country": zone.country,
+                "timezone": zone.timezone,
+                "parent": zone.parent,
+                "latitude_deg": zone.latitude_deg,
+                "longitude_deg": zone.longitude_deg,
+                "source": source.name if source else None,
+                "interval_s": source.interval_s(zone.id) if source else None,
+                "status": ("modelled" if span is None else "reported") if source else None,
+                "first_utc": format_utc(span.start_utc) if span else None,
+                "last_utc": format_utc(span.end_utc) if span else None,
+            }
+        )
+    return rows
+
+
+def moment_for(factory: Factory, zone: str, asked_utc: datetime) -> tuple[datetime, str]:
+    """Give the moment whose data answer for `asked_utc`, and a note where it is another one.
+
+    A recorded source is a film: a moment beyond its end is answered by the same date and time of the newest year it
+    holds, and by its last interval where it holds no such date.
+    """
+    span = factory.source.span(zone)
+    if asked_utc in span:
+        return asked_utc, ""
+    for years in range(1, 200):
+        try:
+            moment = asked_utc.replace(year=asked_utc.year - years)
+        except ValueError:  # 29 February
+            moment = asked_utc.replace(year=asked_utc.year - years, day=28)
+        if moment in span:
+            return (
+                moment,
+                f"no data for {format_utc(asked_utc)}: answered with the record of {format_utc(moment)}",
+            )
+        if moment < span.start_utc:
+            break
+    if asked_utc < span.start_utc:
+        raise NoFactorError(
+            f"{factory.source.name} data for {zone} begin at {format_utc(span.start_utc)}, after {format_utc(asked_utc)}"
+        )
+    last = span.end_utc - timedelta(seconds=factory.source.interval_s(zone))
+    return (
+        last,
+        f"no data for {format_utc(asked_utc)}: answered with the last recorded interval, {format_utc(last)}",
+    )
+
+
+def now_answer(workplace: Workplace, choice: SourceChoice, zone: str, asked_utc: datetime) -> dict[str, Any]:
+    """Say what is on the margin, every estimator beside the others and the average apart."""
+    factory = workplace.factory(choice, zone)
+    moment, note = moment_for(factory, zone, asked_utc)
+    interval = Interval.containing(moment, factory.source.interval_s(zone))
+    outcome = factory.ensure(zone, interval)
+    marginal, average = _entries_by_kind(workplace, factory, zone, interval)
+    states, _ = factory.states(zone, [interval])
+    state = states.between(interval).record(0) if len(states.between(interval)) else None
+    if not marginal and not (state and "published_marginal_rate_gco2_per_kwh" in state.values):
+        raise NoFactorError(
+            f"no marginal factor for {zone} at {interval}: {'; '.join(outcome.notes) or 'no data in that interval'}"
+        )
+    return {
+        "zone": zone,
+        "name": zone_named(zone).name,
+        "timezone": zone_named(zone).timezone,
+        "asked_utc": format_utc(asked_utc),
+        "interval": interval_answer(interval),
+        "source": {"name": factory.source.name, "kind": choice.kind, "detail": choice.detail},
+        "note": "; ".join(text for text in (note, *outcome.notes) if text) or None,
+        "status": state.status.value if state else None,
+        "primary": PRIMARY
+        if any(e["estimator"] == PRIMARY for e in marginal)
+        else (marginal[0]["estimator"] if marginal else None),
+        "marginal": marginal,
+        "average": average,
+        "published": {
+            "factor_gco2_per_kwh": state.values["published_marginal_rate_gco2_per_kwh"],
+            "by": factory.source.name,
+        }
+        if state and "published_marginal_rate_gco2_per_kwh" in state.values
+        else None,
+        "state": {
+            "generation_mw": {fuel.value: value for fuel, value in state.generation_mw.items()},
+            **state.values,
+            "completeness_frac": state.completeness_frac,
+            "status": state.status.value,
+        }
+        if state
+        else None,
+    }
+
+
+def _entries_by_kind(
+    workplace: Workplace, factory: Factory, zone: str, interval: Interval
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    marginal: list[dict[str, Any]] = []
+    average: dict[str, Any] | None = None
+    for name in factory.estimators:
+        for kind in Kind:
+            for entry in workplace.book.entries(kind, zone, interval, name):
+                answer = entry_answer(entry) | {"evidence": _evidence(workplace, entry)}
+                if kind is Kind.MARGINAL:
+                    marginal.append(answer)
+                else:
+                    average = answer
+    return marginal, average
+
+
+def _evidence(workplace: Workplace, entry: Entry) -> dict[str, Any]:
+    fit = workplace.book.fit(entry.fit_id)
+    parameters: Mapping[str, Any] = fit.parameters
+    return {
+        "fit_id": entry.fit_id,
+        "train_start_utc": format_utc(fit.train_start_utc),
+        "train_end_utc": format_utc(fit.train_end_utc),
+        "n_train": fit.n_train,
+        **{key: parameters[key] for key in ("calibrated_against", "denominator") if key in parameters},
+    }
+
+
+def factors_answer(
+    workplace: Workplace, choice: SourceChoice, zone: str, interval: Interval, estimator: str = PRIMARY
+) -> dict[str, Any]:
+    """Give a stretch of factors as columns: the marginal with its range, the average apart."""
+    factory = workplace.factory(choice, zone)
+    shift = timedelta(0)
+    span = factory.source.span(zone)
+    if span.overlap(interval) is None:
+        moment, _ = moment_for(factory, zone, interval.start_utc)
+        shift = moment - interval.start_utc
+    shifted = Interval(interval.start_utc + shift, interval.end_utc + shift)
+    factory.ensure(zone, shifted)
+    marginal = workplace.book.covering(Kind.MARGINAL, zone, shifted, estimator)
+    average = workplace.book.covering(Kind.AVERAGE, zone, shifted, "average")
+    shift_s = int(shift.total_seconds())
+    return {
+        "zone": zone,
+        "interval_s": factory.source.interval_s(zone),
+        "shifted_s": shift_s,
+        "marginal": _columns(marginal, shift_s) | {"estimator": estimator},
+        "average": _columns(average, shift_s) | {"estimator": "average"},
+    }
+
+
+def _columns(factors: Factors, shift_s: int) -> dict[str, Any]:
+    return {
+        "start_epoch_s": (factors.start_epoch_s - shift_s).tolist(),
+        "low": factors.low.tolist(),
+        "mid": factors.mid.tolist(),
+        "high": factors.high.tolist(),
+        "status": factors.status.tolist(),
+        "entry_id": factors.entry_id.tolist(),
+    }

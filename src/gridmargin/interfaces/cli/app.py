@@ -1,0 +1,266 @@
+"""Commands and their options; each hands over to a module that is imported when it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gridmargin.vocab import GridmarginError, parse_utc
+
+app = typer.Typer(
+    name="gridmargin",
+    help="What each AI inference did to the power grid: the plant on the margin, the joules, the grams, and how sure.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_help=True)
+app.add_typer(ledger_app, name="ledger")
+
+ZoneArgument = Annotated[
+    str, typer.Argument(help="Zone id, such as US-ERCO; `gridmargin zones` lists them.", metavar="ZONE")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+SourceOption = Annotated[
+    str, typer.Option("--source", help="auto, reference, or recorded:DIR.", metavar="SOURCE")
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder for the ledger, archive and receipts.", metavar="DIR"),
+]
+
+
+class OnGap(StrEnum):
+    """What to do with an interval that has no factor (C8)."""
+
+    REFUSE = "refuse"
+    NEAREST = "nearest"
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("gridmargin"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def zones(source: SourceOption = "auto", as_json: JsonOption = False) -> None:
+    """List the zones we know, and what the source has for each."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    _emit(grid_commands.zones(source), grid_commands.show_zones, as_json)
+
+
+@app.command()
+def now(
+    zone: ZoneArgument,
+    at: Annotated[
+        str | None, typer.Option(help="A moment other than now, ISO 8601 with offset.", metavar="TIME")
+    ] = None,
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is on the margin: factor with range, the plants behind it, the average apart."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    _emit(grid_commands.now(zone, at, source, data_dir), grid_commands.show_now, as_json)
+
+
+@ledger_app.command("show")
+def ledger_show(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[
+        str | None,
+        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
+    ] = None,
+    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the entries that cover a stretch of time, as known now."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    _emit(
+        grid_commands.ledger(zone, start, end, estimator, None, data_dir), grid_commands.show_ledger, as_json
+    )
+
+
+@ledger_app.command("as-of")
+def ledger_as_of(
+    zone: ZoneArgument,
+    known: Annotated[
+        str, typer.Argument(help="The moment of knowledge, ISO 8601 with offset.", metavar="KNOWN")
+    ],
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[
+        str | None,
+        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
+    ] = None,
+    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the entries that cover a stretch of time, as known at an earlier moment."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    known_utc = parse_utc(known, "KNOWN")
+    _emit(
+        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir),
+        grid_commands.show_ledger,
+        as_json,
+    )
+
+
+@app.command()
+def account(
+    requests: Annotated[Path, typer.Argument(help="Request log: Parquet, CSV or JSONL.", metavar="REQUESTS")],
+    zone: Annotated[str, typer.Option(help="Zone whose grid served it.")],
+    device: Annotated[str, typer.Option(help="Accelerator, such as H100.")],
+    model: Annotated[str, typer.Option(help="Model, such as llama-3.1-8b.")],
+    out: Annotated[Path, typer.Option(help="Folder for the receipts and the summary.", metavar="DIR")],
+    align_to: Annotated[
+        str | None,
+        typer.Option(
+            help="Shift the log so that its first arrival falls here; stamped on every receipt.",
+            metavar="TIME",
+        ),
+    ] = None,
+    estimator: Annotated[str, typer.Option(help="Whose marginal factor prices the energy.")] = "regression",
+    devices: Annotated[int, typer.Option(help="How many devices share the log, round-robin.", min=1)] = 1,
+    max_batch: Annotated[int, typer.Option(help="Most requests a device runs at once.", min=1)] = 256,
+    site: Annotated[
+        str, typer.Option(help="Kind of site, for PUE; `gridmargin account --site help` lists them.")
+    ] = "hyperscale",
+    on_gap: Annotated[
+        OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
+    ] = OnGap.REFUSE,
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Price a request log: joules and grams for every request, with ranges."""
+    from gridmargin.interfaces.cli import account_commands
+
+    answer = account_commands.account(
+        requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
+        n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
+        data_dir=data_dir, quiet=as_json,
+    )  # fmt: skip
+    _emit(answer, account_commands.show_account, as_json)
+
+
+@app.command()
+def explain(
+    receipt: Annotated[
+        str,
+        typer.Argument(help="Receipt id, as printed by `account` or shown on the page.", metavar="RECEIPT"),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
+    from gridmargin.interfaces.cli import account_commands
+
+    answer = account_commands.explain(receipt, out, data_dir)
+    _emit(answer, account_commands.show_explain, as_json)
+    if not answer["closes"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backtest(
+    task: Annotated[
+        str, typer.Argument(help="Which comparison; an unknown name lists them.", metavar="TASK")
+    ],
+    data: Annotated[Path, typer.Option(help="Folder with the task's tables.", metavar="DIR")],
+    avert: Annotated[
+        Path | None, typer.Option(help="Folder with EPA's AVERT tables, if elsewhere.", metavar="DIR")
+    ] = None,
+    train_year: Annotated[int | None, typer.Option(help="Newest year that fits may see.")] = None,
+    test_year: Annotated[int | None, typer.Option(help="Year to score.")] = None,
+    test_from: Annotated[str | None, typer.Option(help="First moment to score.", metavar="TIME")] = None,
+    test_to: Annotated[
+        str | None, typer.Option(help="First moment after the scored period.", metavar="TIME")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Only this region.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the result as JSON here too.", metavar="FILE")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score the estimators against a reference, beside the naive baselines."""
+    from gridmargin.interfaces.cli import backtest_commands
+
+    result = backtest_commands.backtest(
+        task, data, avert=avert, train_year=train_year, test_year=test_year, test_from=test_from, test_to=test_to,
+        region=region, out=out,
+    )  # fmt: skip
+    _emit(result, backtest_commands.show_backtest, as_json)
+
+
+@app.command()
+def up(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; anything but loopback needs GRIDMARGIN_API_KEY.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8340,
+    zone: Annotated[
+        str | None, typer.Option(help="Zone that the page opens on and the stream runs in.")
+    ] = None,
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    stream: Annotated[bool, typer.Option(help="Replay a synthetic request stream, marked as such.")] = True,
+) -> None:
+    """Serve the page and the REST API on one port."""
+    from gridmargin.interfaces.cli import up_command
+
+    up_command.up(host=host, port=port, zone=zone, source=source, data_dir=data_dir, stream=stream)
+
+
+def _emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+    else:
+        show(answer)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends in one message and exit code 2."""
+    try:
+        app()
+    except GridmarginError as error:
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"error": {"code": type(error).__name__, "message": str(error)}}), err=True)
+        else:
+            typer.echo(f"gridmargin: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        typer.echo("gridmargin: stopped", err=True)
+        sys.exit(130)

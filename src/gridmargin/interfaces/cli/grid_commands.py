@@ -1,0 +1,140 @@
+"""`zones`, `now` and `ledger`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gridmargin.interfaces.answers import entry_answer, now_answer, zones_answer
+from gridmargin.reference import zone_named
+from gridmargin.settings import Settings
+from gridmargin.vocab import Interval, Kind, NotFoundError, parse_utc
+from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace
+
+
+def zones(source: str) -> dict[str, Any]:
+    """Answer `gridmargin zones`."""
+    return {"zones": zones_answer(choose_source(source, Settings()))}
+
+
+def show_zones(answer: dict[str, Any]) -> None:
+    """Print the zones as a table."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("zone", "name", "source", "every", "from", "to"):
+        table.add_column(heading, no_wrap=heading == "zone")
+    for zone in answer["zones"]:
+        every = f"{zone['interval_s'] // 60} min" if zone["interval_s"] else ""
+        table.add_row(
+            zone["id"],
+            zone["name"],
+            _source_words(zone),
+            every,
+            zone["first_utc"] or "",
+            zone["last_utc"] or "",
+        )
+    Console().print(table)
+
+
+def _source_words(zone: dict[str, Any]) -> str:
+    if zone["source"] is None:
+        return "no data"
+    return "typical days (modelled)" if zone["source"] == "reference" else str(zone["source"])
+
+
+def now(zone: str, at: str | None, source: str, data_dir: Path | None) -> dict[str, Any]:
+    """Answer `gridmargin now`."""
+    zone_named(zone)
+    asked = parse_utc(at, "--at") if at else now_utc()
+    settings = Settings()
+    choice = choose_source(source, settings)
+    with open_workplace(home_folder(data_dir, settings)) as place:
+        return now_answer(place, choice, zone, asked)
+
+
+def show_now(answer: dict[str, Any]) -> None:
+    """Print the margin for people."""
+    console = Console()
+    interval = answer["interval"]
+    console.print(
+        f"{answer['name']} ({answer['zone']})  {interval['start_utc']} to {interval['end_utc']}",
+        highlight=False,
+    )
+    console.print(f"source: {answer['source']['detail']}; status: {answer['status']}", highlight=False)
+    if answer["note"]:
+        console.print(f"note: {answer['note']}", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("estimate", "g CO2/kWh", "90 % range", "on the margin", "regime"):
+        table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left")
+    for estimate in answer["marginal"]:
+        table.add_row(*_estimate_row(estimate, f"marginal, {estimate['estimator']}"))
+    if answer["published"]:
+        table.add_row(
+            "published rate",
+            f"{answer['published']['factor_gco2_per_kwh']:.0f}",
+            "",
+            "",
+            answer["published"]["by"],
+        )
+    if answer["average"]:
+        table.add_row(*_estimate_row(answer["average"], "average (not marginal)"), style="dim")
+    console.print(table)
+
+
+def _estimate_row(estimate: dict[str, Any], label: str) -> tuple[str, ...]:
+    factor = estimate["factor_gco2_per_kwh"]
+    likely = sorted(estimate["sources"], key=lambda s: -s["probability"])
+    sources = ", ".join(f"{s['name']} {s['probability']:.0%}" for s in likely if s["probability"] >= 0.005)
+    return (
+        label,
+        f"{factor['mid']:.0f}",
+        f"{factor['low']:.0f} to {factor['high']:.0f}",
+        sources,
+        estimate["regime"],
+    )
+
+
+def ledger(
+    zone: str, start: str, end: str | None, estimator: str, known_utc: datetime | None, data_dir: Path | None
+) -> dict[str, Any]:
+    """Answer `gridmargin ledger show` and `as-of`."""
+    zone_named(zone)
+    start_utc = parse_utc(start, "--start")
+    interval = Interval(start_utc, parse_utc(end, "--end") if end else start_utc + timedelta(hours=1))
+    folder = home_folder(data_dir, Settings())
+    if not (folder / "ledger.sqlite").exists():
+        raise NotFoundError(
+            f"no ledger in {folder}; `gridmargin now {zone}` or `account` starts one, or give --data-dir"
+        )
+    with open_workplace(folder) as place:
+        found = [e for kind in Kind for e in place.book.entries(kind, zone, interval, estimator, known_utc)]
+    return {"zone": zone, "estimator": estimator, "entries": [entry_answer(entry) for entry in found]}
+
+
+def show_ledger(answer: dict[str, Any]) -> None:
+    """Print ledger entries as a table."""
+    table = Table(box=None, pad_edge=False)
+    for heading in (
+        "entry",
+        "interval",
+        "kind",
+        "g CO2/kWh",
+        "90 % range",
+        "status",
+        "recorded",
+        "supersedes",
+    ):
+        table.add_column(heading)
+    for entry in answer["entries"]:
+        factor = entry["factor_gco2_per_kwh"]
+        table.add_row(
+            str(entry["entry_id"]), entry["interval"]["start_utc"], entry["kind"], f"{factor['mid']:.1f}",
+            f"{factor['low']:.1f} to {factor['high']:.1f}", entry["status"], entry["recorded_utc"],
+            str(entry["supersedes"] or ""),
+        )  # fmt: skip
+    Console().print(
+        table if answer["entries"] else f"no entries of {answer['estimator']} for {answer['zone']} there"
+    )

@@ -1,0 +1,127 @@
+"""Routes. Work that touches disk runs in threads, so that the event loop stays free."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query
+from fastapi.staticfiles import StaticFiles
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import ASGIApp
+
+from gridmargin.interfaces.answers import PRIMARY
+from gridmargin.interfaces.dashboard import assets
+from gridmargin.interfaces.rest import errors, schemas
+from gridmargin.interfaces.rest.desk import Desk
+from gridmargin.interfaces.rest.guard import Guard
+from gridmargin.vocab import Interval, parse_utc
+
+_ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": schemas.ErrorModel} for code in (404, 409, 422)}
+
+
+def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
+    """Build the server.
+
+    Parameters
+    ----------
+    desk : Desk
+        What answers; opened and closed with the server.
+    api_key : str or None
+        Required of every request where given; only loopback names are answered where not.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with desk.running():
+            yield
+
+    app = FastAPI(
+        title="gridmargin",
+        version=version("gridmargin"),
+        summary="What each AI inference did to the power grid.",
+        lifespan=lifespan,
+        responses=_ERRORS,
+        docs_url=None,
+        redoc_url=None,
+    )
+    errors.install(app)
+    _grid_routes(app, desk)
+    _receipt_routes(app, desk)
+    app.mount("/", StaticFiles(directory=assets(), html=True), name="page")
+
+    return Guard(app, api_key)
+
+
+def _grid_routes(app: FastAPI, desk: Desk) -> None:
+    @app.get("/v1/status", tags=["server"])
+    async def status() -> dict[str, Any]:
+        """Say what this server is, what source answers, and which assumptions hold."""
+        return desk.status()
+
+    @app.get("/v1/zones", tags=["grid"], response_model=schemas.ZonesModel)
+    async def zones() -> Any:
+        """List the zones we know and what the source has for each."""
+        return {"zones": await desk.zones()}
+
+    @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
+    async def now(zone: str, at: str | None = None) -> Any:
+        """Say what is on the margin now, or at a moment."""
+        return await desk.now(zone, parse_utc(at, "at") if at else None)
+
+    @app.get("/v1/zones/{zone}/factors", tags=["grid"])
+    async def factors(zone: str, start: str, end: str, estimator: str = PRIMARY) -> dict[str, Any]:
+        """Give up to 32 days of factors as columns, the average apart."""
+        return await desk.factors(zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")), estimator)
+
+    @app.get("/v1/zones/{zone}/ledger", tags=["ledger"], response_model=schemas.LedgerModel)
+    async def ledger(
+        zone: str, start: str, end: str | None = None, estimator: str = PRIMARY, as_of: str | None = None
+    ) -> Any:
+        """Give the entries that cover a stretch of time, as known now or at `as_of`."""
+        start_utc = parse_utc(start, "start")
+        interval = Interval(start_utc, parse_utc(end, "end") if end else start_utc + timedelta(hours=1))
+        return await desk.ledger(zone, interval, estimator, parse_utc(as_of, "as_of") if as_of else None)
+
+
+def _receipt_routes(app: FastAPI, desk: Desk) -> None:
+    @app.get("/v1/receipts", tags=["receipts"], response_model=schemas.ReceiptsModel)
+    async def receipts(limit: Annotated[int, Query(ge=1, le=500)] = 50, cursor: str | None = None) -> Any:
+        """Give receipts, newest first."""
+        return await desk.receipts(limit, cursor)
+
+    @app.get("/v1/receipts/{receipt_id}", tags=["receipts"], response_model=schemas.ReceiptModel)
+    async def receipt(receipt_id: str) -> Any:
+        """Give one receipt."""
+        return await desk.receipt(receipt_id)
+
+    @app.get("/v1/receipts/{receipt_id}/explain", tags=["receipts"])
+    async def explain(receipt_id: str) -> dict[str, Any]:
+        """Trace a receipt to the raw table cells and back."""
+        return await desk.explain(receipt_id)
+
+    @app.get("/v1/totals", tags=["receipts"])
+    async def totals() -> dict[str, Any]:
+        """Give the sums over the receipts since the server started."""
+        return desk.totals()
+
+    @app.post("/v1/account", tags=["receipts"])
+    async def account(body: schemas.AccountModel) -> dict[str, Any]:
+        """Price a small request log; receipts are kept."""
+        return await desk.account(body)
+
+    @app.get("/v1/events", tags=["receipts"], response_class=EventSourceResponse)
+    async def events() -> EventSourceResponse:
+        """Stream receipts, and the margin when its interval changes, as they come."""
+
+        async def stream() -> AsyncIterator[ServerSentEvent]:
+            with desk.listener() as queue:
+                while True:
+                    name, data = await queue.get()
+                    yield ServerSentEvent(data=json.dumps(data), event=name)
+
+        return EventSourceResponse(stream(), ping=15)

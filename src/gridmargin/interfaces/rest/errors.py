@@ -1,0 +1,49 @@
+"""The one error shape: `{"error": {"code", "message", "way_out"}}`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gridmargin.vocab import GridmarginError, NoFactorError, NotFoundError, UnknownNameError
+
+STATUS: dict[type[GridmarginError], int] = {UnknownNameError: 404, NotFoundError: 404, NoFactorError: 409}
+
+
+def error_response(
+    status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Build an error answer; what follows the last semicolon of the message is the way out."""
+    what, _, way_out = message.rpartition("; ")
+    body = {"code": code, "message": message, "way_out": way_out if what else None}
+    return JSONResponse({"error": body}, status_code=status, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Give every failure of `app` the one shape."""
+
+    @app.exception_handler(GridmarginError)
+    async def _ours(_request: Request, error: GridmarginError) -> JSONResponse:
+        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 422)
+        return error_response(status, type(error).__name__, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return error_response(
+            422, "InvalidRequest", f"{where}: {first['msg']}; see /openapi.json for what the route takes"
+        )
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else None
+        return error_response(
+            error.status_code, "Http", f"{error.detail}; see /openapi.json for the routes", headers
+        )
+
+    @app.exception_handler(Exception)
+    async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        return error_response(500, "Internal", "something broke on our side; the server's log says what")

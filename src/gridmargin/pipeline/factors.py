@@ -1,0 +1,224 @@
+"""Fetch, parse, assemble, estimate, append: make sure the book covers an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from gridmargin.grid import GridStates, assemble
+from gridmargin.ledger import Book, PayloadNote
+from gridmargin.marginal import ESTIMATORS, Estimator, Facts, Fit
+from gridmargin.pipeline.facts import FactsOf
+from gridmargin.sources import Archive, Observations, Source
+from gridmargin.vocab import FOSSIL, Fuel, Interval, Kind, NoFactorError, View, format_utc, generation_column
+
+HISTORY = timedelta(days=365)
+"""How far back a fit looks; it is renewed at the start of every UTC month."""
+
+WARM_UP = timedelta(days=60)
+"""Where the record is too young for a fit from before, its first stretch of this length serves, named `hindcast` (C10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done to cover an interval.
+
+    Attributes
+    ----------
+    n_new : int
+        Entries that are new in the book.
+    notes : tuple of str
+        What could not be estimated, and why.
+    """
+
+    n_new: int
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """Everything needed to turn a source's payloads into ledger entries.
+
+    Attributes
+    ----------
+    source : Source
+        Where payloads come from.
+    book, archive
+        Where entries and raw bytes go.
+    facts_of : callable
+        `(zone, year) -> Facts` with nothing newer than `year`.
+    now_utc : callable
+        The clock.
+    estimators : sequence of str
+        Registered names, in the order they run.
+    """
+
+    source: Source
+    book: Book
+    archive: Archive
+    facts_of: FactsOf
+    now_utc: Callable[[], datetime]
+    estimators: Sequence[str] = ("regression", "fleet_curve", "average")
+
+    def ensure(self, zone: str, interval: Interval, *, renew: bool = False) -> Outcome:
+        """Make the book cover `interval`, as far as the source reaches.
+
+        Parameters
+        ----------
+        renew : bool
+            Read and estimate again even where entries exist; entries that come out different supersede (C9).
+
+        Raises
+        ------
+        NoFactorError
+            If the source says nothing about any of it.
+        """
+        step_s = self.source.interval_s(zone)
+        known = self.source.span(zone)
+        wanted = known.overlap(interval)
+        if wanted is None:
+            raise NoFactorError(
+                f"{self.source.name} data for {zone} reach from {format_utc(known.start_utc)} to"
+                f" {format_utc(known.end_utc)}: nothing for {interval}; align the log with --align-to, or point"
+                f" --source at a folder with that period"
+            )
+        wanted = _whole_slots(wanted, step_s)
+        names = [name for name in self.estimators if renew or not self._covered(zone, wanted, name, step_s)]
+        if not names:
+            return Outcome(0)
+        pending = [ESTIMATORS.get(name)() for name in names]
+        states, lineage = self.states(zone, self._reading(zone, wanted, known))
+        notes: list[str] = []
+        n_new = 0
+        for month in month_starts(wanted):
+            part = states.between(month)
+            if not len(part):
+                continue
+            facts = self.facts_of(zone, month.start_utc.year - 1)
+            for estimator in pending:
+                found = self._fit(estimator, states, facts, month.start_utc, known.start_utc)
+                if isinstance(found, str):
+                    notes.append(f"{estimator.name}, {month.start_utc:%Y-%m}: {found}")
+                    continue
+                fit, view = found
+                estimates = estimator.estimate(part, fit)
+                if view is not View.OBSERVED:
+                    estimates = replace(estimates, basis=replace(estimates.basis, view=view))
+                behind = pl.DataFrame({"start_s": estimates.start_epoch_s}).join(
+                    lineage, on="start_s", how="left", maintain_order="left"
+                )
+                n_new += self.book.append(
+                    estimates,
+                    fit,
+                    self.now_utc(),
+                    behind["payloads"].to_list(),
+                    behind["conditions"].to_list(),
+                )
+        return Outcome(n_new, tuple(dict.fromkeys(notes)))
+
+    def states(self, zone: str, stretches: Sequence[Interval]) -> tuple[GridStates, pl.DataFrame]:
+        """Read the states of some stretches, keeping every payload in the archive.
+
+        Returns
+        -------
+        GridStates
+            Ordered, of all stretches.
+        polars.DataFrame
+            Per state: `start_s`, `payloads` (JSON list of hashes), `conditions` (JSON object).
+        """
+        parts: list[Observations] = []
+        seen: set[str] = set()
+        for stretch in stretches:
+            for payload in self.source.fetch(zone, stretch):
+                digest = self.archive.put(payload)
+                if digest not in seen:
+                    seen.add(digest)
+                    note = PayloadNote(digest, payload.source, payload.name, self.now_utc())
+                    self.book.note_payload(note, len(payload.body))
+                parts.append(self.source.parse(payload, stretch))
+        observations = Observations.concat(parts)
+        states = assemble(observations, zone, self.source.interval_s(zone))
+        return states, _lineage(states, observations)
+
+    def _reading(self, zone: str, wanted: Interval, known: Interval) -> list[Interval]:
+        first_month = next(month_starts(wanted)).start_utc
+        if self.source.name == "reference":
+            year = first_month.year - 1
+            typical = [
+                Interval.starting(datetime(year, month, 15, tzinfo=UTC), 86_400) for month in (1, 4, 7, 10)
+            ]
+            return [*typical, wanted]
+        start = max(known.start_utc, first_month - HISTORY)
+        warm = min(known.end_utc, known.start_utc + WARM_UP)
+        end = max(wanted.end_utc, warm) if start == known.start_utc else wanted.end_utc
+        return [Interval(start, end)]
+
+    def _fit(
+        self,
+        estimator: Estimator,
+        states: GridStates,
+        facts: Facts,
+        month_utc: datetime,
+        known_from_utc: datetime,
+    ) -> tuple[Fit, View] | str:
+        history = states.between(Interval(month_utc - HISTORY, month_utc))
+        reason = estimator.can_fit(history, facts)
+        if reason is None:
+            return estimator.fit(history, facts), View.OBSERVED
+        if month_utc < known_from_utc + WARM_UP:
+            warm = states.between(Interval(known_from_utc, known_from_utc + WARM_UP))
+            if estimator.can_fit(warm, facts) is None:
+                return estimator.fit(warm, facts), View.HINDCAST
+        return reason
+
+    def _covered(self, zone: str, wanted: Interval, estimator: str, step_s: int) -> bool:
+        n = wanted.duration_s // step_s
+        return any(self.book.count(kind, zone, wanted, estimator, step_s) >= n for kind in Kind)
+
+
+def month_starts(interval: Interval) -> Iterator[Interval]:
+    """Cut an interval at UTC month boundaries; each part begins at `interval`'s start or a month's."""
+    start = interval.start_utc
+    while start < interval.end_utc:
+        year, month = divmod(start.year * 12 + start.month, 12)
+        turn = datetime(year, month + 1, 1, tzinfo=UTC)
+        yield Interval(start, min(turn, interval.end_utc))
+        start = turn
+
+
+def _whole_slots(interval: Interval, step_s: int) -> Interval:
+    first = Interval.containing(interval.start_utc, step_s).start_utc
+    last = Interval.containing(interval.end_utc - timedelta(microseconds=1), step_s).end_utc
+    return Interval(first, last)
+
+
+def _lineage(states: GridStates, observations: Observations) -> pl.DataFrame:
+    behind = (
+        observations.frame.lazy()
+        .group_by("start_utc")
+        .agg(pl.col("payload_sha256").unique().sort())
+        .select("start_utc", pl.format('["{}"]', pl.col("payload_sha256").list.join('","')).alias("payloads"))
+        .collect()
+    )
+    total = [generation_column(f) for f in states.fuels]
+    fossil = [generation_column(f) for f in states.fuels if f in FOSSIL]
+    weather = [generation_column(f) for f in states.fuels if f in {Fuel.WIND, Fuel.SOLAR}]
+    frame = states.frame.select(
+        (pl.col("start_utc").to_physical() // 1_000_000).alias("start_s"),
+        "start_utc",
+        pl.format(
+            '{{"generation_mw":{},"fossil_mw":{},"wind_solar_mw":{},"completeness_frac":{}}}',
+            *(_sum_text(columns) for columns in (total, fossil, weather)),
+            pl.col("completeness_frac").round(4).cast(pl.String),
+        ).alias("conditions"),
+    )
+    return frame.join(behind, on="start_utc", how="left", maintain_order="left").drop("start_utc")
+
+
+def _sum_text(columns: list[str]) -> pl.Expr:
+    if not columns:
+        return pl.lit("null")
+    return pl.sum_horizontal(columns, ignore_nulls=False).round(1).cast(pl.String).fill_null("null")

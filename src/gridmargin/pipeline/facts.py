@@ -1,0 +1,45 @@
+"""What is known of a zone beside its states: fuel rates, fleet curves, none newer than asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from gridmargin.grid import FleetResponse
+from gridmargin.marginal import Facts, FuelRate
+from gridmargin.reference import fuel_rates_for, zone_named
+from gridmargin.sources import avert_fleet
+from gridmargin.vocab import InputError
+
+FactsOf = Callable[[str, int], Facts]
+
+
+def facts_from(folder: Path | None) -> FactsOf:
+    """Give the function that finds facts, reading EPA's fleet curves under `folder` where they are.
+
+    Parameters
+    ----------
+    folder : Path or None
+        A data folder; None uses the package's own tables only.
+    """
+
+    @cache
+    def facts_of(zone_id: str, not_after_year: int) -> Facts:
+        zone = zone_named(zone_id)
+        rates = {
+            fuel: FuelRate(value, source)
+            for fuel, (value, source) in fuel_rates_for(zone_id, not_after_year).items()
+        }
+        return Facts(zone.timezone, rates, _fleet(folder, zone.avert_region, not_after_year))
+
+    return facts_of
+
+
+def _fleet(folder: Path | None, region: str | None, not_after_year: int) -> FleetResponse | None:
+    if folder is None or region is None:
+        return None
+    try:
+        return avert_fleet(folder, region, not_after_year)
+    except InputError:
+        return None

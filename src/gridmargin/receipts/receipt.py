@@ -1,0 +1,138 @@
+"""Receipt: what one request drew and caused, slice by slice, and where its uncertainty comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from gridmargin.vocab import Range, Status
+
+SLICE_TYPE = pa.struct(
+    [
+        ("start_s", pa.int64()),
+        ("energy_j", pa.float64()),
+        ("plug_energy_j", pa.float64()),
+        ("marginal_entry_id", pa.int64()),
+        ("average_entry_id", pa.int64()),
+        ("marginal_gco2", pa.float64()),
+        ("average_gco2", pa.float64()),
+    ]
+)
+
+CAUSES = ("factor", "energy", "overhead", "timing")
+"""What a receipt's range splits into; each has a low and a high half-width in grams."""
+
+RECEIPT_SCHEMA = pa.schema(
+    [
+        ("receipt_id", pa.string()),
+        ("request_id", pa.string()),
+        ("run_id", pa.dictionary(pa.int32(), pa.string())),
+        ("log_row", pa.int64()),
+        ("tenant", pa.string()),
+        ("endpoint", pa.string()),
+        ("model", pa.dictionary(pa.int32(), pa.string())),
+        ("device", pa.dictionary(pa.int32(), pa.string())),
+        ("zone", pa.dictionary(pa.int32(), pa.string())),
+        ("arrival_utc", pa.timestamp("us", "UTC")),
+        ("start_utc", pa.timestamp("us", "UTC")),
+        ("first_token_utc", pa.timestamp("us", "UTC")),
+        ("end_utc", pa.timestamp("us", "UTC")),
+        ("latency_s", pa.float64()),
+        ("prompt_tokens", pa.int32()),
+        ("generated_tokens", pa.int32()),
+        ("prefill_j", pa.float64()),
+        ("decode_j", pa.float64()),
+        ("step_fixed_j", pa.float64()),
+        ("loaded_idle_j", pa.float64()),
+        ("charged_energy_j", pa.float64()),
+        ("plug_energy_j", pa.float64()),
+        ("energy_cost_usd", pa.float64()),
+        ("marginal_gco2", pa.float64()),
+        ("average_gco2", pa.float64()),
+        *((f"marginal_{cause}_{side}_gco2", pa.float64()) for cause in CAUSES for side in ("low", "high")),
+        *((f"average_{cause}_{side}_gco2", pa.float64()) for cause in CAUSES for side in ("low", "high")),
+        ("status", pa.dictionary(pa.int32(), pa.string())),
+        ("slices", pa.list_(SLICE_TYPE)),
+    ]
+)
+"""One row a request. `…_low_gco2` and `…_high_gco2` are half-widths of the 90 % range due to one cause, in grams;
+they add up linearly where the error is shared and in quadrature where it is not (C6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The part of a request that fell in one interval of its zone.
+
+    Attributes
+    ----------
+    start_utc : datetime
+        Start of the interval.
+    energy_j, plug_energy_j : float
+        At the device; with host, cooling and losses on site. [J]
+    marginal_entry_id, average_entry_id : int
+        Ledger entries it was priced with, each from its own table.
+    marginal_gco2, average_gco2 : float
+        [g]; side by side, never added (C3).
+    """
+
+    start_utc: datetime
+    energy_j: float
+    plug_energy_j: float
+    marginal_entry_id: int
+    average_entry_id: int | None
+    marginal_gco2: float
+    average_gco2: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One request's energy and emissions.
+
+    Attributes
+    ----------
+    receipt_id : str
+        `RUN-ROW`: the accounting run and the row of the request log.
+    energy_j : mapping of str to float
+        The parts kept apart: prefill, decode (own marginal), step_fixed (share), loaded_idle (share). [J]
+    charged_energy_j : float
+        Sum of the parts that the run's policy charges. [J]
+    plug_energy_j : float
+        Charged energy with host overhead and PUE. [J]
+    energy_cost_usd : float
+        Plug energy at the zone's price. [USD]
+    marginal_gco2 : Range
+        90 % range of the emissions caused. [g]
+    average_gco2 : Range or None
+        What the mix would have said; for comparison only. [g]
+    variance_frac : mapping of str to float
+        Share of the variance by cause; sums to 1 where there is any. [1]
+    """
+
+    receipt_id: str
+    request_id: str
+    zone: str
+    device: str
+    model: str
+    tenant: str | None
+    endpoint: str | None
+    arrival_utc: datetime
+    start_utc: datetime
+    first_token_utc: datetime
+    end_utc: datetime
+    latency_s: float
+    prompt_tokens: int
+    generated_tokens: int
+    energy_j: Mapping[str, float]
+    charged_energy_j: float
+    plug_energy_j: float
+    energy_cost_usd: float
+    marginal_gco2: Range
+    average_gco2: Range | None
+    variance_frac: Mapping[str, float]
+    slices: tuple[Slice, ...]
+    status: Status
+    run_id: str
+    log_row: int

@@ -1,0 +1,28 @@
+"""Settings from the environment, typed; `wiring` is the only reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What the environment may say; every name is prefixed with `GRIDMARGIN_`.
+
+    Attributes
+    ----------
+    data : Path or None
+        Folder with recorded grid tables (`GRIDMARGIN_DATA`).
+    home : Path or None
+        Data folder for the ledger, archive and receipts (`GRIDMARGIN_HOME`); the platform's own place otherwise.
+    api_key : SecretStr or None
+        Required of every request when serving beyond loopback (`GRIDMARGIN_API_KEY`).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GRIDMARGIN_", extra="ignore")
+
+    data: Path | None = None
+    home: Path | None = None
+    api_key: SecretStr | None = Field(default=None, min_length=16)

@@ -1,0 +1,147 @@
+"""Build objects from settings; the only reader of settings, secrets and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from platformdirs import user_data_path, user_state_path
+
+from gridmargin.ledger import Book
+from gridmargin.pipeline import Factory, facts_from
+from gridmargin.reference import zone_named
+from gridmargin.settings import Settings
+from gridmargin.sources import SOURCES, Archive, Source
+from gridmargin.vocab import InputError
+
+
+def now_utc() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChoice:
+    """Which source answers for a zone, and in which words to say so.
+
+    Attributes
+    ----------
+    kind : str
+        `recorded` or `reference`.
+    folder : Path or None
+        Data folder of a recorded source.
+    detail : str
+        For people: what is behind the numbers.
+    """
+
+    kind: str
+    folder: Path | None
+    detail: str
+
+
+def choose_source(text: str, settings: Settings) -> SourceChoice:
+    """Read `--source auto|recorded:DIR|reference`.
+
+    Raises
+    ------
+    InputError
+        If the text is none of these or the folder is not there.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "auto" and not rest:
+        if settings.data is not None:
+            return choose_source(f"recorded:{settings.data}", settings)
+        return SourceChoice(
+            "reference", None, "modelled typical days; no recorded data given (GRIDMARGIN_DATA is not set)"
+        )
+    if kind == "reference" and not rest:
+        return SourceChoice("reference", None, "modelled typical days from sourced tables")
+    if kind == "recorded" and rest:
+        folder = Path(rest).expanduser()
+        if not folder.is_dir():
+            raise InputError(
+                f"--source recorded:{rest}: no such folder; give the folder that holds the data sets"
+            )
+        return SourceChoice("recorded", folder, f"recorded tables under {folder}")
+    raise InputError(f"--source {text!r} is not known; use auto, reference, or recorded:DIR")
+
+
+def recorded_sources(folder: Path) -> dict[str, Source]:
+    """Give the recorded source for every zone that the folder has data for."""
+    found: dict[str, Source] = {}
+    for name in SOURCES:
+        if name == "reference":
+            continue
+        source = SOURCES.get(name)(folder)
+        for zone in source.zones():
+            # ERCOT's own 15-minute tables are finer than EIA-930's hours: the shorter interval wins.
+            if zone not in found or source.interval_s(zone) < found[zone].interval_s(zone):
+                found[zone] = source
+    return found
+
+
+def source_for(choice: SourceChoice, zone: str) -> Source:
+    """Give the source that answers for `zone`.
+
+    Raises
+    ------
+    UnknownNameError
+        If no such zone is known.
+    InputError
+        If the zone is known, but the chosen source has nothing for it.
+    """
+    zone_named(zone)
+    if choice.folder is None:
+        source = SOURCES.get("reference")(Path())
+        have = source.zones()
+        if zone in have:
+            return source
+        raise InputError(
+            f"no typical days for {zone}; the reference source has {', '.join(have)}; give --source recorded:DIR"
+        )
+    sources = recorded_sources(choice.folder)
+    if zone not in sources:
+        have = sorted(sources)
+        raise InputError(
+            f"no recorded data for {zone} under {choice.folder}; found {', '.join(have) or 'none at all'}"
+        )
+    return sources[zone]
+
+
+def home_folder(data_dir: Path | None, settings: Settings) -> Path:
+    """Give the folder for ledger, archive and receipts."""
+    return (data_dir or settings.home or user_data_path("gridmargin")).expanduser()
+
+
+def recent_file() -> Path:
+    """Name the file that remembers where receipts were written lately."""
+    return user_state_path("gridmargin") / "recent.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A data folder, opened: ledger and archive."""
+
+    folder: Path
+    book: Book
+    archive: Archive
+
+    def factory(self, choice: SourceChoice, zone: str) -> Factory:
+        """Give what covers intervals of `zone`."""
+        return Factory(source_for(choice, zone), self.book, self.archive, facts_from(choice.folder), now_utc)
+
+
+@contextmanager
+def open_workplace(folder: Path) -> Iterator[Workplace]:
+    """Open the ledger and archive of a data folder; made where absent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir"
+        ) from error
+    with Book(folder / "ledger.sqlite") as book:
+        yield Workplace(folder, book, Archive(folder / "archive"))

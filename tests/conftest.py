@@ -1,0 +1,114 @@
+"""What every test may ask for: the data pack, a Chromium, and settled randomness.
+
+A test marked `data` or `browser` is left out where what it needs is not there, and the summary says how many
+and how to bring them back. With `CI` set a missing browser is a failure instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WAY_OUT = {
+    "data": "set GRIDMARGIN_DATA to the folder that holds grid/ and inference/, or put it at ../shared/data",
+    "browser": "install Chromium, or set GRIDMARGIN_CHROMIUM to its path",
+}
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
+
+settings.register_profile("local", deadline=None, max_examples=60)
+settings.register_profile(
+    "ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def find_data(root: Path) -> Path | None:
+    """Give the data pack's folder, or None; a `GRIDMARGIN_DATA` that is no data pack is an error."""
+    named = os.environ.get("GRIDMARGIN_DATA")
+    folder = Path(named) if named else root.parent / "shared" / "data"
+    if (folder / "grid").is_dir() and (folder / "inference").is_dir():
+        return folder.resolve()
+    if named:
+        raise pytest.UsageError(f"GRIDMARGIN_DATA={named} does not hold the folders grid/ and inference/")
+    return None
+
+
+def find_chromium() -> str | None:
+    """Give the path of a Chromium, or None; a `GRIDMARGIN_CHROMIUM` that cannot be run is an error."""
+    named = os.environ.get("GRIDMARGIN_CHROMIUM")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise pytest.UsageError(f"GRIDMARGIN_CHROMIUM={named} is not a program")
+        return found
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = {}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    missing = set()
+    if find_data(config.rootpath) is None:
+        missing.add("data")
+    if find_chromium() is None and not os.environ.get("CI"):
+        missing.add("browser")
+    kept, dropped = [], []
+    for item in items:
+        lacks = sorted(name for name in missing if item.get_closest_marker(name))
+        (dropped if lacks else kept).append(item)
+        for name in lacks:
+            config.stash[LEFT_OUT][name] = config.stash[LEFT_OUT].get(name, 0) + 1
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser") and find_chromium() is None:
+        pytest.fail(f"a browser test without a browser: {WAY_OUT['browser']}", pytrace=False)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Under xdist every worker collects the same tests and hands its count to the process that reports.
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = session.config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("left_out", {})
+    node.config.stash[LEFT_OUT].update(told)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, count in sorted(config.stash[LEFT_OUT].items()):
+        tests = "test" if count == 1 else "tests"
+        terminalreporter.write_line(f"LEFT OUT: {count} {name} {tests}; to run: {WAY_OUT[name]}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def data_dir(pytestconfig: pytest.Config) -> Path:
+    """Folder of the data pack; a test that asks for it is marked `data`."""
+    folder = find_data(pytestconfig.rootpath)
+    if folder is None:
+        pytest.fail(f"this test uses data_dir and lacks the mark `data`: {WAY_OUT['data']}", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of a Chromium; a test that asks for it is marked `browser`."""
+    path = find_chromium()
+    if path is None:
+        pytest.fail(f"this test uses chromium_path and there is none: {WAY_OUT['browser']}", pytrace=False)
+    return path
