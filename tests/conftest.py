@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ WAY_OUT = {
     "browser": "install Chromium, or set GRIDMARGIN_CHROMIUM to its path",
 }
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
+DATA = pytest.StashKey[Path | None]()
 
 settings.register_profile("local", deadline=None, max_examples=60)
 settings.register_profile(
@@ -52,12 +54,13 @@ def find_chromium() -> str | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = {}
+    config.stash[DATA] = find_data(config.rootpath)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     missing = set()
-    if find_data(config.rootpath) is None:
+    if config.stash[DATA] is None:
         missing.add("data")
     if find_chromium() is None and not os.environ.get("CI"):
         missing.add("browser")
@@ -96,10 +99,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"LEFT OUT: {count} {name} {tests}; to run: {WAY_OUT[name]}", yellow=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the settings, ledgers and receipts of whoever runs the tests out of them, and the tests out of those."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("GRIDMARGIN_") and name not in (
+                "GRIDMARGIN_CHROMIUM",
+                "GRIDMARGIN_SCREENSHOT",
+            ):
+                patch.delenv(name)
+        for name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir(pytestconfig: pytest.Config) -> Path:
     """Folder of the data pack; a test that asks for it is marked `data`."""
-    folder = find_data(pytestconfig.rootpath)
+    folder = pytestconfig.stash[DATA]
     if folder is None:
         pytest.fail(f"this test uses data_dir and lacks the mark `data`: {WAY_OUT['data']}", pytrace=False)
     return folder

@@ -80,3 +80,18 @@ def test_a_named_data_pack_that_is_none_is_an_error(house: Pytester, monkeypatch
     result = house.runpytest_subprocess("-n", "0")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*does not hold the folders grid/ and inference/*"])
+
+
+def test_nobodys_settings_reach_the_tests(house: Pytester, monkeypatch: MonkeyPatch) -> None:
+    """A key or a ledger of whoever runs the tests is neither seen nor written."""
+    monkeypatch.setenv("GRIDMARGIN_API_KEY", "somebody's own key")
+    monkeypatch.setenv("XDG_DATA_HOME", str(house.path / "real"))
+    house.makepyfile(
+        """
+        import os
+        def test_clean():
+            assert "GRIDMARGIN_API_KEY" not in os.environ
+            assert "real" not in os.environ["XDG_DATA_HOME"]
+        """
+    )
+    house.runpytest_subprocess("-n", "0").assert_outcomes(passed=1)

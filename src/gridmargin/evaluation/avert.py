@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 
 from gridmargin.evaluation.scores import UNIT, baseline_scores, baselines, report, score
 from gridmargin.grid import FleetResponse, GridStates, avert_fleet
-from gridmargin.marginal import Estimates, Facts
-from gridmargin.marginal.fleet_curve import FleetCurve
+from gridmargin.marginal import ESTIMATORS, Estimates, Facts
 from gridmargin.sources import OZONE_MONTHS, AvertLoad, open_avert
 from gridmargin.vocab import Fuel, InputError, UnknownNameError, generation_column
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Row = dict[str, Any]
+
+ESTIMATOR = "fleet_curve"
 
 DISPLACED_FRACS = (0.05, 0.15)
 """Shares of the fossil load whose displacement is asked of AVERT; 15 % is the most its manual allows."""
@@ -42,7 +43,7 @@ G_PER_KWH_MW = 1000.0  # 1 MW for an hour is 1000 kWh
 
 @dataclass(frozen=True, slots=True)
 class _Year:
-    """One region's hours of one year, with EPA's curve for that year and ours fitted on it or before."""
+    """One region's hours of one year with EPA's curve for it."""
 
     fleet: FleetResponse
     load: AvertLoad
@@ -51,22 +52,19 @@ class _Year:
     def is_ozone(self) -> BoolArray:
         return np.isin(self.load.month, OZONE_MONTHS)
 
-    def co2_g_per_h(self, load_mw: FloatArray, is_ozone: BoolArray | None = None) -> FloatArray:
-        """EPA's CO2 at some loads of these hours, on the straight lines between its bins."""
-        ozone = self.is_ozone if is_ozone is None else is_ozone
-        fleet = self.fleet
+    def co2_g_per_h(self, load_mw: FloatArray) -> FloatArray:
+        """Give EPA's CO2 at a load for each of these hours, on the straight lines between its bins. [g h⁻¹]"""
+        ozone = np.interp(load_mw, self.fleet.load_mw, self.fleet.co2_g_per_h_ozone)
         return np.where(
-            ozone,
-            np.interp(load_mw, fleet.load_mw, fleet.co2_g_per_h_ozone),
-            np.interp(load_mw, fleet.load_mw, fleet.co2_g_per_h_other),
+            self.is_ozone, ozone, np.interp(load_mw, self.fleet.load_mw, self.fleet.co2_g_per_h_other)
         )
 
     def difference_rate(self, from_mw: FloatArray, to_mw: FloatArray) -> FloatArray:
-        """EPA's CO2 between two loads of each hour, a kilowatt-hour. [g kWh⁻¹]"""
+        """Give EPA's CO2 between two loads of each hour, a kilowatt-hour. [g kWh⁻¹]"""
         return (self.co2_g_per_h(to_mw) - self.co2_g_per_h(from_mw)) / (G_PER_KWH_MW * (to_mw - from_mw))
 
     def states(self) -> GridStates:
-        """The fossil load as states, so that the estimator is used as everywhere else."""
+        """Give the fossil load as states, so that the estimator is used as everywhere else."""
         frame = pl.DataFrame(
             {
                 "start_utc": pl.Series(self.load.start_epoch_s * 1_000_000).cast(pl.Datetime("us", "UTC")),
@@ -106,7 +104,9 @@ def backtest_avert(
     """
     started = time.perf_counter()
     if train_year >= test_year:
-        raise InputError(f"train year {train_year} does not precede test year {test_year}: a fit sees only the past")
+        raise InputError(
+            f"train year {train_year} does not precede test year {test_year}: a fit sees only the past"
+        )
     tables = open_avert(data_dir)
     for year in (train_year, test_year):
         if not tables.regions(year):
@@ -116,8 +116,10 @@ def backtest_avert(
     for region in regions or ():
         if region not in both:
             raise UnknownNameError(f"AVERT region with curves of {train_year} and {test_year}", region, both)
-    rows = [row for region in regions or both for row in _region_rows(data_dir, region, train_year, test_year)]
-    versions = {"gridmargin": version("gridmargin"), FleetCurve.name: FleetCurve.version}
+    rows = [
+        row for region in regions or both for row in _region_rows(data_dir, region, train_year, test_year)
+    ]
+    versions = {"gridmargin": version("gridmargin"), ESTIMATOR: ESTIMATORS.get(ESTIMATOR).version}
     return report("avert", versions, time.perf_counter() - started, rows)
 
 
@@ -145,16 +147,16 @@ def run(
 
 def _region_rows(data_dir: Path, region: str, train_year: int, test_year: int) -> list[Row]:
     train, test = _year(data_dir, region, train_year), _year(data_dir, region, test_year)
-    estimator, states = FleetCurve(), train.states()
-    fit = estimator.fit(states, Facts("UTC", {}, train.fleet))
+    estimator = ESTIMATORS.get(ESTIMATOR)()
+    fit = estimator.fit(train.states(), Facts("UTC", {}, train.fleet))
     estimates = estimator.estimate(test.states(), fit)
-    if len(estimates) != len(test.load.load_mw):
-        raise InputError(f"AVERT {region} {test_year}: {len(test.load.load_mw) - len(estimates)} hours have no load")
     naive = _bin_slope(train.fleet, test)
     rows = [
         _rate_row(region, name, estimates, naive, reference(test), reference(train), train.load, test.load)
         for name, reference in _references()
     ]
+    if not (_changes(train)[1].any() and _changes(test)[1].any()):
+        return rows
     return [*rows, _change_row(region, estimates, naive, train, test)]
 
 
@@ -167,7 +169,9 @@ def _references() -> list[tuple[str, Callable[[_Year], FloatArray]]]:
             year.load.load_mw * (1 - share / 2), year.load.load_mw * (1 + share / 2)
         )
 
-    named = [(f"epa-displacement-{share:.0%}".replace("%", "pct"), displaced(share)) for share in DISPLACED_FRACS]
+    named = [
+        (f"epa-displacement-{share:.0%}".replace("%", "pct"), displaced(share)) for share in DISPLACED_FRACS
+    ]
     return [*named, ("epa-secant-15pct", around(0.15))]
 
 
@@ -181,7 +185,11 @@ def _rate_row(
     train: AvertLoad,
     test: AvertLoad,
 ) -> Row:
-    row = {"region": region, "reference": name, **score(estimates.mid, reference, estimates.low, estimates.high)}
+    row = {
+        "region": region,
+        "reference": name,
+        **score(estimates.mid, reference, estimates.low, estimates.high),
+    }
     past = baselines(train.hour, train.month, train_reference, test.hour, test.month)
     return {**row, "unit": UNIT, "baselines": baseline_scores({**past, "naive_slope": naive}, reference)}
 
@@ -206,32 +214,35 @@ def _change_row(region: str, estimates: Estimates, naive: FloatArray, train: _Ye
     signed = score(moved(estimates.mid) * sign, reference * sign)
     if "r" in signed:
         row["r"] = signed["r"]
-    constant = _mean_change_rate(train)
-    named = {"constant": np.full(len(naive), constant), "naive_slope": naive}
-    scored = {
-        key: {"mae": score(moved(rate), reference)["mae"], "r": score(moved(rate) * sign, reference * sign)["r"]}
-        for key, rate in named.items()
+    past_mw, past_keep = _changes(train)
+    past = np.diff(train.co2_g_per_h(train.load.load_mw))[past_keep] / G_PER_KG
+    by_hour = baselines(
+        train.load.hour[1:][past_keep], train.load.month[1:][past_keep], past,
+        test.load.hour[1:][keep], test.load.month[1:][keep],
+    )  # fmt: skip
+    signed_baselines = {
+        "constant": float(past @ past_mw / (past_mw @ past_mw)) * change_mw,
+        "hour_month": by_hour["hour_month"],
+        "naive_slope": moved(naive) * sign,
     }
+    scored = baseline_scores(signed_baselines, reference * sign)
     return {"region": region, "reference": CHANGE, **row, "unit": CHANGE_UNIT, "baselines": scored}
 
 
 def _changes(year: _Year) -> tuple[FloatArray, BoolArray]:
     """Give the changes of load from hour to hour, and which steps they are: next hour, same season, some change."""
     step = np.diff(year.load.load_mw)
-    keep = (np.diff(year.load.start_epoch_s) == 3600) & (year.is_ozone[1:] == year.is_ozone[:-1]) & (step != 0)
+    keep = (
+        (np.diff(year.load.start_epoch_s) == 3600) & (year.is_ozone[1:] == year.is_ozone[:-1]) & (step != 0)
+    )
     return step[keep], keep
 
 
-def _mean_change_rate(year: _Year) -> float:
-    """Least-squares rate of EPA's change of CO2 on the change of load. [g kWh⁻¹]"""
-    step_mw, keep = _changes(year)
-    change = np.diff(year.co2_g_per_h(year.load.load_mw))[keep]
-    return float(change @ step_mw / (step_mw @ step_mw) / G_PER_KWH_MW)
-
-
 def _bin_slope(fleet: FleetResponse, test: _Year) -> FloatArray:
-    """The slope of the bin that each load falls in, as the curve has it: what differencing without smoothing gives."""
-    left = np.clip(np.searchsorted(fleet.load_mw, test.load.load_mw, side="right") - 1, 0, len(fleet.load_mw) - 2)
+    """Give the slope of the bin that each load falls in: what differencing without smoothing says. [g kWh⁻¹]"""
+    left = np.clip(
+        np.searchsorted(fleet.load_mw, test.load.load_mw, side="right") - 1, 0, len(fleet.load_mw) - 2
+    )
     ozone, other = (
         np.diff(co2) / (np.diff(fleet.load_mw) * G_PER_KWH_MW)
         for co2 in (fleet.co2_g_per_h_ozone, fleet.co2_g_per_h_other)
@@ -243,4 +254,7 @@ def _year(data_dir: Path, region: str, year: int) -> _Year:
     fleet = avert_fleet(data_dir, region, year)
     if fleet is None or fleet.year != year:
         raise UnknownNameError(f"year of AVERT region {region}", str(year), ())
-    return _Year(fleet, open_avert(data_dir).fossil_load(region, year))
+    load = open_avert(data_dir).fossil_load(region, year)
+    some = load.load_mw > 0  # an hour without fossil load has no fossil margin to score
+    hours = {name: getattr(load, name)[some] for name in ("start_epoch_s", "load_mw", "month", "hour")}
+    return _Year(fleet, replace(load, **hours))

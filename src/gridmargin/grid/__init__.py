@@ -3,8 +3,16 @@
 Comes in: observations. Goes out: `GridStates`. Touches nothing.
 """
 
-from gridmargin.grid.assemble import assemble
+from gridmargin.grid.assemble import assemble, cells_behind
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet
 from gridmargin.grid.state import GridState, GridStates
 
-__all__ = ["LOAD_QUANTILES", "FleetResponse", "GridState", "GridStates", "assemble", "avert_fleet"]
+__all__ = [
+    "LOAD_QUANTILES",
+    "FleetResponse",
+    "GridState",
+    "GridStates",
+    "assemble",
+    "avert_fleet",
+    "cells_behind",
+]

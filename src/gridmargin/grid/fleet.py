@@ -133,7 +133,9 @@ def _newest_response(tables: AvertTables, region: str, not_after_year: int) -> F
     if units is None:
         return replace(newest, earlier=earlier)
     if not np.array_equal(units.load_mw, newest.load_mw):
-        raise TableError(f"AVERT {region} {newest.year}: the unit curves have other load bins than the region's curve")
+        raise TableError(
+            f"AVERT {region} {newest.year}: the unit curves have other load bins than the region's curve"
+        )
     return replace(
         newest,
         payload_sha256s=(*newest.payload_sha256s, *units.payload_sha256s),

@@ -22,10 +22,13 @@ class FuelRate:
         Direct CO2 at the busbar. [g kWh⁻¹]
     source : str
         Where the figure stands.
+    spread90_frac : float or None
+        Half-width of its 90 % range, relative; None where not known. [1]
     """
 
     factor_gco2_per_kwh: float
     source: str
+    spread90_frac: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,9 @@ class Facts:
     timezone : str
         IANA name; regimes by local hour use it.
     fuel_rates : mapping of Fuel to FuelRate
-        Emission rate of each fuel in this zone.
+        Emission rate of each fuel's plants as they respond to load in this zone.
+    average_fuel_rates : mapping of Fuel to FuelRate or None
+        Emission rate of all of each fuel's generation, for an average; None where the same rates serve.
     fleet : FleetResponse or None
         EPA's fleet curves of the newest year known at the time of the fit.
     """
@@ -45,6 +50,7 @@ class Facts:
     timezone: str
     fuel_rates: Mapping[Fuel, FuelRate]
     fleet: FleetResponse | None = None
+    average_fuel_rates: Mapping[Fuel, FuelRate] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,16 @@ class Fit:
     def fit_id(self) -> str:
         """Content hash of the whole fit, 16 hexadecimal digits."""
         text = canonical_json(
-            [self.estimator, self.estimator_version, self.zone, self.train_start_utc.isoformat(),
-             self.train_end_utc.isoformat(), self.n_train, self.parameters, list(self.payload_sha256s)]
+            [
+                self.estimator,
+                self.estimator_version,
+                self.zone,
+                self.train_start_utc.isoformat(),
+                self.train_end_utc.isoformat(),
+                self.n_train,
+                self.parameters,
+                list(self.payload_sha256s),
+            ]
         )
         return sha256_hex(text.encode())[:16]
 

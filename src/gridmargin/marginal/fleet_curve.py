@@ -47,7 +47,9 @@ class FleetCurve:
         if not len(history):
             return f"{self.name} of {history.zone} needs at least one past state"
         if not _reported_fuels(history):
-            return f"{self.name} of {history.zone} needs fossil generation in its states, and none is reported"
+            return (
+                f"{self.name} of {history.zone} needs fossil generation in its states, and none is reported"
+            )
         return None
 
     def fit(self, history: GridStates, facts: Facts) -> Fit:
@@ -187,7 +189,9 @@ def _mapped(load_mw: FloatArray, from_mw: list[float] | None, to_mw: list[float]
     return np.interp(load_mw, from_mw, to_mw)
 
 
-def _by_season(load_mw: FloatArray, is_ozone: BoolArray, knots: FloatArray, columns: FloatArray) -> FloatArray:
+def _by_season(
+    load_mw: FloatArray, is_ozone: BoolArray, knots: FloatArray, columns: FloatArray
+) -> FloatArray:
     """Interpolate (other, ozone) columns at some loads, flat beyond the knots."""
     return np.where(
         is_ozone, np.interp(load_mw, knots, columns[:, 1]), np.interp(load_mw, knots, columns[:, 0])

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridmargin.grid import FleetResponse
-from gridmargin.marginal.conformal import calibrate
+from gridmargin.marginal.conformal import ALL, WIDEN_BY_STATUS, calibrate
 from gridmargin.marginal.fleet_response import SHARE_FRAC, ResponseSlope, epa_rate, response_slope
-from gridmargin.vocab import InputError, TableError
+from gridmargin.vocab import InputError, Status, TableError
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -38,13 +38,13 @@ def calibrate_range(fleet: FleetResponse) -> tuple[dict[str, Any], str]:
     basis : str
         `year_to_year`: every ordered pair of two years of one region, all regions pooled. `split_halves`, where no
         region has two years: half of the bins against EPA's rate on the other half, which holds the scatter of the
-        curves but not how fleets change, and is the poorer for it.
+        curves but not how fleets change from year to year; it is widened as an imputed value is.
 
     Notes
     -----
     Residuals of one region and year belong together, so n of those are n clusters, not thousands of hours. For a new
-    cluster to be covered, the pooled quantile is taken at 0.9 (1 + 1/n) (Dunn, Wasserman and Ramdas,
-    "Distribution-Free Prediction Sets for Two-Layer Hierarchical Models", JASA 2023, CDF pooling).
+    cluster to be covered, the pooled quantile is taken at 0.9 (1 + 1/n): split conformal prediction over groups,
+    as in Dunn, Wasserman and Ramdas, JASA 2023, doi:10.1080/01621459.2022.2060112.
     """
     known = [*fleet.earlier, fleet]
     slopes = {id(response): response_slope(response) for response in known}
@@ -57,11 +57,16 @@ def calibrate_range(fleet: FleetResponse) -> tuple[dict[str, Any], str]:
             np.concatenate([score for score, _ in parts]), np.concatenate([name for _, name in parts]), level
         )
         return table, YEAR_TO_YEAR
-    scores = [score for response in known if (score := _split_halves(response, slopes[id(response)])) is not None]
+    scores = [
+        score for response in known if (score := _split_halves(response, slopes[id(response)])) is not None
+    ]
     if not scores:
-        raise InputError(f"fleet response of {fleet.region} {fleet.year} has too few load bins to calibrate a range")
+        raise InputError(
+            f"fleet response of {fleet.region} {fleet.year} has too few load bins to calibrate a range"
+        )
     pooled = np.concatenate(scores)
-    return calibrate(pooled, np.full(len(pooled), "all"), COVERAGE), SPLIT_HALVES
+    widened = pooled * WIDEN_BY_STATUS[Status.IMPUTED]
+    return calibrate(widened, np.full(len(pooled), ALL), COVERAGE), SPLIT_HALVES
 
 
 def terciles_mw(fleet: FleetResponse) -> list[float]:
@@ -72,9 +77,11 @@ def terciles_mw(fleet: FleetResponse) -> list[float]:
 def regimes(load_mw: FloatArray, is_ozone: BoolArray, terciles: list[float]) -> NDArray[np.str_]:
     """Name the regime of each load: season, then third of the year's loads, such as `ozone/high`."""
     names = np.array(
-        [f"{season}/{third}" for season in ("other", "ozone") for third in ("low", "mid", "high")], dtype=np.str_
+        [f"{season}/{third}" for season in ("other", "ozone") for third in ("low", "mid", "high")],
+        dtype=np.str_,
     )
-    return names[is_ozone * 3 + np.searchsorted(terciles, load_mw)]
+    chosen: NDArray[np.str_] = names[is_ozone * 3 + np.searchsorted(terciles, load_mw)]
+    return chosen
 
 
 def _year_to_year(

@@ -47,7 +47,8 @@ class ResponseSlope:
     def rate(self, load_mw: FloatArray, is_ozone: BoolArray) -> FloatArray:
         """Give the slope at some loads; beyond the knots it stays what it is at the nearest one. [g kWh⁻¹]"""
         other, ozone = (np.interp(load_mw, self.load_mw, column) for column in self.rate_gco2_per_kwh.T)
-        return np.where(is_ozone, ozone, other)
+        rate: FloatArray = np.where(is_ozone, ozone, other)
+        return rate
 
 
 def response_slope(fleet: FleetResponse) -> ResponseSlope:
@@ -111,7 +112,7 @@ def fuel_shares(fleet: FleetResponse) -> tuple[tuple[Fuel, ...], FloatArray, Flo
 
 def _fuel_rates(fleet: FleetResponse, fuels: tuple[Fuel, ...], knots: NDArray[np.intp]) -> FloatArray:
     """Average rate by fuel from the units; the region's own average where units are not known."""
-    total = np.maximum(sum(fleet.fuel_generation_mw.values()), 1e-9)  # type: ignore[call-overload]
+    total = np.maximum(sum(fleet.fuel_generation_mw.values()), 1e-9)
     seasons = []
     for co2, unit_co2 in (
         (fleet.co2_g_per_h_other, fleet.unit_co2_g_per_h_other),
@@ -132,7 +133,9 @@ def _knots(fleet: FleetResponse) -> tuple[NDArray[np.intp], FloatArray]:
     """Give the bins within the loads of the year, and how many of those loads are nearest to each (plus one)."""
     seen, _ = fleet.loads_seen_mw()
     low, high = fleet.load_span_mw()
-    knots = np.flatnonzero((fleet.load_mw >= low * (1 - _EDGE_FRAC)) & (fleet.load_mw <= high * (1 + _EDGE_FRAC)))
+    knots = np.flatnonzero(
+        (fleet.load_mw >= low * (1 - _EDGE_FRAC)) & (fleet.load_mw <= high * (1 + _EDGE_FRAC))
+    )
     if len(knots) < _MIN_KNOTS:
         raise TableError(
             f"fleet response of {fleet.region} {fleet.year}: {len(knots)} load bins lie within the loads of the year, "

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
-def smoothed_slopes(x: FloatArray, y: FloatArray, weight: FloatArray, penalty: float) -> tuple[FloatArray, FloatArray]:
+def smoothed_slopes(
+    x: FloatArray, y: FloatArray, weight: FloatArray, penalty: float
+) -> tuple[FloatArray, FloatArray]:
     """Smooth columns of `y` over `x` and give the curve and its slope at every knot.
 
     Parameters

@@ -8,13 +8,14 @@ independently, and so do the causes: those combine in quadrature. The sum's rang
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from gridmargin.receipts.receipt import CAUSES
-from gridmargin.vocab import InputError, NotFoundError
+from gridmargin.vocab import InputError, NotFoundError, format_utc
 
 KEYS = {
     "tenant": "tenant",
@@ -103,7 +104,7 @@ def _sql(by: Sequence[str], run_id: str | None) -> str:
     ctes = [
         f"cells AS (SELECT {keys}CAST(zone AS VARCHAR) AS zone_,"
         f" concat(CAST(device AS VARCHAR), '|', CAST(model AS VARCHAR)) AS profile_, count(*) AS requests,"
-        f" min(arrival_utc) AS first_utc, max(end_utc) AS last_utc, {sums} FROM read_parquet(?){where} GROUP BY {group})"
+        f" epoch_us(min(arrival_utc)) AS first_us, epoch_us(max(end_utc)) AS last_us, {sums} FROM read_parquet(?){where} GROUP BY {group})"
     ]
     joins = []
     for cause in CAUSES:
@@ -119,7 +120,7 @@ def _sql(by: Sequence[str], run_id: str | None) -> str:
         joins.append(f" JOIN {cause}_squares ON {on}")
     totals = ", ".join(f"sum({column}) AS {column}" for column in _SUMS)
     ctes.append(
-        f"totals AS (SELECT {names}sum(requests) AS requests, min(first_utc) AS first_utc, max(last_utc) AS last_utc,"
+        f"totals AS (SELECT {names}sum(requests) AS requests, min(first_us) AS first_us, max(last_us) AS last_us,"
         f" {totals} FROM cells{' GROUP BY ' + ', '.join(by) if by else ''})"
     )
     widths = ", ".join(
@@ -139,7 +140,11 @@ def _sql(by: Sequence[str], run_id: str | None) -> str:
 
 def _shape(row: dict[str, Any], by: Sequence[str]) -> dict[str, Any]:
     out: dict[str, Any] = {key: row[key] for key in by}
-    out |= {"requests": int(row["requests"]), "first_utc": row["first_utc"], "last_utc": row["last_utc"]}
+    out |= {
+        "requests": int(row["requests"]),
+        "first_utc": _utc(row["first_us"]),
+        "last_utc": _utc(row["last_us"]),
+    }
     out |= {column: row[column] for column in _SUMS if not column.endswith("_gco2")}
     for kind in ("marginal", "average"):
         mid = row[f"{kind}_gco2"]
@@ -151,3 +156,7 @@ def _shape(row: dict[str, Any], by: Sequence[str]) -> dict[str, Any]:
     spread = sum(row[f"{cause}_variance"] for cause in CAUSES)
     out["variance_frac"] = {cause: row[f"{cause}_variance"] / spread if spread else 0.0 for cause in CAUSES}
     return out
+
+
+def _utc(epoch_us: int | None) -> str | None:
+    return None if epoch_us is None else format_utc(datetime.fromtimestamp(epoch_us / 1e6, UTC))

@@ -120,9 +120,9 @@ def find_receipt(folder: Path, receipt_id: str) -> Receipt:
     if files and row.isdigit():
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            found = connection.execute(
+            found = connection.sql(
                 "SELECT * FROM read_parquet(?, hive_partitioning = false) WHERE log_row = ?",
-                [[str(f) for f in files], int(row)],
+                params=[[str(f) for f in files], int(row)],
             ).to_arrow_table()
         if found.num_rows:
             return next(_records(found))
@@ -146,9 +146,9 @@ def latest_receipts(folder: Path, limit: int, before: tuple[datetime, str] | Non
     where = " WHERE (end_utc, receipt_id) < (?, ?)" if before else ""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        found = connection.execute(
+        found = connection.sql(
             f"SELECT * FROM read_parquet(?, hive_partitioning = false){where} ORDER BY end_utc DESC, receipt_id DESC LIMIT ?",
-            [pattern, *(before or ()), limit],
+            params=[pattern, *(before or ()), limit],
         ).to_arrow_table()
     return list(_records(found))
 

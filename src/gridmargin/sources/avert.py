@@ -12,21 +12,20 @@ CO2 comes in short tons and leaves in grams; local standard time, hour-beginning
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from importlib.resources import files
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridmargin.reference import load_table
 from gridmargin.vocab import G_PER_SHORT_TON, Fuel, NotFoundError, TableError, UnknownNameError, sha256_hex
 
 FloatArray = NDArray[np.float64]
@@ -77,7 +76,7 @@ class AvertCurve:
 
 @dataclass(frozen=True, slots=True)
 class AvertLoad:
-    """One region's fossil load, hour by hour, in the order of the file.
+    """One region's fossil load, hour by hour, in order of time.
 
     Attributes
     ----------
@@ -130,7 +129,9 @@ def find_avert_folder(data_dir: Path) -> Path:
         return data_dir
     found = sorted(path.parent for sub in ("", "grid") for path in (data_dir / sub).glob(f"*/{CURVES}"))
     if not found:
-        raise NotFoundError(f"no AVERT folder in {data_dir}: looked for {CURVES} there, one folder below and in grid/")
+        raise NotFoundError(
+            f"no AVERT folder in {data_dir}: looked for {CURVES} there, one folder below and in grid/"
+        )
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise TableError(f"{data_dir} holds several AVERT folders ({names}): name the one to read")
@@ -145,10 +146,10 @@ def open_avert(data_dir: Path) -> AvertTables:
     return _open_avert(folder, frozenset((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
 
 
+@cache
 def avert_region_offsets() -> dict[str, float]:
     """Give each known AVERT region's standard-time offset from UTC. [h]"""
-    text = (files("gridmargin.sources") / "avert_regions.csv").read_text(encoding="utf-8")
-    return {row["avert_region"]: float(row["standard_utc_offset_h"]) for row in csv.DictReader(text.splitlines())}
+    return {row["avert_region"]: float(row["standard_utc_offset_h"]) for row in load_table("avert_regions")}
 
 
 class AvertTables:
@@ -195,7 +196,9 @@ class AvertTables:
             raise TableError(f"{where}: {len(load)} load bins, want at least {_MIN_BINS}")
         order = np.flatnonzero(np.diff(load) <= 0)
         if len(order):
-            raise TableError(f"{where}: load_bin_mw does not increase after bin {order[0] + 1} ({load[order[0]]} MW)")
+            raise TableError(
+                f"{where}: load_bin_mw does not increase after bin {order[0] + 1} ({load[order[0]]} MW)"
+            )
         fuels = {fuel: f"gen_{name}" for name, fuel in _FUELS.items() if f"gen_{name}" in frame.columns}
         return AvertCurve(
             region=region,
@@ -225,12 +228,15 @@ class AvertTables:
         frame = self._pick(self._load_frames, region, year)
         where = f"{LOADS}, {region} {year}"
         load = _numbers(frame, "fossil_load_mw", where)
-        try:
-            start = frame.select(pl.datetime("year", "month", "day", "hour", time_unit="us")).to_series()
-        except pl.exceptions.PolarsError as error:
-            raise TableError(f"{where}: a row is no date and hour ({error})") from error
+        start = frame["start_local"]
         if start.null_count():
-            raise TableError(f"{where}: row {int(start.is_null().arg_max() or 0) + 1} is no date and hour")
+            row = int(start.is_null().arg_max() or 0) + 1
+            raise TableError(f"{where}: row {row} is no date and hour")
+        if not start.is_sorted():
+            frame = frame.sort("start_local")
+            start, load = frame["start_local"], _numbers(frame, "fossil_load_mw", where)
+        if start.n_unique() < len(start):
+            raise TableError(f"{where}: {len(start) - start.n_unique()} hours are there more than once")
         offset_h = self.standard_utc_offset_h(region)
         return AvertLoad(
             region=region,
@@ -284,7 +290,9 @@ class AvertTables:
             return known
         frames = [f for (r, _), f in self._unit_frames.items() if r == region and "lon" in f.columns]
         if not frames:
-            raise UnknownNameError("AVERT region (its standard time is not known)", region, avert_region_offsets())
+            raise UnknownNameError(
+                "AVERT region (its standard time is not known)", region, avert_region_offsets()
+            )
         place = pl.concat(frames).select("lon", "max_gen_mw").drop_nulls()
         longitude = float(np.average(place["lon"].to_numpy(), weights=place["max_gen_mw"].to_numpy()))
         return float(np.searchsorted(_MERIDIANS_DEG, longitude) - 8)
@@ -295,7 +303,13 @@ class AvertTables:
 
     @cached_property
     def _load_frames(self) -> dict[tuple[str, int], pl.DataFrame]:
-        return _by_region_year(self._table(LOADS, _LOAD_COLUMNS))
+        frame = self._table(LOADS, _LOAD_COLUMNS)
+        clock = (pl.col(name).cast(pl.Int32, strict=False) for name in ("year", "month", "day", "hour"))
+        try:
+            frame = frame.with_columns(start_local=pl.datetime(*clock, time_unit="us"))
+        except pl.exceptions.PolarsError as error:
+            raise TableError(f"{self.folder / LOADS}: a row is no date and hour ({error})") from error
+        return _by_region_year(frame)
 
     @cached_property
     def _unit_frames(self) -> dict[tuple[str, int], pl.DataFrame]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from gridmargin.sources.observation import Observations
-from gridmargin.vocab import Interval
+from gridmargin.vocab import Cell, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,9 @@ class Payload:
 
 
 class Source(Protocol):
-    """One publisher's recorded tables under a data folder.
+    """One publisher's tables.
 
-    Construct with the data folder (the one that holds `grid/`-style dataset folders, or the dataset folder itself).
+    Constructed with a data folder: the one that holds the data sets, its `grid` folder, or one data set itself.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Source(Protocol):
     def __init__(self, folder: Path) -> None: ...
 
     def zones(self) -> list[str]:
-        """List the zones this folder has data for, found from names, not by parsing."""
+        """List the zones this folder has data for, found from file names, not by parsing."""
         ...
 
     def interval_s(self, zone: str) -> int:
@@ -50,7 +49,7 @@ class Source(Protocol):
         ...
 
     def span(self, zone: str) -> Interval:
-        """Give the stretch of time covered, cheaply (file names, first and last rows)."""
+        """Give the stretch of time covered, without reading whole tables."""
         ...
 
     def fetch(self, zone: str, interval: Interval) -> Iterator[Payload]:
@@ -58,6 +57,19 @@ class Source(Protocol):
         ...
 
     @staticmethod
-    def parse(payload: Payload, recorded_utc: datetime | None = None) -> Observations:
-        """Turn one payload into observations; pure; local time becomes UTC here and nowhere else."""
+    def parse(payload: Payload, interval: Interval) -> Observations:
+        """Turn one payload into the observations whose start lies in `interval`.
+
+        Pure: the same bytes give the same observations. Local time becomes UTC here and nowhere else.
+
+        Raises
+        ------
+        TableError
+            If the payload is not what the publisher writes; names the file, and the row and column where it can.
+        """
+        ...
+
+    @staticmethod
+    def cell_text(payload: Payload, cell: Cell) -> str:
+        """Give what stands in a cell, as the publisher wrote it."""
         ...

@@ -8,7 +8,8 @@ from enum import StrEnum
 class Fuel(StrEnum):
     """What turns the generator, as finely as publishers say it."""
 
-    COAL = "coal"
+    COAL = "coal"  # hard coal, or rank not stated
+    LIGNITE = "lignite"
     GAS = "gas"  # technology not stated
     GAS_CC = "gas_cc"  # combined cycle
     GAS_SIMPLE = "gas_simple"  # simple-cycle turbine, steam, engine
@@ -25,7 +26,7 @@ class Fuel(StrEnum):
     OTHER = "other"
 
 
-FOSSIL = frozenset({Fuel.COAL, Fuel.GAS, Fuel.GAS_CC, Fuel.GAS_SIMPLE, Fuel.OIL})
+FOSSIL = frozenset({Fuel.COAL, Fuel.LIGNITE, Fuel.GAS, Fuel.GAS_CC, Fuel.GAS_SIMPLE, Fuel.OIL})
 """Fuels whose direct CO2 is counted."""
 
 

@@ -1,0 +1,239 @@
+"""The desk behind the routes: one workplace, one stream, answers from either."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from gridmargin.interfaces.account import price_requests
+from gridmargin.interfaces.answers import (
+    assumptions_answer,
+    entry_answer,
+    factors_answer,
+    moment_for,
+    now_answer,
+    receipt_answer,
+    zones_answer,
+)
+from gridmargin.interfaces.rest.schemas import AccountModel
+from gridmargin.pipeline import Stream, explain
+from gridmargin.receipts import Receipt, find_receipt, latest_receipts
+from gridmargin.reference import zone_named
+from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
+from gridmargin.wiring import SourceChoice, Workplace, now_utc
+
+T = TypeVar("T")
+
+TICK_S = 1.0
+"""How often the stream moves on. [s]"""
+
+LONGEST = timedelta(days=32)
+"""The longest stretch of factors given at once."""
+
+
+class Desk:
+    """Answers for one workplace; the ledger is asked by one thread at a time.
+
+    Parameters
+    ----------
+    place : Workplace
+        Ledger and archive, open.
+    choice : SourceChoice
+        Which source answers.
+    zone : str
+        Zone that the page opens on.
+    stream : Stream or None
+        Requests being priced as they come.
+    """
+
+    def __init__(self, place: Workplace, choice: SourceChoice, zone: str, stream: Stream | None) -> None:
+        self.place = place
+        self.choice = choice
+        self.zone = zone
+        self.stream = stream
+        self._lock = asyncio.Lock()
+        self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
+        self._now: dict[tuple[str, datetime], dict[str, Any]] = {}
+        self._zones: list[dict[str, Any]] | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Move the stream on while the server runs; what it still holds is written at the end."""
+        task = asyncio.create_task(self._tick_forever()) if self.stream else None
+        try:
+            yield
+        finally:
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            if self.stream is not None:
+                await self._apart(self.stream.close)
+
+    @contextmanager
+    def listener(self) -> Iterator[asyncio.Queue[tuple[str, Any]]]:
+        """Give a queue of events for one listener; a slow one misses events, it does not hold up the others."""
+        queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue(maxsize=64)
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+    async def _tick_forever(self) -> None:
+        assert self.stream is not None
+        shown: str | None = None
+        while True:
+            receipts = await self._apart(self.stream.tick, now_utc())
+            if receipts:
+                self._tell("receipts", {"receipts": [receipt_answer(r) for r in receipts], "totals": self.totals()})
+            margin = await self.now(self.zone, None)
+            if margin["interval"]["start_utc"] != shown:
+                shown = margin["interval"]["start_utc"]
+                self._tell("now", margin)
+            await asyncio.sleep(TICK_S)
+
+    def _tell(self, name: str, data: Any) -> None:
+        for queue in self._queues:
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait((name, data))
+
+    async def _apart(self, work: Callable[..., T], *arguments: Any) -> T:
+        async with self._lock:
+            return await asyncio.to_thread(work, *arguments)
+
+    # -- grid ------------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Say what this server is."""
+        return {
+            "version": version("gridmargin"),
+            "now_utc": format_utc(now_utc()),
+            "zone": self.zone,
+            "source": {"name": self.choice.kind, "detail": self.choice.detail},
+            "stream": self.stream.describe() if self.stream else {"kind": "none", "note": "no request stream"},
+            "assumptions": assumptions_answer(self.zone, self.stream),
+        }
+
+    async def zones(self) -> list[dict[str, Any]]:
+        """List zones."""
+        if self._zones is None:
+            self._zones = await self._apart(zones_answer, self.choice)
+        return self._zones
+
+    async def now(self, zone: str, at_utc: datetime | None) -> dict[str, Any]:
+        """Say what is on the margin; one interval is worked out once."""
+        zone_named(zone)
+        asked = at_utc or now_utc()
+
+        def work() -> dict[str, Any]:
+            factory = self.place.factory(self.choice, zone)
+            moment, _ = moment_for(factory, zone, asked)
+            key = (zone, Interval.containing(moment, factory.source.interval_s(zone)).start_utc)
+            if key not in self._now:
+                if len(self._now) > 256:
+                    self._now.clear()
+                self._now[key] = now_answer(self.place, self.choice, zone, asked)
+            return self._now[key] | {"asked_utc": format_utc(asked)}
+
+        return await self._apart(work)
+
+    async def factors(self, zone: str, interval: Interval, estimator: str) -> dict[str, Any]:
+        """Give factors as columns."""
+        zone_named(zone)
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(factors_answer, self.place, self.choice, zone, interval, estimator)
+
+    async def ledger(
+        self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None
+    ) -> dict[str, Any]:
+        """Give ledger entries."""
+        zone_named(zone)
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+
+        def work() -> list[dict[str, Any]]:
+            book = self.place.book
+            return [
+                entry_answer(e) for kind in Kind for e in book.entries(kind, zone, interval, estimator, as_of_utc)
+            ]
+
+        return {"zone": zone, "estimator": estimator, "entries": await self._apart(work)}
+
+    # -- receipts --------------------------------------------------------------------------------------------------
+
+    async def receipts(self, limit: int, cursor: str | None) -> dict[str, Any]:
+        """Give a page of receipts."""
+        before = _read_cursor(cursor) if cursor else None
+
+        def work() -> list[Receipt]:
+            fresh = [r for r in self.stream.unwritten() if before is None or _key(r) < before] if self.stream else []
+            kept = latest_receipts(self.place.folder, limit, before)
+            return sorted([*fresh, *kept], key=_key, reverse=True)[:limit]
+
+        found = await self._apart(work)
+        return {
+            "receipts": [receipt_answer(r) for r in found],
+            "next_cursor": _write_cursor(found[-1]) if len(found) == limit else None,
+        }
+
+    def _find(self, receipt_id: str) -> Receipt:
+        for receipt in self.stream.unwritten() if self.stream else ():
+            if receipt.receipt_id == receipt_id:
+                return receipt
+        return find_receipt(self.place.folder, receipt_id)
+
+    async def receipt(self, receipt_id: str) -> dict[str, Any]:
+        """Give one receipt."""
+        return receipt_answer(await self._apart(self._find, receipt_id))
+
+    async def explain(self, receipt_id: str) -> dict[str, Any]:
+        """Trace one receipt."""
+
+        def work() -> dict[str, Any]:
+            receipt = self._find(receipt_id)
+            manifest = self.stream.manifest(receipt.run_id) if self.stream else None
+            return explain(receipt, self.place.folder, self.place.book, self.place.archive, manifest)
+
+        return await self._apart(work)
+
+    def totals(self) -> dict[str, Any]:
+        """Give the sums since the server started."""
+        return self.stream.totals() if self.stream else {"requests": 0}
+
+    async def account(self, body: AccountModel) -> dict[str, Any]:
+        """Price a small log."""
+        if not body.requests:
+            raise InputError("the request list is empty; give at least one request")
+        return await self._apart(price_requests, self.place, self.choice, body.model_dump())
+
+
+def _key(receipt: Receipt) -> tuple[datetime, str]:
+    return (receipt.end_utc, receipt.receipt_id)
+
+
+def _write_cursor(receipt: Receipt) -> str:
+    text = f"{int(receipt.end_utc.timestamp() * 1e6)}|{receipt.receipt_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        epoch_us, _, receipt_id = text.partition("|")
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(epoch_us))
+    except (binascii.Error, UnicodeDecodeError, ValueError, OverflowError):
+        raise InputError(f"cursor {cursor!r} is not one of ours; use next_cursor from the page before") from None
+    if not receipt_id:
+        raise NotFoundError(f"cursor {cursor!r} names no receipt; use next_cursor from the page before")
+    return moment, receipt_id

@@ -1,0 +1,243 @@
+"""From a receipt down to the raw table cells, and up again: every step is worked out anew and compared.
+
+Nothing here trusts what was stored: grams are multiplied again from energy and factor, the factor is estimated again
+from the archived payload with the stored fit, and each cell is read again from the payload's bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from gridmargin.attribution import log_cells
+from gridmargin.grid import assemble, cells_behind
+from gridmargin.ledger import Book, Entry
+from gridmargin.marginal import ESTIMATORS
+from gridmargin.receipts import Receipt, read_run
+from gridmargin.sources import SOURCES, Archive, Observations, Payload, cell_text
+from gridmargin.vocab import J_PER_KWH, GridmarginError, Interval, Kind, format_utc
+
+TOLERANCE = 1e-9
+"""How far a number worked out again may be from the one on the receipt, relative."""
+
+
+@dataclass(slots=True)
+class _Trail:
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(
+        self,
+        title: str,
+        detail: str,
+        *,
+        equation: str = "",
+        value: float | None = None,
+        again: float | None = None,
+        unit: str = "",
+        cells: list[dict[str, Any]] | None = None,
+        closes: bool | None = None,
+    ) -> None:
+        if closes is None:
+            closes = value is None or again is None or math.isclose(value, again, rel_tol=TOLERANCE, abs_tol=1e-15)
+        self.steps.append(
+            {
+                "title": title,
+                "detail": detail,
+                "equation": equation,
+                "value": value,
+                "again": again,
+                "unit": unit,
+                "closes": closes,
+                "cells": cells or [],
+            }
+        )
+
+
+def explain(
+    receipt: Receipt, folder: Path, book: Book, archive: Archive, manifest: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Trace a receipt.
+
+    Parameters
+    ----------
+    receipt : Receipt
+        What to trace.
+    folder : Path
+        Where the run's manifest is, unless given.
+    book, archive
+        Where its entries and payloads are.
+    manifest : mapping, optional
+        The run's manifest, where it is not written yet.
+
+    Returns
+    -------
+    dict
+        `receipt_id`, `closes`, and `steps` from the request to the cells; a step says what was stored (`value`), what
+        came out now (`again`), and the cells it was read from.
+    """
+    run = manifest if manifest is not None else read_run(folder, receipt.run_id)
+    trail = _Trail()
+    _request(trail, receipt, run)
+    _energy(trail, receipt, run)
+    entries = _grams(trail, receipt, run, book)
+    for entry in entries:
+        _entry(trail, entry, book, archive)
+    return {
+        "receipt_id": receipt.receipt_id,
+        "run_id": receipt.run_id,
+        "closes": all(step["closes"] for step in trail.steps),
+        "steps": trail.steps,
+    }
+
+
+def _request(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
+    log = run["log"]
+    what = f"{receipt.prompt_tokens} prompt and {receipt.generated_tokens} generated tokens, arrived {format_utc(receipt.arrival_utc)}"
+    if log["kind"] != "file":
+        trail.add("request", f"{what}; {log['note']}")
+        return
+    shift = f"; the whole log was shifted by {log['shift_s']:.6f} s ({run['alignment']})" if log["shift_s"] else ""
+    path = Path(log["path"])
+    cells = [
+        {"payload_sha256": log["sha256"], "row": receipt.log_row, "column": column, "text": text, "value": None}
+        for column, text in log_cells(path, log["sha256"], receipt.log_row, log["columns"]).items()
+    ]
+    texts = {cell["column"]: cell["text"] for cell in cells}
+    columns = log["columns"]
+    counts = {
+        columns["prompt_tokens"]: receipt.prompt_tokens,
+        columns["generated_tokens"]: receipt.generated_tokens,
+    }
+    same = all(int(float(texts[column])) == count for column, count in counts.items()) if cells else None
+    missing = "" if cells else f"; the log {path.name} is no longer there or has changed, so its cells cannot be shown"
+    trail.add(
+        "request",
+        f"{what}, row {receipt.log_row} of {path.name}{shift}{missing}",
+        cells=cells,
+        closes=same if same is not None else True,
+    )
+
+
+def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
+    profile, parts = run["profile"], receipt.energy_j
+    name = f"profile {profile['device']} × {profile['model']} ({profile['source']})"
+    trail.add(
+        "prefill", name, unit="J", value=parts["prefill"],
+        again=receipt.prompt_tokens * profile["j_per_prefill_token"],
+        equation=f"{receipt.prompt_tokens} tokens × {profile['j_per_prefill_token']:.6g} J",
+    )  # fmt: skip
+    n_decoded = max(receipt.generated_tokens - 1, 0) if receipt.generated_tokens else 0
+    trail.add(
+        "decode", f"{name}; the first token comes out of the prefill", unit="J", value=parts["decode"],
+        again=n_decoded * profile["j_per_decode_token"],
+        equation=f"{n_decoded} tokens × {profile['j_per_decode_token']:.6g} J",
+    )  # fmt: skip
+    for part, what in (("step_fixed", "fixed energy of each step"), ("loaded_idle", "idle power during each step")):
+        trail.add(
+            part.replace("_", " "), f"equal share of the {what} among the requests active in it (Shapley value)",
+            unit="J", value=parts[part],
+        )  # fmt: skip
+    charged = math.fsum(parts.values())
+    trail.add(
+        "charged energy", "what the run's policy charges: every part above", unit="J",
+        value=receipt.charged_energy_j, again=charged, equation=" + ".join(f"{v:.6g}" for v in parts.values()),
+    )  # fmt: skip
+    overheads = run["overheads"]
+    trail.add(
+        "plug energy", overheads["note"], unit="J", value=receipt.plug_energy_j,
+        again=charged * overheads["plug_per_device"]["mid"],
+        equation=f"{charged:.6g} J × {overheads['plug_per_device']['mid']:.4g}",
+    )  # fmt: skip
+    trail.add(
+        "slices", "energy by interval adds up to the whole", unit="J", value=receipt.charged_energy_j,
+        again=math.fsum(s.energy_j for s in receipt.slices),
+        equation=" + ".join(f"{s.energy_j:.6g}" for s in receipt.slices),
+    )  # fmt: skip
+
+
+def _grams(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) -> list[Entry]:
+    overheads = run["overheads"]
+    per_device = overheads["plug_per_device"]["mid"] * overheads["busbar_per_plug"]["mid"]
+    entries: dict[int, Entry] = {}
+    for part in receipt.slices:
+        entry = book.entry(Kind.MARGINAL, part.marginal_entry_id)
+        entries[entry.entry_id] = entry
+        factor = entry.estimate.factor_gco2_per_kwh.mid
+        trail.add(
+            f"grams, interval {format_utc(part.start_utc)}",
+            f"energy at the busbar × the marginal factor of {entry.estimate.zone} in that interval, entry {entry.entry_id}",
+            unit="g CO2", value=part.marginal_gco2, again=part.energy_j * per_device * factor / J_PER_KWH,
+            equation=f"{part.energy_j:.6g} J × {per_device:.5g} × {factor:.6g} g/kWh / 3.6e6",
+        )  # fmt: skip
+    mid = receipt.marginal_gco2.mid
+    trail.add(
+        "grams", "the slices added up", unit="g CO2", value=mid,
+        again=math.fsum(s.marginal_gco2 for s in receipt.slices),
+        equation=" + ".join(f"{s.marginal_gco2:.6g}" for s in receipt.slices),
+    )  # fmt: skip
+    return list(entries.values())
+
+
+def _entry(trail: _Trail, entry: Entry, book: Book, archive: Archive) -> None:
+    estimate = entry.estimate
+    factor = estimate.factor_gco2_per_kwh
+    trail.add(
+        f"factor, entry {entry.entry_id}",
+        f"{estimate.basis}; by {estimate.estimator} {estimate.estimator_version}, regime {estimate.regime}, recorded"
+        f" {format_utc(entry.recorded_utc)}; 90 % range {factor.low:.1f} to {factor.high:.1f}",
+        unit="g/kWh", value=factor.mid,
+        again=math.fsum(s.probability * s.factor_gco2_per_kwh for s in estimate.sources),
+        equation=" + ".join(
+            f"{s.probability:.4f} {s.name} × {s.factor_gco2_per_kwh:.1f}" for s in estimate.sources if s.probability
+        ),
+    )  # fmt: skip
+    fit = book.fit(entry.fit_id)
+    span = f"{format_utc(fit.train_start_utc)} to {format_utc(fit.train_end_utc)}, {fit.n_train} intervals"
+    try:
+        again, cells = _estimate_again(entry, book, archive)
+    except GridmarginError as error:
+        trail.add(
+            f"estimated again, entry {entry.entry_id}", f"fit {entry.fit_id} on {span}: {error}", closes=False,
+            unit="g/kWh", value=factor.mid,
+        )  # fmt: skip
+        return
+    trail.add(
+        f"estimated again, entry {entry.entry_id}",
+        f"state parsed anew from the archived payload; fit {entry.fit_id} on {span}",
+        unit="g/kWh", value=factor.mid, again=again, cells=cells,
+    )  # fmt: skip
+
+
+def _estimate_again(entry: Entry, book: Book, archive: Archive) -> tuple[float, list[dict[str, Any]]]:
+    estimate = entry.estimate
+    fit = book.fit(entry.fit_id)
+    payloads = []
+    for digest in entry.payload_sha256s:
+        note = book.payload(digest)
+        payloads.append(Payload(note.source, note.name, archive.get(digest)))
+    # Some estimators look at the intervals around; a day on either side is more than any of them needs.
+    around = Interval(
+        estimate.interval.start_utc - timedelta(days=1), estimate.interval.end_utc + timedelta(days=1)
+    )
+    observations = Observations.concat([SOURCES.get(p.source).parse(p, around) for p in payloads])
+    states = assemble(observations, estimate.zone, int(estimate.interval.duration_s))
+    found = ESTIMATORS.get(estimate.estimator)().estimate(states, fit)
+    at = found.start_epoch_s.tolist().index(int(estimate.interval.start_utc.timestamp()))
+    by_digest = {digest: payload for digest, payload in zip(entry.payload_sha256s, payloads, strict=True)}
+    cells = [
+        {
+            "payload_sha256": observation.cell.payload_sha256,
+            "payload": by_digest[observation.cell.payload_sha256].name,
+            "row": observation.cell.row,
+            "column": observation.cell.column,
+            "text": cell_text(by_digest[observation.cell.payload_sha256], observation.cell),
+            "quantity": observation.quantity,
+            "value": observation.value,
+        }
+        for observation in cells_behind(observations, estimate.zone, estimate.interval)
+    ]
+    return float(found.mid[at]), cells
