@@ -5,7 +5,9 @@
 
 For each region and year, by fuel and, for gas, by heat rate (combined-cycle-like or not):
 marginal: Σ_h ΔCO2 ÷ Σ_h ΔG of the fuel's units when 5 % of each hour's fossil load goes (an hour weighs the same
-whatever its load); average: Σ_h CO2 ÷ Σ_h G. Rows below 1 % of the region's fossil generation are left out.
+whatever its load), over the year and over each fifth of its hours by load; average: Σ_h CO2 ÷ Σ_h G. Rows below 1 %
+of the region's fossil generation are left out. In `gas` of a zone that ZONES_OF_GAS_ONLY names, every fossil unit
+of the region counts for the marginal rate: what the zone's tables call gas is all that they show of the margin.
 """
 
 from __future__ import annotations
@@ -26,16 +28,24 @@ COMBINED_CYCLE_BELOW_MMBTU_PER_MWH = 8.5
 
 DISPLACED_FRAC = 0.05
 MIN_FRAC = 0.01
+SOURCE = "US EPA AVERT regional data files, unit response curves; printed by tools/fuel_rates.py"
+FIFTHS = ("q10", "q30", "q50", "q70", "q90")
+"""Each fifth of the hours by load, named by its middle quantile."""
+
+ZONES_OF_GAS_ONLY = {"US-CISO": "California"}
+"""Zones whose tables show under 1 % coal where their AVERT region holds more: out-of-state coal that serves it."""
+
 FIELDS = (
-    "zone_or_region", "fuel", "year", "marginal_gco2_per_kwh", "average_gco2_per_kwh",
-    "spread90_frac", "source", "as_of",
+    "zone_or_region", "fuel", "year", "marginal_gco2_per_kwh",
+    *(f"marginal_{fifth}_gco2_per_kwh" for fifth in FIFTHS),
+    "average_gco2_per_kwh", "spread90_frac", "source", "as_of",
 )  # fmt: skip
 
-Rates = dict[tuple[str, str, int], tuple[float, float]]
+Rates = dict[tuple[str, str, int], list[float]]
 
 
-def region_rates(folder: Path, region: str, year: int) -> dict[str, tuple[float, float]]:
-    """Give the marginal and the average rate of each fuel. [g kWh⁻¹]"""
+def region_rates(folder: Path, region: str, year: int) -> dict[str, list[float]]:
+    """Give each fuel's marginal rate, the same by fifth of the load, and its average rate. [g kWh⁻¹]"""
     tables = open_avert(folder)
     load = tables.fossil_load(region, year)
     unit_rows = pl.read_parquet(tables.folder / "units.parquet").filter(
@@ -59,6 +69,7 @@ def region_rates(folder: Path, region: str, year: int) -> dict[str, tuple[float,
     is_ozone = np.isin(load.month, OZONE_MONTHS)
     high, low = load.load_mw, load.load_mw * (1 - DISPLACED_FRAC)
     everything = np.interp(high, bins, gen.sum(axis=0)).sum()
+    fifth = np.searchsorted(np.quantile(high, (0.2, 0.4, 0.6, 0.8)), high)
     out = {}
     for name, units in groups.items():
         g = gen[units].sum(axis=0)
@@ -68,14 +79,33 @@ def region_rates(folder: Path, region: str, year: int) -> dict[str, tuple[float,
             return np.where(is_ozone, np.interp(mw, bins, c_ozone), np.interp(mw, bins, c_other))
 
         total = np.interp(high, bins, g).sum()
-        response = ((np.interp(high, bins, g) - np.interp(low, bins, g)) / (high - low)).sum()
         if total < MIN_FRAC * everything:
             continue
-        answered = ((co2(high) - co2(low)) / (high - low)).sum()
-        # A fuel that hardly answers has no response to weigh by: its average stands for both.
-        marginal = answered / response if response > MIN_FRAC * len(high) else co2(high).sum() / total
-        out[name] = (float(marginal), float(co2(high).sum() / total))
+        response = (np.interp(high, bins, g) - np.interp(low, bins, g)) / (high - low)
+        answered = (co2(high) - co2(low)) / (high - low)
+        average = float(co2(high).sum() / total)
+        marginal = _ratio(answered, response, average)
+        by_fifth = [_ratio(answered[fifth == k], response[fifth == k], marginal) for k in range(len(FIFTHS))]
+        out[name] = [marginal, *by_fifth, average]
+    for zone, whose in ZONES_OF_GAS_ONLY.items():
+        if region == whose:
+            everything_co2 = np.where(
+                is_ozone,
+                np.interp(high, bins, ozone.sum(axis=0)) - np.interp(low, bins, ozone.sum(axis=0)),
+                np.interp(high, bins, other.sum(axis=0)) - np.interp(low, bins, other.sum(axis=0)),
+            )
+            answered = everything_co2 * G_PER_SHORT_TON / 1000 / (high - low)
+            response = (np.interp(high, bins, gen.sum(axis=0)) - np.interp(low, bins, gen.sum(axis=0))) / (
+                high - low
+            )
+            by_fifth = [_ratio(answered[fifth == k], response[fifth == k], 0.0) for k in range(len(FIFTHS))]
+            out[f"gas@{zone}"] = [_ratio(answered, response, 0.0), *by_fifth, out["gas"][-1]]
     return out
+
+
+def _ratio(answered: np.ndarray, response: np.ndarray, otherwise: float) -> float:
+    """Divide the sums; a fuel that hardly answers has no response to weigh by, and `otherwise` stands in."""
+    return float(answered.sum() / response.sum()) if response.sum() > MIN_FRAC * len(response) else otherwise
 
 
 def all_rates(folder: Path) -> Rates:
@@ -109,25 +139,50 @@ def between_regions(rates: Rates, fuel: str) -> list[float]:
 
 def rows(rates: Rates) -> list[dict[str, object]]:
     """Give the table's rows: each region and year, and the median region of each year as US."""
-    source = "US EPA AVERT regional data files, unit response curves; printed by tools/fuel_rates.py"
     out = []
     for fuel in ("coal", "gas", "gas_cc", "gas_simple", "oil"):
         spread = float(np.quantile(year_to_year(rates, fuel), 0.9))
         wide = float(np.quantile(between_regions(rates, fuel), 0.9))
-        for (region, f, year), (marginal, average) in sorted(rates.items()):
+        for (region, f, year), figures in sorted(rates.items()):
             if f == fuel:
-                out.append((region, fuel, year, marginal, average, spread, source))
+                out.append((region, fuel, year, figures, spread, SOURCE))
+            elif f.startswith(f"{fuel}@"):
+                out.append(
+                    (
+                        f.partition("@")[2],
+                        fuel,
+                        year,
+                        figures,
+                        spread,
+                        f"{SOURCE}; all fossil units of {region}",
+                    )
+                )
         for year in sorted({y for _, f, y in rates if f == fuel}):
-            pairs = np.array([pair for (_, f, y), pair in rates.items() if f == fuel and y == year])
-            marginal, average = np.median(pairs, axis=0).tolist()
-            out.append(("US", fuel, year, marginal, average, wide, source + "; median of the regions"))
+            every = np.array([figures for (_, f, y), figures in rates.items() if f == fuel and y == year])
+            out.append(
+                (
+                    "US",
+                    fuel,
+                    year,
+                    np.median(every, axis=0).tolist(),
+                    wide,
+                    f"{SOURCE}; median of the regions",
+                )
+            )
     return [
-        dict(zip(FIELDS, (r, f, y, round(m, 1), round(a, 1), round(s, 3), text, y), strict=True))
-        for r, f, y, m, a, s, text in out
+        dict(
+            zip(
+                FIELDS,
+                (place, fuel, year, *(round(x, 1) for x in figures), round(s, 3), text, year),
+                strict=True,
+            )
+        )
+        for place, fuel, year, figures, s, text in out
     ]
 
 
 def main() -> None:
+    """Print the table, or its spreads."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -3,7 +3,7 @@
 Comes in: observations. Goes out: `GridStates`. Touches nothing.
 """
 
-from gridmargin.grid.assemble import assemble, cells_behind
+from gridmargin.grid.assemble import assemble, cells_behind, negative_generation
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet
 from gridmargin.grid.state import GridState, GridStates
 
@@ -15,4 +15,5 @@ __all__ = [
     "assemble",
     "avert_fleet",
     "cells_behind",
+    "negative_generation",
 ]

@@ -72,8 +72,19 @@ def rank_quantiles(residuals: FloatArray, coverage: float) -> tuple[float, float
     return float(ordered[below - 1]), float(ordered[above - 1])
 
 
+def _symmetric(residuals: FloatArray, coverage: float) -> tuple[float, float]:
+    n = len(residuals)
+    rank = min(math.ceil((n + 1) * coverage - 1e-9), n)
+    half_width = float(np.sort(np.abs(residuals))[rank - 1])
+    return -half_width, half_width
+
+
 def calibrate(
-    residuals: FloatArray, regimes: LabelArray, coverage: float = 0.9, pool_below_n: int = POOL_BELOW_N
+    residuals: FloatArray,
+    regimes: LabelArray,
+    coverage: float = 0.9,
+    pool_below_n: int = POOL_BELOW_N,
+    symmetric: bool = False,
 ) -> dict[str, Any]:
     """Turn held-out residuals into a table of offsets by regime.
 
@@ -87,6 +98,8 @@ def calibrate(
         Share of the truth that the range is to hold.
     pool_below_n : int
         A regime with fewer residuals is left to its parent.
+    symmetric : bool
+        Take the size of the residuals and not their sign: for a reference whose own bias need not come back.
 
     Returns
     -------
@@ -115,7 +128,7 @@ def calibrate(
     for name in sorted(members):
         chosen = residuals[np.isin(index, list(members[name]))]
         if name == ALL or len(chosen) >= pool_below_n:
-            below, above = rank_quantiles(chosen, coverage)
+            below, above = _symmetric(chosen, coverage) if symmetric else rank_quantiles(chosen, coverage)
             offsets[name] = [below, above, float(len(chosen))]
     return {"coverage": coverage, "n": len(residuals), "offsets": offsets}
 

@@ -24,11 +24,15 @@ class FuelRate:
         Where the figure stands.
     spread90_frac : float or None
         Half-width of its 90 % range, relative; None where not known. [1]
+    by_load_gco2_per_kwh : tuple of float or None
+        The rate in each fifth of the hours by fossil load, lowest first; None where only the one rate is known.
+        [g kWh⁻¹]
     """
 
     factor_gco2_per_kwh: float
     source: str
     spread90_frac: float | None = None
+    by_load_gco2_per_kwh: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ def local_months(start_epoch_s: IntArray, timezone: str) -> IntArray:
     return _local(start_epoch_s, timezone).dt.month().to_numpy().astype(np.int64)
 
 
+def local_day_and_second(start_epoch_s: IntArray, timezone: str) -> tuple[IntArray, IntArray]:
+    """Give the local date, in days since 1970, and the second of the local clock's day; shape (n,) each."""
+    local = _local(start_epoch_s, timezone).dt.replace_time_zone(None).to_physical().to_numpy() // 1_000_000
+    return local // 86_400, local % 86_400
+
+
 def _local(start_epoch_s: IntArray, timezone: str) -> pl.Series:
     utc = (pl.Series(start_epoch_s, dtype=pl.Int64) * 1_000_000).cast(pl.Datetime("us"))
     return utc.dt.replace_time_zone("UTC").dt.convert_time_zone(timezone)

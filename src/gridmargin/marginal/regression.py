@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from gridmargin.grid import GridStates
 from gridmargin.marginal.conformal import apply, widening
 from gridmargin.marginal.estimate import Estimates
-from gridmargin.marginal.estimator import Facts, Fit
+from gridmargin.marginal.estimator import Facts, Fit, FuelRate
 from gridmargin.marginal.regimes import (
     BLOCKS,
+    LEVEL_QUANTILES,
     SEASONS,
     hat_weights,
     labels,
     level_knots_mw,
+    local_day_and_second,
     season_and_block,
 )
 from gridmargin.marginal.regression_range import calibrate_range
@@ -41,11 +43,12 @@ DAY_S = 86_400
 MIN_HOURS = 96
 """Four typical days: fewer cannot tell a level of load from an hour of the day."""
 
-DAY_DIFFERENCE_FROM_DAYS = 28
-"""From four weeks on, differences are taken against the same time of the day before."""
+WINDOW_DAYS = 28
+"""Changes are taken against the mean of the same time of day over so many days: whole weeks, so that every weekday
+counts alike, and short of a season."""
 
 HALF_LIFE_DAYS = 365.0
-"""A difference this old counts half: last year's season still has a say, the year before less."""
+"""A change this old counts half: last year's season still has a say, the year before less."""
 
 PRIOR_DAYS = 10.0
 """κ: how many days of observations the coarser regime's slope is worth in a finer one."""
@@ -58,14 +61,26 @@ _N_CELLS = len(SEASONS) * len(BLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
-class _Differences:
-    """Usable changes between two states `lag_s` apart."""
+class _Changes:
+    """How far each usable state strays from the mean of its group."""
 
-    end: IntArray  # row of the later state
+    row: IntArray  # (n,) which state
+    group: IntArray  # (n,) stretch of days it was compared within
     change_mw: FloatArray  # (n, k)
     total_mw: FloatArray  # (n,) Σ over fuels
-    level_mw: FloatArray  # (n,) mean of both ends
+    level_mw: FloatArray  # (n,) midway between the state and the mean
     weight: FloatArray  # (n,)
+
+    def where(self, keep: NDArray[np.bool_]) -> _Changes:
+        """Give the chosen ones."""
+        return _Changes(
+            self.row[keep],
+            self.group[keep],
+            self.change_mw[keep],
+            self.total_mw[keep],
+            self.level_mw[keep],
+            self.weight[keep],
+        )
 
 
 class Regression:
@@ -105,8 +120,8 @@ class Regression:
         hours = known.sum() * history.interval_s / 3600
         if hours < MIN_HOURS:
             return f"{where} needs {MIN_HOURS} h of complete states and has {hours:g}"
-        differences = self._differences(history, generation)
-        if not (differences.total_mw**2).sum() > 0:
+        changes = self._changes(history, generation, facts.timezone)
+        if not (changes.total_mw**2).sum() > 0:
             return f"{where} needs generation that changes, and its {self.denominator} generation is constant"
         return None
 
@@ -122,36 +137,36 @@ class Regression:
         if missing:
             raise NoFactorError(missing)
         fuels = reported_fuels(history, facts, self.denominator)
-        rates = np.array([facts.fuel_rates[fuel].factor_gco2_per_kwh for fuel in fuels])
+        fuel_rates = [facts.fuel_rates[fuel] for fuel in fuels]
         generation = generation_matrix_mw(history, fuels)
-        difference_s = difference_length_s(history)
-        differences = self._differences(history, generation)
+        changes = self._changes(history, generation, facts.timezone)
         season, block = season_and_block(history.start_epoch_s(), facts.timezone)
         cell = season * len(BLOCKS) + block
-        knots = np.array(level_knots_mw(differences.level_mw, differences.weight))
-        hat = hat_weights(differences.level_mw, knots)
-        shares, sxx, n_clipped = _shares(differences, cell, hat, history.interval_s)
+        knots = np.array(level_knots_mw(changes.level_mw, changes.weight))
+        hat = hat_weights(changes.level_mw, knots)
+        rates = rates_at_knots(fuel_rates, len(knots))
+        shares, sxx, n_clipped = _shares(changes, cell, hat, history.interval_s)
         level_mw = generation.sum(axis=1)
         hats = hat_weights(np.where(np.isfinite(level_mw), level_mw, knots[0]), knots)
-        held_out = _held_out(differences, cell, hat, hats, len(history), history.interval_s)
+        held_out = _held_out(changes, cell, hat, hats, len(history), history.interval_s)
         held_out[~np.isfinite(level_mw)] = np.nan
         table, calibrated_against = calibrate_range(
-            history, facts, [facts.fuel_rates[fuel] for fuel in fuels],
-            generation[:, [fuel in FOSSIL for fuel in fuels]].sum(axis=1), held_out, hats.argmax(axis=1),
-            differences.end, differences.change_mw,
+            history, facts, fuel_rates,
+            generation[:, [fuel in FOSSIL for fuel in fuels]].sum(axis=1), held_out, hats @ rates,
+            hats.argmax(axis=1), changes.row, changes.change_mw,
         )  # fmt: skip
-        error = _standard_errors(history, differences, cell, hat, shares, sxx, rates)
+        error = _standard_errors(changes, cell, hat, shares, sxx, rates)
         starts = history.frame["start_utc"]
         parameters: dict[str, Any] = {
             "denominator": self.denominator,
             "fuels": [fuel.value for fuel in fuels],
             "rate_gco2_per_kwh": rates.tolist(),
-            "rate_source": [facts.fuel_rates[fuel].source for fuel in fuels],
+            "rate_source": [rate.source for rate in fuel_rates],
             "timezone": facts.timezone,
-            "difference_s": difference_s,
+            "window_days": window_length_days(history),
             "half_life_days": self.half_life_days,
             "prior_days": PRIOR_DAYS,
-            "n_differences": len(differences.end),
+            "n_changes": len(changes.row),
             "level_knots_mw": knots.tolist(),
             "shares": shares.reshape(len(SEASONS), len(BLOCKS), len(knots), len(fuels)).tolist(),
             "standard_error_gco2_per_kwh": error,
@@ -183,7 +198,8 @@ class Regression:
         shares = np.array(p["shares"])[season, block]
         probability = np.einsum("nm,nmk->nk", hat, shares)
         probability /= probability.sum(axis=1, keepdims=True)
-        mid = probability @ rates
+        factor = hat @ rates
+        mid = (probability * factor).sum(axis=1)
         regime = labels(hat.argmax(axis=1).astype(np.int64), season, block)
         status = states.frame["status"].gather(known).to_numpy().astype(np.str_)
         low, high = apply(mid, regime, p["range"], widening(status))
@@ -199,7 +215,7 @@ class Regression:
             high=high,
             source_names=tuple(p["fuels"]),
             source_probability=probability,
-            source_factor=np.broadcast_to(rates, probability.shape),
+            source_factor=factor,
             regime=regime,
             status=status,
             basis=Basis(Kind.MARGINAL, view=view),
@@ -208,23 +224,24 @@ class Regression:
             fit_id=fit.fit_id,
         )
 
-    def _differences(self, history: GridStates, generation: FloatArray) -> _Differences:
-        start_s = history.start_epoch_s()
-        lag_s = difference_length_s(history)
-        before = np.searchsorted(start_s, start_s - lag_s)
-        # A difference across a gap is no difference: the earlier state must stand exactly `lag_s` before.
-        there = start_s[np.minimum(before, len(start_s) - 1)] == start_s - lag_s
+    def _changes(self, history: GridStates, generation: FloatArray, timezone: str) -> _Changes:
         total = generation.sum(axis=1)
-        usable = there & np.isfinite(total) & np.isfinite(total[before])
-        end = np.flatnonzero(usable)
-        begin = before[end]
-        age_days = (start_s[-1] - start_s[end]) / DAY_S if len(end) else np.empty(0)
-        change = generation[end] - generation[begin]
-        return _Differences(
-            end=end,
+        row = np.flatnonzero(np.isfinite(total))
+        start_s = history.start_epoch_s()
+        day, second = local_day_and_second(start_s[row], timezone)
+        window_days = window_length_days(history)
+        window = (day - day[0]) // window_days if len(row) else day
+        # Within one day the whole day is the group; within four weeks each time of day is one of its own.
+        slot = second // history.interval_s if window_days > 1 else np.zeros_like(second)
+        _, group = np.unique(window * DAY_S + slot, return_inverse=True)
+        change = generation[row] - _group_means(group, generation[row])
+        age_days = (start_s[-1] - start_s[row]) / DAY_S if len(row) else np.empty(0)
+        return _Changes(
+            row=row,
+            group=window,
             change_mw=change,
             total_mw=change.sum(axis=1),
-            level_mw=(total[end] + total[begin]) / 2,
+            level_mw=total[row] - change.sum(axis=1) / 2,
             weight=0.5 ** (age_days / self.half_life_days),
         )
 
@@ -252,29 +269,51 @@ def generation_matrix_mw(states: GridStates, fuels: list[Fuel]) -> FloatArray:
     return np.column_stack([states.generation_mw(fuel) for fuel in fuels])
 
 
-def difference_length_s(history: GridStates) -> int:
-    """Give how far apart the two ends of a difference are. [s]
+def window_length_days(history: GridStates) -> int:
+    """Give the stretch of days within which states are compared: `WINDOW_DAYS`, or 1. [d]
 
-    One day where the history is long enough and observed: the same hour of two days differs by weather, demand and
-    outages, with the units committed for it, while the change from hour to hour is mostly the daily ramp, which
-    fast plants take. One interval otherwise: typical days repeat, so their daily difference says nothing.
+    The same time of two days differs by weather, demand and outages, with the units committed for it, while the
+    change from hour to hour is mostly the daily ramp, which fast plants take. Less than a window of observed states
+    leaves nothing to compare across days (typical days repeat): then a day is compared with its own mean.
     """
-    span_s = int(np.ptp(history.start_epoch_s())) if len(history) else 0
+    if not len(history):
+        return 1
     observed = history.frame["status"].is_in([Status.REPORTED, Status.ADJUSTED]).to_numpy()
-    long_enough = span_s >= DAY_DIFFERENCE_FROM_DAYS * DAY_S
-    daily = long_enough and observed.mean() > 0.5 and DAY_S % history.interval_s == 0
-    return DAY_S if daily else history.interval_s
+    long_enough = np.ptp(history.start_epoch_s()) + history.interval_s >= WINDOW_DAYS * DAY_S
+    return WINDOW_DAYS if long_enough and observed.mean() > _REPORTED_FRAC else 1
+
+
+def rates_at_knots(rates: list[FuelRate], n_knots: int) -> FloatArray:
+    """Give each fuel's rate at each knot of the load level; shape (m, k). [g kWh⁻¹]
+
+    The knots are the middles of the fifths that a rate by load is given for. Where knots have fallen together, or
+    a rate is not known by load, the one rate serves.
+    """
+    columns = []
+    for rate in rates:
+        by_load = rate.by_load_gco2_per_kwh
+        known = by_load is not None and len(by_load) == n_knots == len(LEVEL_QUANTILES)
+        columns.append(by_load if known and by_load else (rate.factor_gco2_per_kwh,) * n_knots)
+    return np.array(columns, dtype=np.float64).T
+
+
+def _group_means(group: IntArray, values: FloatArray) -> FloatArray:
+    if not len(group):
+        return values
+    count = np.bincount(group)
+    means = [np.bincount(group, weights=column) / count for column in values.T]
+    return np.column_stack(means)[group]
 
 
 def _shares(
-    differences: _Differences, cell: IntArray, hat: FloatArray, interval_s: int
+    changes: _Changes, cell: IntArray, hat: FloatArray, interval_s: int
 ) -> tuple[FloatArray, FloatArray, int]:
     """Give the shares of each cell and knot, shape (cells, m, k), and the Σ w ΔG² they rest on, shape (cells, m)."""
-    weighted = differences.weight * differences.total_mw
-    sxx = cell_sums(cell[differences.end], _N_CELLS, hat, weighted * differences.total_mw)
-    columns = (weighted * differences.change_mw[:, k] for k in range(differences.change_mw.shape[1]))
-    sxy = np.stack([cell_sums(cell[differences.end], _N_CELLS, hat, c) for c in columns], axis=-1)
-    return _shares_of_sums(sxx, sxy, _prior_sxx(sxx, differences.weight, interval_s))
+    weighted = changes.weight * changes.total_mw
+    sxx = cell_sums(cell[changes.row], _N_CELLS, hat, weighted * changes.total_mw)
+    columns = (weighted * changes.change_mw[:, k] for k in range(changes.change_mw.shape[1]))
+    sxy = np.stack([cell_sums(cell[changes.row], _N_CELLS, hat, c) for c in columns], axis=-1)
+    return _shares_of_sums(sxx, sxy, _prior_sxx(sxx, changes.weight, interval_s))
 
 
 def _prior_sxx(sxx: FloatArray, weight: FloatArray, interval_s: int) -> float:
@@ -294,30 +333,24 @@ def _shares_of_sums(sxx: FloatArray, sxy: FloatArray, prior_sxx: float) -> tuple
 
 
 def _held_out(
-    differences: _Differences, cell: IntArray, hat: FloatArray, hats: FloatArray, n: int, interval_s: int
+    changes: _Changes, cell: IntArray, hat: FloatArray, hats: FloatArray, n: int, interval_s: int
 ) -> FloatArray:
     """Give the shares of each of the n states, learned without the fold that it lies in; shape (n, k).
 
     Parameters
     ----------
     hat, hats : arrays, shape (d, m) and (n, m)
-        Knot weights of the differences and of the states.
+        Knot weights of the changes and of the states.
     """
     fold = np.arange(n) * N_FOLDS // n
-    out = np.empty((n, differences.change_mw.shape[1]))
+    out = np.empty((n, changes.change_mw.shape[1]))
     for number in range(N_FOLDS):
-        keep = fold[differences.end] != number
-        rest = _Differences(
-            differences.end[keep],
-            differences.change_mw[keep],
-            differences.total_mw[keep],
-            differences.level_mw[keep],
-            differences.weight[keep],
-        )
+        keep = fold[changes.row] != number
+        rest = changes.where(keep)
         if (
             not (rest.total_mw**2).sum() > 0
         ):  # all that moved lies in this fold: there is nothing else to learn from
-            rest, keep = differences, np.ones_like(keep)
+            rest, keep = changes, np.ones_like(keep)
         shares, _, _ = _shares(rest, cell, hat[keep], interval_s)
         mine = fold == number
         out[mine] = np.einsum("nm,nmk->nk", hats[mine], shares[cell[mine]])
@@ -325,8 +358,7 @@ def _held_out(
 
 
 def _standard_errors(
-    history: GridStates,
-    differences: _Differences,
+    changes: _Changes,
     cell: IntArray,
     hat: FloatArray,
     shares: FloatArray,
@@ -334,14 +366,11 @@ def _standard_errors(
     rates: FloatArray,
 ) -> list[Any]:
     """Give the standard error of the factor by season, block and level; null where one stretch of days is all."""
-    here = cell[differences.end]
-    factor = np.einsum("nm,nmk,k->n", hat, shares[here], rates)
-    residual = differences.change_mw @ rates - factor * differences.total_mw
-    start_s = history.start_epoch_s()
-    weeks_or_days = 7 * DAY_S if np.ptp(start_s) >= 56 * DAY_S else DAY_S
-    cluster = (start_s[differences.end] - start_s[0]) // weeks_or_days
-    variance = cluster_variance(
-        here, _N_CELLS, cluster, hat, differences.weight * differences.total_mw * residual, sxx
-    )
+    here = cell[changes.row]
+    rate = hat @ rates
+    factor = (np.einsum("nm,nmk->nk", hat, shares[here]) * rate).sum(axis=1)
+    residual = (changes.change_mw * rate).sum(axis=1) - factor * changes.total_mw
+    score = changes.weight * changes.total_mw * residual
+    variance = cluster_variance(here, _N_CELLS, changes.group, hat, score, sxx)
     nested = np.sqrt(variance).reshape(len(SEASONS), len(BLOCKS), -1)
     return [[[x if np.isfinite(x) else None for x in row] for row in rows] for rows in nested.tolist()]

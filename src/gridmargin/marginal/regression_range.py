@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridmargin.grid import FleetResponse, GridStates
-from gridmargin.marginal.conformal import calibrate
+from gridmargin.marginal.conformal import ALL, calibrate
 from gridmargin.marginal.estimator import Facts, FuelRate
 from gridmargin.marginal.fleet_response import SHARE_FRAC, epa_rate
 from gridmargin.marginal.regimes import local_months
@@ -26,9 +26,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 DAY_S = 86_400
-POOL_BELOW_DAYS = 15.0
-"""A level with fewer days of residuals than this borrows all levels': hours in a row say the same thing."""
-
 MIN_DAY_FRAC = 0.25
 """A day whose Σ ΔG² is below this share of the median day's hardly moved: its slope says nothing."""
 
@@ -42,8 +39,9 @@ def calibrate_range(
     rates: list[FuelRate],
     fossil_mw: FloatArray,
     probability: FloatArray,
+    factor: FloatArray,
     level: IntArray,
-    end: IntArray,
+    row: IntArray,
     change_mw: FloatArray,
 ) -> tuple[dict[str, Any], str]:
     """Give the table of `conformal.calibrate` and the name of what it was calibrated against.
@@ -56,22 +54,31 @@ def calibrate_range(
         Fossil generation of each state, NaN where not known. [MW]
     probability : array, shape (n, k)
         Held-out shares of each state: learned without the stretch that it lies in; NaN where not known.
+    factor : array, shape (n, k)
+        Rate of each fuel at each state's load. [g kWh⁻¹]
     level : array of int, shape (n,)
         Nearest knot of the load level.
-    end, change_mw : arrays, shape (d,) and (d, k)
-        Later state and changes of each difference. [MW]
+    row, change_mw : arrays, shape (d,) and (d, k)
+        Which states changes are known for, and these. [MW]
     """
-    factor = np.array([rate.factor_gco2_per_kwh for rate in rates])
-    estimate = probability @ factor
+    estimate = (probability * factor).sum(axis=1)
     if facts.fleet is not None:
-        reference = _fleet_rate(facts.fleet, history.start_epoch_s(), fossil_mw, facts.timezone)
-        per_day = DAY_S / history.interval_s
-        table = calibrate(reference - estimate, _names(level), pool_below_n=round(POOL_BELOW_DAYS * per_day))
-        return table, f"epa_fleet_curve {facts.fleet.region} {facts.fleet.year}"
-    day = history.start_epoch_s()[end] // DAY_S
-    residual, day_level = _realised_days(day, estimate[end], level[end], change_mw, factor)
+        # The years before the newest tell how EPA's own answer moves from year to year.
+        own = (facts.fleet, *(fleet for fleet in facts.fleet.earlier if fleet.region == facts.fleet.region))
+        start_s, timezone = history.start_epoch_s(), facts.timezone
+        residual = np.concatenate(
+            [_fleet_rate(fleet, start_s, fossil_mw, timezone) - estimate for fleet in own]
+        )
+        # One curve has some fifty bins: thousands of hours share fifty residuals, too few to part by level.
+        table = calibrate(residual, np.full(len(residual), ALL), symmetric=True)
+        years = sorted({fleet.year for fleet in own})
+        return table, f"epa_fleet_curve {facts.fleet.region} {', '.join(map(str, years))}"
+    day = history.start_epoch_s()[row] // DAY_S
+    residual, day_level = _realised_days(
+        day, estimate[row], level[row], change_mw, (change_mw * factor[row]).sum(axis=1)
+    )
     spread = np.array([rate.spread90_frac or 0.0 for rate in rates])
-    error = np.sqrt(((np.nanmean(probability, axis=0) * factor * spread) ** 2).sum())
+    error = np.sqrt(((np.nanmean(probability * factor, axis=0) * spread) ** 2).sum())
     return _with_error(calibrate(residual, _names(day_level)), float(error)), "realised_days"
 
 
@@ -101,7 +108,7 @@ def _fleet_rate(
 
 
 def _realised_days(
-    day: IntArray, estimate: FloatArray, level: IntArray, change_mw: FloatArray, factor: FloatArray
+    day: IntArray, estimate: FloatArray, level: IntArray, change_mw: FloatArray, emissions: FloatArray
 ) -> tuple[FloatArray, IntArray]:
     """Give, for each day that moved enough, its slope of ΔE on ΔG less the estimate at the same changes, and its level.
 
@@ -110,7 +117,7 @@ def _realised_days(
     total = change_mw.sum(axis=1)
     _, index = np.unique(day, return_inverse=True)
     sxx = np.bincount(index, weights=total**2)
-    sxy = np.bincount(index, weights=total * (change_mw @ factor))
+    sxy = np.bincount(index, weights=total * emissions)
     expected = np.bincount(index, weights=total**2 * estimate)
     moved = sxx > MIN_DAY_FRAC * np.median(sxx)
     mean_level = np.rint(np.bincount(index, weights=level) / np.bincount(index)).astype(np.int64)

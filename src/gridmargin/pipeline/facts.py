@@ -6,11 +6,10 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from gridmargin.grid import FleetResponse
+from gridmargin.grid import FleetResponse, avert_fleet
 from gridmargin.marginal import Facts, FuelRate
 from gridmargin.reference import fuel_rates_for, zone_named
-from gridmargin.sources import avert_fleet
-from gridmargin.vocab import InputError
+from gridmargin.vocab import NotFoundError
 
 FactsOf = Callable[[str, int], Facts]
 
@@ -41,5 +40,5 @@ def _fleet(folder: Path | None, region: str | None, not_after_year: int) -> Flee
         return None
     try:
         return avert_fleet(folder, region, not_after_year)
-    except InputError:
+    except NotFoundError:
         return None

@@ -4,7 +4,24 @@ Comes in: nothing. Goes out: sourced tables of figures. Touches its own CSV file
 """
 
 from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
+from gridmargin.reference.profiles import Profile, known_devices, known_models, profile_for
+from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
 from gridmargin.reference.zones import Zone, known_zones, zone_named
 
-__all__ = ["FuelRateRow", "Zone", "fuel_rates_for", "known_zones", "load_table", "zone_named"]
+__all__ = [
+    "FuelRateRow",
+    "Profile",
+    "Zone",
+    "fuel_rates_for",
+    "host_factor",
+    "known_devices",
+    "known_models",
+    "known_zones",
+    "line_loss",
+    "load_table",
+    "price_usd_per_kwh",
+    "profile_for",
+    "pue",
+    "zone_named",
+]

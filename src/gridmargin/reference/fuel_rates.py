@@ -19,6 +19,9 @@ from gridmargin.vocab import Fuel
 
 Use = Literal["marginal", "average"]
 
+FIFTHS = ("q10", "q30", "q50", "q70", "q90")
+"""Each fifth of a year's hours by fossil load, named by its middle quantile."""
+
 STAND_IN_SPREAD90_FRAC = 0.35
 """Where only gas as such is known: simple cycle emits a third more than the gas mix (rows `US`, 2019–2022)."""
 
@@ -33,6 +36,8 @@ class FuelRateRow:
         Direct fossil CO2 per net kilowatt-hour at the busbar. [g kWh⁻¹]
     spread90_frac : float
         Half-width of its 90 % range, relative. [1]
+    by_load_gco2_per_kwh : tuple of float or None
+        The marginal rate in each fifth of the hours by fossil load, lowest first, where known. [g kWh⁻¹]
     year : int
         Year that the figure describes.
     source : str
@@ -41,6 +46,7 @@ class FuelRateRow:
 
     factor_gco2_per_kwh: float
     spread90_frac: float
+    by_load_gco2_per_kwh: tuple[float, ...] | None
     year: int
     source: str
 
@@ -75,6 +81,7 @@ def fuel_rates_for(zone_id: str, not_after_year: int, use: Use = "marginal") -> 
                 rates[Fuel(row["fuel"])] = FuelRateRow(
                     factor_gco2_per_kwh=float(row[f"{use}_gco2_per_kwh"]),
                     spread90_frac=float(row["spread90_frac"]),
+                    by_load_gco2_per_kwh=_by_load(row) if use == "marginal" else None,
                     year=int(row["year"]),
                     source=f"{place} {row['year']}: {row['source']}",
                 )
@@ -87,6 +94,11 @@ def fuel_rates_for(zone_id: str, not_after_year: int, use: Use = "marginal") -> 
                 source=f"{gas.source}; all gas stands in for {technology}",
             )
     return rates
+
+
+def _by_load(row: Row) -> tuple[float, ...] | None:
+    fifths = [row[f"marginal_{fifth}_gco2_per_kwh"] for fifth in FIFTHS]
+    return tuple(float(rate) for rate in fifths) if all(fifths) else None
 
 
 def _places(zone_id: str) -> list[str]:

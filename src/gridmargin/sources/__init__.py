@@ -15,7 +15,7 @@ from gridmargin.sources.avert import (
 )
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.source import Payload, Source
-from gridmargin.vocab import Registry
+from gridmargin.vocab import Cell, Registry
 
 SOURCES: Registry[type[Source]] = Registry(
     "source",
@@ -27,6 +27,12 @@ SOURCES: Registry[type[Source]] = Registry(
         "reference": "gridmargin.sources.reference:ReferenceDays",
     },
 )
+
+
+def cell_text(payload: Payload, cell: Cell) -> str:
+    """Give what stands in a cell of a payload, as its publisher wrote it."""
+    return SOURCES.get(payload.source).cell_text(payload, cell)
+
 
 __all__ = [
     "OBSERVATION_SCHEMA",
@@ -41,6 +47,7 @@ __all__ = [
     "Observations",
     "Payload",
     "Source",
+    "cell_text",
     "find_avert_folder",
     "open_avert",
 ]

@@ -12,9 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gridmargin.sources.folders import files_matching
+from gridmargin.sources.folders import files_matching, refuse_repeats
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import Cell, InputError, Interval, Status, TableError, sha256_hex
@@ -33,6 +34,7 @@ class CaisoMoer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         found = files_matching(folder, r"moer_5min\.parquet")
+        refuse_repeats(found, lambda path: path.name)
         self._path = found[0] if found else None
 
     def zones(self) -> list[str]:
@@ -50,7 +52,7 @@ class CaisoMoer:
         path = self._file()
         try:
             meta = pq.ParquetFile(path).metadata
-        except Exception as error:
+        except (OSError, pa.ArrowException) as error:
             raise TableError(f"{path.name} cannot be read as Parquet ({error}); fetch it again") from None
         at = meta.schema.names.index("time_utc") if "time_utc" in meta.schema.names else -1
         if at < 0:
@@ -68,8 +70,12 @@ class CaisoMoer:
     def parse(payload: Payload, interval: Interval) -> Observations:
         """Turn the file into observations of both areas."""
         frame = _read(payload).with_row_index("row", offset=2)
-        frame = frame.filter(pl.col("time_utc").is_between(interval.start_utc, interval.end_utc, closed="left"))
-        long = frame.unpivot(list(AREAS.values()), index=["time_utc", "row"], variable_name="column", value_name="rate")
+        frame = frame.filter(
+            pl.col("time_utc").is_between(interval.start_utc, interval.end_utc, closed="left")
+        )
+        long = frame.unpivot(
+            list(AREAS.values()), index=["time_utc", "row"], variable_name="column", value_name="rate"
+        )
         return Observations(
             long.filter(pl.col("rate").is_not_null())
             .select(
@@ -100,8 +106,10 @@ class CaisoMoer:
 def _read(payload: Payload) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(io.BytesIO(payload.body))
-    except Exception as error:
-        raise TableError(f"{payload.name} cannot be read as Parquet ({str(error).splitlines()[0]}); fetch it again") from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise TableError(
+            f"{payload.name} cannot be read as Parquet ({str(error).splitlines()[0]}); fetch it again"
+        ) from None
     missing = [name for name in ("time_utc", *AREAS.values()) if name not in frame.columns]
     if missing:
         raise TableError(f"{payload.name}: no column {missing[0]!r}; found {', '.join(frame.columns)}")
@@ -112,5 +120,7 @@ def _read(payload: Payload) -> pl.DataFrame:
     for name in rates.columns:
         at = rates[name].is_nan() | rates[name].is_infinite()
         if at.any():
-            raise TableError(f"{payload.name}, row {(at.arg_max() or 0) + 2}, column {name}: {rates[name][at.arg_max() or 0]} is not a rate")
+            raise TableError(
+                f"{payload.name}, row {(at.arg_max() or 0) + 2}, column {name}: {rates[name][at.arg_max() or 0]} is not a rate"
+            )
     return frame.with_columns(pl.col("time_utc").dt.convert_time_zone("UTC").dt.cast_time_unit("us"), *rates)

@@ -8,7 +8,9 @@ import io
 import zlib
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import Cell, TableError
@@ -32,7 +34,9 @@ def text_of(payload: Payload) -> bytes:
     if not head:
         raise TableError(f"{payload.name} is empty; fetch it again")
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise TableError(f"{payload.name} is a web page, not a table: the publisher answered with an error page; fetch it again")
+        raise TableError(
+            f"{payload.name} is a web page, not a table: the publisher answered with an error page; fetch it again"
+        )
     return body
 
 
@@ -51,13 +55,61 @@ def read_strings(payload: Payload, separator: str, needed: Sequence[str]) -> pl.
         raise TableError(
             f"{payload.name}, row 1: no column {missing[0]!r}; found {', '.join(header[:12])}{' …' if len(header) > 12 else ''}"
         )
+    _refuse_ragged(payload, body, separator.encode())
     try:
-        frame = pl.read_csv(body, separator=separator, infer_schema=False, quote_char=None if separator == "\t" else '"')
+        frame = pl.read_csv(
+            body, separator=separator, infer_schema=False, quote_char=None if separator == "\t" else '"'
+        )
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise TableError(f"{payload.name} cannot be read as a table: {str(error).splitlines()[0]}") from None
     if frame.height == 0:
         raise TableError(f"{payload.name} has a header and no rows; fetch it again")
     return frame.with_row_index("row", offset=2).with_columns(pl.col("row").cast(pl.Int32))
+
+
+def _refuse_ragged(payload: Payload, body: bytes, separator: bytes) -> None:
+    # Polars fills a short record with nulls, and a table that is cut short ends in one.
+    if b'"' in body:
+        return
+    header, _, rest = body.rstrip(b"\r\n").partition(b"\n")
+    n_separators = header.count(separator)
+    n_records = rest.count(b"\n") + 1 if rest else 0
+    if body.count(separator) == n_separators * (n_records + 1):
+        return
+    for number, line in enumerate(rest.split(b"\n"), start=2):
+        if line.count(separator) != n_separators:
+            raise TableError(
+                f"{payload.name}, row {number}: {line.count(separator) + 1} cells, its header has {n_separators + 1};"
+                " the table is cut short or damaged: fetch it again"
+            )
+
+
+def numbers(frame: pl.DataFrame, payload: Payload, columns: list[str]) -> NDArray[np.float64]:
+    """Turn text columns into numbers, thousands separators allowed; an empty cell is NaN, not zero.
+
+    Returns
+    -------
+    array, shape (rows, columns)
+
+    Raises
+    ------
+    TableError
+        If a cell is not a number; names its row and column.
+    """
+    texts = frame.select(columns).unpivot(columns)["value"].str.replace_all(",", "", literal=True)
+    values = texts.cast(pl.Float64, strict=False)
+    wrong = (values.is_null() | ~values.is_finite()) & texts.is_not_null()
+    if wrong.any():
+        texts = texts.str.strip_chars()
+        values = texts.cast(pl.Float64, strict=False)
+        wrong = (values.is_null() | ~values.is_finite()) & texts.is_not_null() & (texts != "")
+    if wrong.any():
+        column, at = divmod(int(wrong.arg_true()[0]), frame.height)
+        raise TableError(
+            f"{payload.name}, row {frame['row'][at]}, column {columns[column]}: {frame[columns[column]][at]!r} is not"
+            " a number; correct the cell"
+        )
+    return values.fill_null(np.nan).to_numpy().reshape(len(columns), frame.height).T
 
 
 def to_numbers(frame: pl.DataFrame, payload: Payload, text: str = "text") -> pl.DataFrame:
@@ -72,7 +124,9 @@ def to_numbers(frame: pl.DataFrame, payload: Payload, text: str = "text") -> pl.
     out = frame.with_columns(
         pl.when(cleaned != "").then(cleaned).alias("_clean")
     ).with_columns(pl.col("_clean").cast(pl.Float64, strict=False).alias("value"))  # fmt: skip
-    bad = out.filter(pl.col("_clean").is_not_null() & (pl.col("value").is_null() | ~pl.col("value").is_finite()))
+    bad = out.filter(
+        pl.col("_clean").is_not_null() & (pl.col("value").is_null() | ~pl.col("value").is_finite())
+    )
     if bad.height:
         first = bad.sort("row").row(0, named=True)
         raise TableError(

@@ -19,7 +19,17 @@ from gridmargin.sources.delimited import delimited_cell, read_strings, to_number
 from gridmargin.sources.folders import files_matching
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
-from gridmargin.vocab import Cell, Fuel, InputError, Interval, Status, TableError, generation_column, parse_utc, sha256_hex
+from gridmargin.vocab import (
+    Cell,
+    Fuel,
+    InputError,
+    Interval,
+    Status,
+    TableError,
+    generation_column,
+    parse_utc,
+    sha256_hex,
+)
 
 HOUR_S = 3600
 
@@ -49,8 +59,11 @@ class Eia930:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        found = files_matching(folder, r"[A-Z]{2,4}\.csv", needs="eia930")
-        self._files = {f"US-{path.stem}": path for path in found if path.stem in labels()}
+        found = files_matching(folder, r"[A-Z]{2,4}\.csv", looks_right=_has_fuels)
+        self._files: dict[str, list[Path]] = {}
+        for path in sorted(found, key=lambda path: (path.name, _span(path))):
+            if path.stem in labels():
+                self._files.setdefault(f"US-{path.stem}", []).append(path)
 
     def zones(self) -> list[str]:
         """List the authorities that have a table and a known label."""
@@ -63,21 +76,14 @@ class Eia930:
 
     def span(self, zone: str) -> Interval:
         """Give the stretch from the first row's hour to the last one's."""
-        path = self._file(zone)
-        with path.open("rb") as table:
-            table.readline()
-            first = table.readline()
-            table.seek(max(0, path.stat().st_size - 4096))
-            last = table.read().rstrip().rpartition(b"\n")[2]
-        offset = _offset(path.stem)
-        start, end = (_label(line, path) + offset for line in (first, last))
-        return Interval(start, end + timedelta(hours=1))
+        spans = [_span(path) for path in self._paths(zone)]
+        return Interval(min(span.start_utc for span in spans), max(span.end_utc for span in spans))
 
     def fetch(self, zone: str, interval: Interval) -> Iterator[Payload]:
-        """Give the authority's table."""
-        path = self._file(zone)
-        if self.span(zone).overlap(interval):
-            yield Payload(self.name, path.name, path.read_bytes())
+        """Give the authority's tables that touch `interval`."""
+        for path in self._paths(zone):
+            if _span(path).overlap(interval):
+                yield Payload(self.name, path.name, path.read_bytes())
 
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
@@ -88,13 +94,17 @@ class Eia930:
             # One of the tables leaves the name of its first column empty.
             first = wide.columns[1]
             if first.strip():
-                raise TableError(f"{payload.name}, row 1: no column 'timestamp'; found {', '.join(wide.columns[1:])}")
+                raise TableError(
+                    f"{payload.name}, row 1: no column 'timestamp'; found {', '.join(wide.columns[1:])}"
+                )
             wide = wide.rename({first: "timestamp"})
         fuels = [name for name in wide.columns if name in FUELS]
         if not fuels:
             raise TableError(f"{payload.name}, row 1: none of the fuel columns {', '.join(FUELS)}")
         wide = wide.with_columns(
-            pl.col("timestamp").str.to_datetime("%Y-%m-%d %H:%M:%S%#z", time_unit="us", time_zone="UTC", strict=False).alias("label_utc")
+            pl.col("timestamp")
+            .str.to_datetime("%Y-%m-%d %H:%M:%S%#z", time_unit="us", time_zone="UTC", strict=False)
+            .alias("label_utc")
         )
         bad = wide.filter(pl.col("label_utc").is_null())
         if bad.height:
@@ -115,7 +125,9 @@ class Eia930:
                 pl.lit(f"US-{authority}").alias("zone"),
                 "start_utc",
                 pl.lit(HOUR_S, dtype=pl.Int32).alias("interval_s"),
-                pl.col("column").replace_strict({k: generation_column(v) for k, v in FUELS.items()}).alias("quantity"),
+                pl.col("column")
+                .replace_strict({k: generation_column(v) for k, v in FUELS.items()})
+                .alias("quantity"),
                 "value",
                 pl.lit(Status.REPORTED.value).alias("status"),
                 pl.lit(sha256_hex(payload.body)).alias("payload_sha256"),
@@ -129,15 +141,36 @@ class Eia930:
         """Give what stands in a cell."""
         return delimited_cell(payload, cell, ",")
 
-    def _file(self, zone: str) -> Path:
+    def _paths(self, zone: str) -> list[Path]:
         if zone not in self._files:
-            raise InputError(f"no EIA-930 table for {zone} under {self.folder}; found {', '.join(self.zones()) or 'none'}")
+            raise InputError(
+                f"no EIA-930 table for {zone} under {self.folder}; found {', '.join(self.zones()) or 'none'}"
+            )
         return self._files[zone]
+
+
+def _has_fuels(path: Path) -> bool:
+    with path.open("rb") as table:
+        header = table.readline(4096).decode("utf-8", "replace").strip().split(",")
+    return header[0] in ("timestamp", "") and not FUELS.keys().isdisjoint(header)
+
+
+def _span(path: Path) -> Interval:
+    with path.open("rb") as table:
+        table.readline()
+        first = table.readline()
+        table.seek(max(0, path.stat().st_size - 4096))
+        last = table.read().rstrip().rpartition(b"\n")[2]
+    offset = _offset(path.stem)
+    start, end = (_label(line, path) + offset for line in (first, last))
+    return Interval(start, end + timedelta(hours=1))
 
 
 def _offset(authority: str) -> timedelta:
     if authority not in labels():
-        raise TableError(f"{authority}.csv: no entry for {authority} in eia930_labels.csv says how its hours are labelled; add one")
+        raise TableError(
+            f"{authority}.csv: no entry for {authority} in eia930_labels.csv says how its hours are labelled; add one"
+        )
     return timedelta(hours=-1 if labels()[authority] == "end" else 0)
 
 

@@ -62,19 +62,30 @@ class ReferenceDays:
         wide = read_strings(payload, ",", ("zone", "season", "hour_utc", "source", "as_of"))
         fuels = [name for name in wide.columns if name in GENERATION_COLUMNS]
         long = to_numbers(
-            wide.unpivot(fuels, index=["zone", "season", "hour_utc", "row"], variable_name="column", value_name="text"),
+            wide.unpivot(
+                fuels, index=["zone", "season", "hour_utc", "row"], variable_name="column", value_name="text"
+            ),
             payload,
         ).filter(pl.col("value").is_not_null())
         known = long["season"].unique().to_list()
         only = known[0] if len(known) == 1 else None
         first = Interval.containing(interval.start_utc, HOUR_S).start_utc
         hours = (
-            pl.DataFrame({"start_utc": pl.datetime_range(first, interval.end_utc, "1h", closed="left", time_unit="us", eager=True)})
+            pl.DataFrame(
+                {
+                    "start_utc": pl.datetime_range(
+                        first, interval.end_utc, "1h", closed="left", time_unit="us", eager=True
+                    )
+                }
+            )
             .filter(pl.col("start_utc") >= interval.start_utc)
             .with_columns(
                 pl.lit(only).alias("season")
                 if only
-                else pl.col("start_utc").dt.month().replace_strict(SEASONS, return_dtype=pl.String).alias("season"),
+                else pl.col("start_utc")
+                .dt.month()
+                .replace_strict(SEASONS, return_dtype=pl.String)
+                .alias("season"),
                 pl.col("start_utc").dt.hour().cast(pl.String).alias("hour_utc"),
             )
         )

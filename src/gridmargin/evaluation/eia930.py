@@ -1,0 +1,123 @@
+"""Backtest `eia930`: estimates from EIA-930's hourly fuel mix against EPA's rate of the region, hour by hour.
+
+Two kinds of row. `period` an interval: fitted on all that precedes it. `period` `out-of-fold START/END`: the whole
+stretch month by month, each by a fit on the others; it answers for a year's mean where no earlier fuel mix is there.
+Rates and fleet curves are those of the year before in both.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gridmargin.evaluation.against_epa import (
+    Row,
+    epa_reference,
+    facts_before,
+    rows_before,
+    rows_out_of_fold,
+    states_of,
+    tested_interval,
+)
+from gridmargin.evaluation.scores import report
+from gridmargin.grid import GridStates
+from gridmargin.marginal import ESTIMATORS
+from gridmargin.reference import Zone, zone_named
+from gridmargin.sources import SOURCES, Source, open_avert
+from gridmargin.vocab import InputError, Interval, UnknownNameError
+
+ZONES = ("US-ERCO", "US-CISO", "US-NYIS", "US-PJM", "US-MISO")
+"""Balancing authorities that an AVERT region roughly stands for; the others are small parts of theirs."""
+
+ESTIMATOR_NAMES = ("regression", "fleet_curve")
+
+
+def run(
+    data: Path,
+    *,
+    avert: Path | None = None,
+    train_year: int | None = None,
+    test_year: int | None = None,
+    test_from: datetime | None = None,
+    test_to: datetime | None = None,
+    region: str | None = None,
+) -> dict[str, Any]:
+    """Score each zone on the last third of its data, or the stretch named, and out of fold on all of it.
+
+    Parameters
+    ----------
+    region : str, optional
+        Zone id, balancing authority or AVERT region; all of `ZONES` that the data hold where none is given.
+
+    Raises
+    ------
+    InputError
+        If nothing precedes the test, or EPA has no rate for it.
+    """
+    started = time.perf_counter()
+    if train_year is not None:
+        raise InputError("backtest eia930 fits on all that precedes the test: leave out --train-year")
+    source = SOURCES.get("eia930")(data)
+    held = source.zones()
+    if not held:
+        raise InputError(f"no EIA-930 tables such as ERCO.csv under {data}")
+    folder = avert or data
+    rows: list[Row] = []
+    versions = {"gridmargin": version("gridmargin")}
+    for name in ESTIMATOR_NAMES:
+        versions[name] = ESTIMATORS.get(name).version
+    for zone_id in _chosen(held, region):
+        zone = zone_named(zone_id)
+        rows += _zone_rows(source, zone, folder, test_year, test_from, test_to)
+    return report("eia930", versions, time.perf_counter() - started, rows)
+
+
+def _chosen(held: list[str], region: str | None) -> list[str]:
+    if region is None:
+        return [zone for zone in ZONES if zone in held]
+    for zone in held:
+        if region in (zone, zone.partition("-")[2], zone_named(zone).avert_region):
+            return [zone]
+    raise UnknownNameError("zone of the EIA-930 tables", region, held)
+
+
+def _zone_rows(
+    source: Source,
+    zone: Zone,
+    folder: Path,
+    test_year: int | None,
+    test_from: datetime | None,
+    test_to: datetime | None,
+) -> list[Row]:
+    if not zone.avert_region:
+        raise InputError(f"{zone.id} lies in no AVERT region: there is no rate to score against")
+    states = states_of(source, zone.id)
+    offset_h = open_avert(folder).standard_utc_offset_h(zone.avert_region)
+    epa = epa_reference(folder, zone.avert_region)
+    rows: list[Row] = []
+    test = tested_interval(states, offset_h, test_year, test_from, test_to)
+    local_year = (test.start_utc + timedelta(hours=offset_h)).year
+    labels = {"region": zone.avert_region, "zone": zone.id}
+    facts = facts_before(zone, folder, local_year)
+    precedes = bool(states.frame["start_utc"][0] < test.start_utc)
+    for name in ESTIMATOR_NAMES:
+        estimator = ESTIMATORS.get(name)()
+        if name == "fleet_curve" and facts.fleet is None:
+            continue  # no curve of a year before the test
+        if precedes or test_year is None:
+            rows += rows_before(estimator, states, test, facts, epa, {**labels, "period": str(test)})
+        if name == "regression":
+            whole = _of_year(states, local_year, offset_h)
+            span = (
+                f"out-of-fold {whole.frame['start_utc'][0]:%Y-%m-%d}/{whole.frame['start_utc'][-1]:%Y-%m-%d}"
+            )
+            rows += rows_out_of_fold(estimator, whole, facts, epa, {**labels, "period": span})
+    return rows
+
+
+def _of_year(states: GridStates, year: int, offset_h: float) -> GridStates:
+    whole: Interval = tested_interval(states, offset_h, year, None, None)
+    return states.between(whole)

@@ -1,0 +1,93 @@
+"""Small payloads in each publisher's own format, written by hand; one builder per registered source."""
+
+import gzip
+import io
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from gridmargin.sources import SOURCES, Payload
+from gridmargin.vocab import Interval
+
+ERCOT_FUELS = ("Biomass", "Coal", "Gas", "Gas-CC", "Hydro", "Nuclear", "Other", "Solar", "Wind")
+CLOCKS = [f"{m // 60 % 24}:{m % 60:02d}" for m in range(15, 1441, 15)]
+SECOND_PASS = ["01:15 (DST)", "01:30 (DST)", "01:45 (DST)", "02:00 (DST)"]
+SKIPPED = ["2:15", "2:30", "2:45", "3:00"]
+
+
+def ercot_day(
+    day: date, fuels=ERCOT_FUELS, *, dst_columns: bool = False, fill=None, settlement="FINAL"
+) -> list[list[str]]:
+    """Rows of one day; the value of each interval is its place in the day plus a thousand."""
+    clocks = CLOCKS + (SECOND_PASS if dst_columns else [])
+    rows = []
+    for fuel in fuels:
+        cells = fill(fuel, clocks) if fill else {c: 1000.0 + n for n, c in enumerate(CLOCKS)}
+        total = sum(cells.values())
+        texts = [f"{cells[c]:,.1f}" if c in cells else "" for c in clocks]
+        rows.append([f"{day:%m/%d/%Y}", fuel, settlement, f"{total:,.1f}", *texts])
+    return rows
+
+
+def ercot_table(
+    rows: list[list[str]], *, dst_columns: bool = False, name="IntGenByFuel202007.tsv.gz"
+) -> Payload:
+    header = ["Date", "Fuel", "Settlement Type", "Total", *CLOCKS, *(SECOND_PASS if dst_columns else [])]
+    text = "\r\n".join("\t".join(row) for row in [header, *rows]).encode()
+    return Payload("ercot", name, gzip.compress(text) if name.endswith(".gz") else text)
+
+
+def eia_table(
+    authority="ERCO", start=datetime(2022, 1, 1, tzinfo=UTC), n=24, columns="WND,SUN,WAT,OIL,NG,COL,NUC,OTH"
+) -> Payload:
+    n_fuels = len(columns.split(","))
+    lines = [f"timestamp,{columns},avg_CI"]
+    for hour in range(n):
+        label = start + timedelta(hours=hour)
+        lines.append(
+            ",".join(
+                [f"{label:%Y-%m-%d %H:%M:%S}+00:00", *(str(100 * f + hour) for f in range(n_fuels)), "431.5"]
+            )
+        )
+    return Payload("eia930", f"{authority}.csv", ("\n".join(lines) + "\n").encode())
+
+
+def moer_table(start=datetime(2020, 5, 1, tzinfo=UTC), n=12) -> Payload:
+    frame = pl.DataFrame(
+        {
+            "time_utc": [start + timedelta(minutes=5 * k) for k in range(n)],
+            "PGE": [0.0 if k == 2 else 0.1 + k / 100 for k in range(n)],
+            "SCE": [0.2 + k / 100 for k in range(n)],
+        },
+        schema={"time_utc": pl.Datetime("us", "UTC"), "PGE": pl.Float64, "SCE": pl.Float64},
+    )
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return Payload("caiso_moer", "moer_5min.parquet", out.getvalue())
+
+
+def reference_table() -> Payload:
+    interval = Interval(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
+    return next(iter(SOURCES.get("reference")(Path()).fetch("DE", interval)))
+
+
+SAMPLES = {
+    "caiso_moer": (
+        moer_table,
+        Interval(datetime(2020, 5, 1, tzinfo=UTC), datetime(2020, 5, 1, 1, tzinfo=UTC)),
+    ),
+    "eia930": (
+        eia_table,
+        Interval(datetime(2021, 12, 31, 23, tzinfo=UTC), datetime(2022, 1, 1, 23, tzinfo=UTC)),
+    ),
+    "ercot": (
+        lambda: ercot_table(ercot_day(date(2020, 7, 15))),
+        Interval(datetime(2020, 7, 15, 5, tzinfo=UTC), datetime(2020, 7, 16, 5, tzinfo=UTC)),
+    ),
+    "reference": (
+        reference_table,
+        Interval(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC)),
+    ),
+}
+"""Per source: what builds a payload, and the stretch that it covers in full."""
