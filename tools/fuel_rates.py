@@ -76,7 +76,8 @@ def region_rates(folder: Path, region: str, year: int) -> dict[str, list[float]]
         c_ozone, c_other = (c[units].sum(axis=0) * G_PER_SHORT_TON / 1000 for c in (ozone, other))
 
         def co2(mw: np.ndarray, c_ozone: np.ndarray = c_ozone, c_other: np.ndarray = c_other) -> np.ndarray:
-            return np.where(is_ozone, np.interp(mw, bins, c_ozone), np.interp(mw, bins, c_other))
+            ozone_rate, other_rate = np.interp(mw, bins, c_ozone), np.interp(mw, bins, c_other)
+            return np.asarray(np.where(is_ozone, ozone_rate, other_rate))
 
         total = np.interp(high, bins, g).sum()
         if total < MIN_FRAC * everything:
@@ -142,7 +143,7 @@ def rows(rates: Rates) -> list[dict[str, object]]:
     out = []
     for fuel in ("coal", "gas", "gas_cc", "gas_simple", "oil"):
         spread = float(np.quantile(year_to_year(rates, fuel), 0.9))
-        wide = float(np.quantile(between_regions(rates, fuel), 0.9))
+        wide = max(float(np.quantile(between_regions(rates, fuel), 0.9)), spread)
         for (region, f, year), figures in sorted(rates.items()):
             if f == fuel:
                 out.append((region, fuel, year, figures, spread, SOURCE))

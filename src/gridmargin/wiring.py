@@ -23,6 +23,22 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises
+    ------
+    InputError
+        If a setting cannot be used.
+    """
+    try:
+        return Settings()
+    except ValueError as error:
+        first = error.errors()[0] if hasattr(error, "errors") else {"loc": ("?",), "msg": str(error)}
+        name = "GRIDMARGIN_" + str(first["loc"][0]).upper()
+        raise InputError(f"{name}: {first['msg']}; correct the environment variable") from None
+
+
 @dataclass(frozen=True, slots=True)
 class SourceChoice:
     """Which source answers for a zone, and in which words to say so.

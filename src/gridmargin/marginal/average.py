@@ -124,7 +124,7 @@ class Average:
             source_names=tuple(p["fuels"]),
             source_probability=probability,
             source_factor=np.broadcast_to(rates, probability.shape),
-            regime=np.full(len(known), "mix", dtype=np.str_),
+            regime=np.full(len(known), "mix"),
             status=status,
             basis=Basis(Kind.AVERAGE),
             estimator=self.name,
@@ -141,7 +141,8 @@ def _reported_fuels(history: GridStates) -> list[Fuel]:
     return [
         fuel
         for fuel in history.fuels
-        if fuel not in NOT_GENERATION and np.isfinite(history.generation_mw(fuel)).mean() >= _REPORTED_FRAC
+        if fuel not in NOT_GENERATION
+        and np.isfinite(history.generation_mw(fuel)).sum() >= max(_REPORTED_FRAC * len(history), 1)
     ]
 
 

@@ -259,7 +259,7 @@ def reported_fuels(history: GridStates, facts: Facts, denominator: str) -> list[
             continue
         if fuel not in FOSSIL and fuel not in facts.fuel_rates:
             continue
-        if np.isfinite(history.generation_mw(fuel)).mean() >= _REPORTED_FRAC:
+        if np.isfinite(history.generation_mw(fuel)).sum() >= max(_REPORTED_FRAC * len(history), 1):
             chosen.append(fuel)
     return chosen
 

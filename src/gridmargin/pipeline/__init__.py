@@ -4,7 +4,41 @@ Comes in: a source, a book, an archive, a request log. Goes out: entries, receip
 its own: the rooms below do.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from gridmargin.pipeline.factors import Factory, Outcome, month_starts
 from gridmargin.pipeline.facts import FactsOf, facts_from
 
-__all__ = ["Factory", "FactsOf", "Outcome", "facts_from", "month_starts"]
+if TYPE_CHECKING:
+    from gridmargin.pipeline.account import Job, account_log, manifest_of
+    from gridmargin.pipeline.trail import explain
+    from gridmargin.pipeline.stream import Stream
+
+__all__ = [
+    "Factory",
+    "FactsOf",
+    "Job",
+    "Outcome",
+    "Stream",
+    "account_log",
+    "explain",
+    "facts_from",
+    "manifest_of",
+    "month_starts",
+]
+
+# Pricing compiles and loads a good deal; whoever only asks for a factor need not wait for it.
+_LATER = {
+    "Job": "account",
+    "account_log": "account",
+    "manifest_of": "account",
+    "explain": "trail",
+    "Stream": "stream",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"gridmargin.pipeline.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

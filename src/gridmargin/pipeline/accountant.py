@@ -1,18 +1,21 @@
-"""Requests in, receipts out: replay, split, look the factors up, price."""
+"""Requests in, receipts out: replay, look the factors up, price."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+import pyarrow.compute as pc
 
-from gridmargin.attribution import Replay, RequestBatch, Slices
+from gridmargin.attribution import Completed, Replay, RequestBatch
 from gridmargin.ledger import Factors
 from gridmargin.receipts import (
     CAUSES,
+    RECEIPT_SCHEMA,
+    FactorLookup,
     Overheads,
     Priced,
     look_up,
@@ -21,10 +24,10 @@ from gridmargin.receipts import (
     receipt_table,
 )
 from gridmargin.reference import Profile
-from gridmargin.vocab import Status
+from gridmargin.vocab import J_PER_KWH, Status
 
 FactorsOf = Callable[[int, int], tuple[Factors, Factors]]
-"""`(first slot, last slot) -> (marginal, average)` covering both; slots in seconds since 1970 UTC."""
+"""`(first slot, end) -> (marginal, average)` that cover both; seconds since 1970 UTC."""
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Accountant:
     Parameters
     ----------
     run_id : str
-        Stamped on every receipt; may be changed between pushes.
+        Stamped on every receipt; may change between pushes.
     zone : str
         Where the devices stand.
     profile : Profile
@@ -56,12 +59,112 @@ class Accountant:
     factors_of: FactorsOf
     overheads: Overheads
     fill: bool = False
-    _strings: dict[str, list[pa.Array]] = field(default_factory=dict)
 
-    def push(self, batch: RequestBatch) -> pa.Table:
+    def push(self, batch: RequestBatch, known_until_us: int | None = None) -> pa.Table:
         """Take requests in order of arrival; give the receipts of those that completed."""
-        return self._receipts(self.replay.push(batch))
+        return self._receipts(self.replay.push(batch, known_until_us))
 
     def finish(self) -> pa.Table:
         """Run to the end; give the receipts still owed."""
         return self._receipts(self.replay.finish())
+
+    def _receipts(self, done: Completed) -> pa.Table:
+        n = len(done)
+        if not n:
+            return RECEIPT_SCHEMA.empty_table()
+        step_s = self.replay.interval_s
+        slots = done.slot_start_s
+        marginal, average = self.factors_of(int(slots.min()), int(slots.max()) + step_s)
+        charged_j = done.prefill_j + done.decode_j + done.step_fixed_j + done.loaded_idle_j
+        found = look_up(marginal, slots, fill=self.fill)
+        priced = self._price(done, charged_j, marginal, found)
+        beside = look_up(average, slots, fill=self.fill) if len(average) else None
+        priced_average = self._price(done, charged_j, average, beside) if beside is not None else None
+        per_request = {
+            name: np.add.reduceat(values, done.first_slice)
+            for name, values in (
+                ("prefill_j", done.prefill_j),
+                ("decode_j", done.decode_j),
+                ("step_fixed_j", done.step_fixed_j),
+                ("loaded_idle_j", done.loaded_idle_j),
+                ("charged_energy_j", charged_j),
+            )
+        }
+        plug_j = per_request["charged_energy_j"] * self.overheads.plug_per_device.mid
+        price = self.overheads.price_usd_per_kwh
+        rows = pa.array(done.batch.row).cast(pa.string())
+        words = done.batch.words
+        columns: dict[str, Any] = {
+            "receipt_id": pc.binary_join_element_wise(self.run_id, rows, "-"),
+            "request_id": words.get("request_id", rows),
+            "run_id": _same(self.run_id, n),
+            "log_row": done.batch.row,
+            "tenant": words.get("tenant", pa.nulls(n, pa.string())),
+            "endpoint": words.get("endpoint", pa.nulls(n, pa.string())),
+            "model": _same(self.profile.model, n),
+            "device": _same(self.profile.device, n),
+            "zone": _same(self.zone, n),
+            "arrival_utc": done.batch.arrival_us,
+            "start_utc": _us(done.start_s),
+            "first_token_utc": _us(done.first_token_s),
+            "end_utc": _us(done.end_s),
+            "latency_s": done.end_s - done.batch.arrival_us / 1e6,
+            "prompt_tokens": done.batch.prompt_tokens,
+            "generated_tokens": done.batch.generated_tokens,
+            **per_request,
+            "plug_energy_j": plug_j,
+            "energy_cost_usd": plug_j / J_PER_KWH * price if price is not None else pa.nulls(n, pa.float64()),
+            "marginal_gco2": priced.gco2,
+            "average_gco2": priced_average.gco2 if priced_average else pa.nulls(n, pa.float64()),
+            "status": _worst_status(found, done),
+        }
+        for kind, sums in (("marginal", priced), ("average", priced_average)):
+            for cause in CAUSES:
+                for side in ("low", "high"):
+                    columns[f"{kind}_{cause}_{side}_gco2"] = (
+                        sums.halves_gco2[f"{cause}_{side}"] if sums else pa.nulls(n, pa.float64())
+                    )
+        slices = {
+            "start_s": slots,
+            "energy_j": charged_j,
+            "plug_energy_j": charged_j * self.overheads.plug_per_device.mid,
+            "marginal_entry_id": found.entry_id,
+            "average_entry_id": beside.entry_id if beside is not None else pa.nulls(len(slots), pa.int64()),
+            "marginal_gco2": priced.slice_gco2,
+            "average_gco2": priced_average.slice_gco2 if priced_average else pa.nulls(len(slots), pa.float64()),
+        }
+        return receipt_table(columns, slices, done.first_slice, len(slots))
+
+    def _price(self, done: Completed, charged_j: Any, factors: Factors, found: FactorLookup) -> Priced:
+        # A replayed request's times are as unsure as its steps' durations.
+        energy = (self.profile.energy_low_frac, self.profile.energy_high_frac)
+        return price_slices(
+            first_slice=done.first_slice,
+            slice_request=done.slice_request,
+            slot_start_s=done.slot_start_s,
+            interval_s=self.replay.interval_s,
+            charged_j=charged_j,
+            start_s=done.start_s,
+            end_s=done.end_s,
+            factor=found,
+            neighbours=neighbour_factors(factors, done.slot_start_s, found.mid),
+            overheads=self.overheads,
+            energy_relative=energy,
+            timing_s=(done.end_s - done.start_s) * max(energy),
+        )
+
+
+def _same(word: str, n: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([word]))
+
+
+def _us(seconds: Any) -> Any:
+    return np.round(seconds * 1e6).astype(np.int64)
+
+
+def _worst_status(found: FactorLookup, done: Completed) -> pa.DictionaryArray:
+    """The least known of a request's slices; the energy is modelled, which the energy parts say themselves."""
+    order = [status.value for status in Status]
+    names, inverse = np.unique(found.status, return_inverse=True)
+    code = np.array([order.index(name) for name in names], np.int32)[inverse]
+    return pa.DictionaryArray.from_arrays(pa.array(np.maximum.reduceat(code, done.first_slice)), pa.array(order))

@@ -99,7 +99,7 @@ class Factory:
                 continue
             facts = self.facts_of(zone, month.start_utc.year - 1)
             for estimator in pending:
-                found = self._fit(estimator, states, facts, month.start_utc, known.start_utc)
+                found = self._fit(estimator, states, facts, _first_of_month(month.start_utc), known.start_utc)
                 if isinstance(found, str):
                     notes.append(f"{estimator.name}, {month.start_utc:%Y-%m}: {found}")
                     continue
@@ -144,13 +144,10 @@ class Factory:
         return states, _lineage(states, observations)
 
     def _reading(self, zone: str, wanted: Interval, known: Interval) -> list[Interval]:
-        first_month = next(month_starts(wanted)).start_utc
+        first_month = _first_of_month(wanted.start_utc)
         if self.source.name == "reference":
-            year = first_month.year - 1
-            typical = [
-                Interval.starting(datetime(year, month, 15, tzinfo=UTC), 86_400) for month in (1, 4, 7, 10)
-            ]
-            return [*typical, wanted]
+            # A typical day of each of the four seasons before: more of the same days would add no knowledge.
+            return [*(_mid_month(first_month, back) for back in (10, 7, 4, 1)), wanted]
         start = max(known.start_utc, first_month - HISTORY)
         warm = min(known.end_utc, known.start_utc + WARM_UP)
         end = max(wanted.end_utc, warm) if start == known.start_utc else wanted.end_utc
@@ -177,6 +174,15 @@ class Factory:
     def _covered(self, zone: str, wanted: Interval, estimator: str, step_s: int) -> bool:
         n = wanted.duration_s // step_s
         return any(self.book.count(kind, zone, wanted, estimator, step_s) >= n for kind in Kind)
+
+
+def _first_of_month(moment: datetime) -> datetime:
+    return datetime(moment.year, moment.month, 1, tzinfo=UTC)
+
+
+def _mid_month(month_utc: datetime, back: int) -> Interval:
+    year, month = divmod(month_utc.year * 12 + month_utc.month - 1 - back, 12)
+    return Interval.starting(datetime(year, month + 1, 15, tzinfo=UTC), 86_400)
 
 
 def month_starts(interval: Interval) -> Iterator[Interval]:

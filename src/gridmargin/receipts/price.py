@@ -39,13 +39,13 @@ class Overheads:
         Host power and PUE: joules at the site's meter per joule at the device. [1]
     busbar_per_plug : Range
         Transmission and distribution: 1 / (1 − loss). [1]
-    price_usd_per_kwh : float
-        Energy price at the site's meter. [USD kWh⁻¹]
+    price_usd_per_kwh : float or None
+        Energy price at the site's meter; None where no figure is known. [USD kWh⁻¹]
     """
 
     plug_per_device: Range
     busbar_per_plug: Range
-    price_usd_per_kwh: float
+    price_usd_per_kwh: float | None
 
     def relative(self) -> tuple[float, float]:
         """Half-widths of the product, low and high, relative to its central value. [1]"""

@@ -101,8 +101,8 @@ class Receipt:
         Sum of the parts that the run's policy charges. [J]
     plug_energy_j : float
         Charged energy with host overhead and PUE. [J]
-    energy_cost_usd : float
-        Plug energy at the zone's price. [USD]
+    energy_cost_usd : float or None
+        Plug energy at the zone's price, where one is known. [USD]
     marginal_gco2 : Range
         90 % range of the emissions caused. [g]
     average_gco2 : Range or None
@@ -128,7 +128,7 @@ class Receipt:
     energy_j: Mapping[str, float]
     charged_energy_j: float
     plug_energy_j: float
-    energy_cost_usd: float
+    energy_cost_usd: float | None
     marginal_gco2: Range
     average_gco2: Range | None
     variance_frac: Mapping[str, float]

@@ -60,10 +60,11 @@ class Eia930:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         found = files_matching(folder, r"[A-Z]{2,4}\.csv", looks_right=_has_fuels)
+        # A table of an authority whose labels are not known would be an hour off, one way or the other: left out.
+        labelled = [path for path in found if path.stem in labels()]
         self._files: dict[str, list[Path]] = {}
-        for path in sorted(found, key=lambda path: (path.name, _span(path))):
-            if path.stem in labels():
-                self._files.setdefault(f"US-{path.stem}", []).append(path)
+        for path in sorted(labelled, key=lambda path: (path.name, _span(path))):
+            self._files.setdefault(f"US-{path.stem}", []).append(path)
 
     def zones(self) -> list[str]:
         """List the authorities that have a table and a known label."""

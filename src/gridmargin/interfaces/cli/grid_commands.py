@@ -11,14 +11,13 @@ from rich.table import Table
 
 from gridmargin.interfaces.answers import entry_answer, now_answer, zones_answer
 from gridmargin.reference import zone_named
-from gridmargin.settings import Settings
 from gridmargin.vocab import Interval, Kind, NotFoundError, parse_utc
-from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace
+from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace, read_settings
 
 
 def zones(source: str) -> dict[str, Any]:
     """Answer `gridmargin zones`."""
-    return {"zones": zones_answer(choose_source(source, Settings()))}
+    return {"zones": zones_answer(choose_source(source, read_settings()))}
 
 
 def show_zones(answer: dict[str, Any]) -> None:
@@ -49,7 +48,7 @@ def now(zone: str, at: str | None, source: str, data_dir: Path | None) -> dict[s
     """Answer `gridmargin now`."""
     zone_named(zone)
     asked = parse_utc(at, "--at") if at else now_utc()
-    settings = Settings()
+    settings = read_settings()
     choice = choose_source(source, settings)
     with open_workplace(home_folder(data_dir, settings)) as place:
         return now_answer(place, choice, zone, asked)
@@ -104,7 +103,7 @@ def ledger(
     zone_named(zone)
     start_utc = parse_utc(start, "--start")
     interval = Interval(start_utc, parse_utc(end, "--end") if end else start_utc + timedelta(hours=1))
-    folder = home_folder(data_dir, Settings())
+    folder = home_folder(data_dir, read_settings())
     if not (folder / "ledger.sqlite").exists():
         raise NotFoundError(
             f"no ledger in {folder}; `gridmargin now {zone}` or `account` starts one, or give --data-dir"

@@ -18,8 +18,8 @@ from gridmargin.grid import assemble, cells_behind
 from gridmargin.ledger import Book, Entry
 from gridmargin.marginal import ESTIMATORS
 from gridmargin.receipts import Receipt, read_run
-from gridmargin.sources import SOURCES, Archive, Observations, Payload, cell_text
-from gridmargin.vocab import J_PER_KWH, GridmarginError, Interval, Kind, format_utc
+from gridmargin.sources import SOURCES, Archive, Observations, Payload
+from gridmargin.vocab import J_PER_KWH, Cell, GridmarginError, Interval, Kind, format_utc
 
 TOLERANCE = 1e-9
 """How far a number worked out again may be from the one on the receipt, relative."""
@@ -227,17 +227,21 @@ def _estimate_again(entry: Entry, book: Book, archive: Archive) -> tuple[float, 
     states = assemble(observations, estimate.zone, int(estimate.interval.duration_s))
     found = ESTIMATORS.get(estimate.estimator)().estimate(states, fit)
     at = found.start_epoch_s.tolist().index(int(estimate.interval.start_utc.timestamp()))
-    by_digest = {digest: payload for digest, payload in zip(entry.payload_sha256s, payloads, strict=True)}
+    by_digest = dict(zip(entry.payload_sha256s, payloads, strict=True))
     cells = [
         {
             "payload_sha256": observation.cell.payload_sha256,
             "payload": by_digest[observation.cell.payload_sha256].name,
             "row": observation.cell.row,
             "column": observation.cell.column,
-            "text": cell_text(by_digest[observation.cell.payload_sha256], observation.cell),
+            "text": _text(by_digest[observation.cell.payload_sha256], observation.cell),
             "quantity": observation.quantity,
             "value": observation.value,
         }
         for observation in cells_behind(observations, estimate.zone, estimate.interval)
     ]
     return float(found.mid[at]), cells
+
+
+def _text(payload: Payload, cell: Cell) -> str:
+    return SOURCES.get(payload.source).cell_text(payload, cell)

@@ -1,0 +1,189 @@
+"""`account` and `explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gridmargin.attribution import read_log
+from gridmargin.interfaces.recent import recent_folders, remember
+from gridmargin.interfaces.units import energy_text, grams_text
+from gridmargin.pipeline import Job, account_log
+from gridmargin.pipeline import explain as explain_receipt
+from gridmargin.receipts import find_receipt, write_json
+from gridmargin.reference import profile_for, pue, zone_named
+from gridmargin.vocab import InputError, NotFoundError, UnknownNameError, format_utc, parse_utc
+from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
+
+ESTIMATORS = ("regression", "fleet_curve")
+
+
+def account(
+    *,
+    requests: Path,
+    zone: str,
+    device: str,
+    model: str,
+    out: Path,
+    align_to: str | None,
+    estimator: str,
+    n_devices: int,
+    max_batch: int,
+    site: str,
+    fill_gaps: bool,
+    source: str,
+    data_dir: Path | None,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Answer `gridmargin account`."""
+    zone_named(zone)
+    profile = profile_for(device, model)
+    pue(site)
+    if estimator not in ESTIMATORS:
+        raise UnknownNameError("marginal estimator", estimator, ESTIMATORS)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; give a folder")
+    align_utc = parse_utc(align_to, "--align-to") if align_to else None
+    choice = choose_source(source, read_settings())
+    log = read_log(requests, align_utc)
+    alignment = f"first arrival moved to {format_utc(align_utc)} by --align-to" if align_utc else None
+    job = Job(zone, estimator, profile, site, max_batch, n_devices, fill_gaps, alignment)
+    fresh = not out.exists()
+    work = data_dir or out / "work"
+    try:
+        with open_workplace(work) as place, _progress(log.n_requests, quiet) as advance:
+            summary = account_log(log, job, place.factory(choice, zone), out, advance)
+    except BaseException:
+        if fresh and data_dir is None:
+            _clear_away(out)
+        raise
+    summary["out"] = str(out)
+    summary["source_detail"] = choice.detail
+    summary["manifest"]["work"] = str(work.resolve())
+    write_json(out / "runs" / f"{summary['run_id']}.json", summary["manifest"])
+    write_json(out / "summary.json", summary)
+    remember(recent_file(), out)
+    return summary
+
+
+def _clear_away(out: Path) -> None:
+    """Leave nothing behind of a run that failed: the folder was not there before."""
+    import shutil
+
+    shutil.rmtree(out, ignore_errors=True)
+
+
+class _progress:  # noqa: N801
+    """A progress bar on standard error, or none."""
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("pricing requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
+            disable=quiet or not console.is_terminal, transient=True,
+        )  # fmt: skip
+        self._total = total
+
+    def __enter__(self) -> Any:
+        self._bar.start()
+        task = self._bar.add_task("", total=self._total)
+        return lambda n: self._bar.advance(task, n)
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+
+def show_account(summary: dict[str, Any]) -> None:
+    """Print the totals for people, marginal and average side by side."""
+    totals, console = summary["totals"], Console(highlight=False)
+    manifest = summary["manifest"]
+    profile = manifest["profile"]
+    console.print(
+        f"{totals['requests']:,} requests in {summary['zone']}, {summary['first_utc']} to {summary['last_utc']}\n"
+        f"grid: {summary['source_detail']}; energy: profile {profile['device']} × {profile['model']}, {profile['source']}"
+    )
+    if summary["alignment"]:
+        console.print(f"alignment: {summary['alignment']}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("CO2", justify="right")
+    table.add_column("90 % range", justify="right")
+    for label, key, style in (("marginal (caused)", "marginal_gco2", ""), ("average (not marginal)", "average_gco2", "dim")):
+        grams = totals[key]
+        if grams:
+            table.add_row(label, grams_text(grams["mid"]), f"{grams_text(grams['low'])} to {grams_text(grams['high'])}", style=style)
+    console.print(table)
+    per = summary["per_request_gco2"]
+    per_1k = summary["per_1k_tokens_gco2"]
+    console.print(
+        f"per request: p50 {grams_text(per['p50'])}, p95 {grams_text(per['p95'])}"
+        + (f"; per 1,000 tokens: {grams_text(per_1k['mid'])} ({grams_text(per_1k['low'])} to {grams_text(per_1k['high'])})" if per_1k else "")
+    )
+    parts = ", ".join(f"{name.replace('_', ' ')} {energy_text(value)}" for name, value in summary["energy_parts_j"].items())
+    console.print(
+        f"energy at the device: {energy_text(totals['energy_j'])} ({parts}); provisioned idle, charged to nobody:"
+        f" {energy_text(totals['provisioned_idle_j'])}; conservation error {totals['conservation_error']:.1e}"
+    )
+    cost = totals["energy_cost_usd"]
+    console.print(
+        f"energy at the plug: {energy_text(totals['plug_energy_j'])}" + (f", {cost:.4f} USD" if cost is not None else "")
+    )
+    shares = ", ".join(f"{cause} {share:.0%}" for cause, share in summary["variance_frac"].items())
+    console.print(f"what the range comes from: {shares}")
+    console.print(f"receipts: {summary['out']}; trace one with: gridmargin explain {summary['example_receipts'][0]} --out {summary['out']}")
+
+
+def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[str, Any]:
+    """Answer `gridmargin explain`."""
+    settings = read_settings()
+    folders = [f for f in (out, data_dir) if f is not None] or [
+        home_folder(None, settings), *recent_folders(recent_file())
+    ]  # fmt: skip
+    for folder in folders:
+        try:
+            receipt = find_receipt(folder, receipt_id)
+        except NotFoundError:
+            continue
+        work = folder / "work" if not (folder / "ledger.sqlite").exists() else folder
+        if data_dir is not None and (data_dir / "ledger.sqlite").exists():
+            work = data_dir
+        with open_workplace(_work_of(folder, receipt.run_id, work)) as place:
+            return explain_receipt(receipt, folder, place.book, place.archive)
+    raise NotFoundError(
+        f"no receipt {receipt_id} in {', '.join(str(f) for f in folders)}; check the id, or say where it is with --out or --data-dir"
+    )
+
+
+def _work_of(folder: Path, run_id: str, otherwise: Path) -> Path:
+    """Where the ledger of a run is: beside the receipts, or where the run says it was."""
+    from gridmargin.receipts import read_run
+
+    if (otherwise / "ledger.sqlite").exists():
+        return otherwise
+    return Path(read_run(folder, run_id).get("work", otherwise))
+
+
+def show_explain(answer: dict[str, Any]) -> None:
+    """Print the trail, from the request down to the cells."""
+    console = Console(highlight=False)
+    console.print(f"receipt {answer['receipt_id']}")
+    for step in answer["steps"]:
+        mark = "=" if step["closes"] else "≠"
+        value = "" if step["value"] is None else f"  {step['value']:.6g} {step['unit']}"
+        console.print(f"\n{step['title']}{value}", style="bold")
+        console.print(f"  {step['detail']}")
+        if step["equation"]:
+            console.print(f"  {mark} {step['equation']}")
+        if step["again"] is not None and not step["equation"]:
+            console.print(f"  {mark} {step['again']:.6g} {step['unit']} worked out again")
+        for cell in step["cells"]:
+            shown = "" if cell.get("value") is None else f" → {cell['quantity']} {cell['value']:g}"
+            console.print(
+                f"    {cell.get('payload', 'request log')} {cell['payload_sha256'][:12]} row {cell['row']}, column"
+                f" {cell['column']}: {cell['text']!r}{shown}"
+            )
+    console.print("\nevery step closes" if answer["closes"] else "\nSOME STEPS DO NOT CLOSE", style="bold")

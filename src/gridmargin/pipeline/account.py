@@ -1,0 +1,208 @@
+"""Price a whole request log into a folder of receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gridmargin.attribution import Replay, RequestLog
+from gridmargin.ledger import Factors
+from gridmargin.pipeline.accountant import Accountant
+from gridmargin.pipeline.factors import Factory
+from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
+from gridmargin.reference import Profile, host_factor, line_loss, price_usd_per_kwh, pue
+from gridmargin.vocab import Interval, Kind, NoFactorError, Range, canonical_json, format_utc, sha256_hex
+
+LEAD = timedelta(hours=1)
+"""How far beyond the slots at hand factors are looked for, so that each batch does not ask anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be priced, and how.
+
+    Attributes
+    ----------
+    zone, estimator : str
+        Whose grid, and whose marginal factor.
+    profile : Profile
+    site : str
+        Kind of site, for PUE.
+    max_batch, n_devices : int
+        As for `Replay`.
+    fill : bool
+        Fill intervals without a factor from the nearest (C8).
+    alignment : str or None
+        How the log's times were moved, in words; stamped on the run.
+    """
+
+    zone: str
+    estimator: str
+    profile: Profile
+    site: str = "hyperscale"
+    max_batch: int = 256
+    n_devices: int = 1
+    fill: bool = False
+    alignment: str | None = None
+
+
+def overheads_for(job: Job) -> tuple[Overheads, str]:
+    """Give the overheads of a job and a sentence on where they come from."""
+    (cooling, cooling_source), (loss, loss_source) = pue(job.site), line_loss(job.zone)
+    host, host_source = host_factor(job.profile.device) if job.site != "device" else (Range(1, 1, 1), "none")
+    price = price_usd_per_kwh(job.zone)
+    plug = Range(cooling.low * host.low, cooling.mid * host.mid, cooling.high * host.high)
+    busbar = Range(1 / (1 - loss.low), 1 / (1 - loss.mid), 1 / (1 - loss.high))
+    note = (
+        f"host {host.mid:g} ({host_source}) × PUE {cooling.mid:g} ({cooling_source}); to the busbar 1 / (1 − {loss.mid:g})"
+        f" ({loss_source})"
+    )
+    return Overheads(plug, busbar, price[0] if price else None), note
+
+
+def manifest_of(job: Job, log: Mapping[str, Any], run_id: str, recorded_utc: datetime, source: str) -> dict[str, Any]:
+    """Give everything needed to explain a run's receipts."""
+    overheads, note = overheads_for(job)
+    return {
+        "run_id": run_id,
+        "recorded_utc": format_utc(recorded_utc),
+        "gridmargin": version("gridmargin"),
+        "zone": job.zone,
+        "source": source,
+        "estimator": job.estimator,
+        "rule": "shapley",
+        "charged": ["prefill", "decode", "step_fixed", "loaded_idle"],
+        "profile": job.profile.as_dict(),
+        "replay": {"max_batch": job.max_batch, "devices": job.n_devices},
+        "overheads": {
+            "site": job.site,
+            "plug_per_device": overheads.plug_per_device.as_dict(),
+            "busbar_per_plug": overheads.busbar_per_plug.as_dict(),
+            "price_usd_per_kwh": overheads.price_usd_per_kwh,
+            "note": note,
+        },
+        "alignment": job.alignment,
+        "log": dict(log),
+    }
+
+
+def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
+    """Name a run after its content: the same log priced in the same way is the same run."""
+    text = canonical_json(
+        [dict(log), job.zone, job.estimator, job.profile.as_dict(), job.site, job.max_batch, job.n_devices, job.fill, job.alignment]
+    )
+    return "r" + sha256_hex(text.encode())[:10]
+
+
+def factors_for(factory: Factory, job: Job) -> Callable[[int, int], tuple[Factors, Factors]]:
+    """Give the function that finds, and where needed makes, the factors of a stretch of slots."""
+    held: dict[str, Any] = {}
+
+    def factors_of(first_s: int, end_s: int) -> tuple[Factors, Factors]:
+        if not held or first_s < held["from"] or end_s > held["to"]:
+            start, end = datetime.fromtimestamp(first_s, UTC), datetime.fromtimestamp(end_s, UTC)
+            stretch = Interval(start - LEAD, end + LEAD)
+            outcome = factory.ensure(job.zone, stretch)
+            marginal = factory.book.covering(Kind.MARGINAL, job.zone, stretch, job.estimator)
+            average = factory.book.covering(Kind.AVERAGE, job.zone, stretch, "average")
+            if not len(marginal):
+                why = "; ".join(outcome.notes) or "the source has no data there"
+                raise NoFactorError(f"no marginal factor by {job.estimator} for {job.zone} in {stretch}: {why}")
+            # What lies beyond the record stays missing, however often it is asked for.
+            held.update({"from": first_s - int(LEAD.total_seconds()), "to": end_s + int(LEAD.total_seconds())})
+            held["found"] = (marginal, average)
+        found: tuple[Factors, Factors] = held["found"]
+        return found
+
+    return factors_of
+
+
+def account_log(
+    log: RequestLog, job: Job, factory: Factory, folder: Path, on_progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Price every request of a log; the receipts appear in `folder` all at once.
+
+    Parameters
+    ----------
+    on_progress : callable
+        Called with the number of requests read since the last call.
+
+    Returns
+    -------
+    dict
+        The summary: `totals`, `per_request`, `per_1k_tokens`, `run_id` and the manifest.
+    """
+    described = {
+        "kind": "file", "path": str(log.path.resolve()), "sha256": log.sha256, "n_requests": log.n_requests,
+        "shift_s": log.shift_s, "columns": dict(log.columns),
+    }  # fmt: skip
+    identity = {key: described[key] for key in ("sha256", "shift_s", "columns")}
+    run_id = run_id_of(job, identity)
+    overheads, _ = overheads_for(job)
+    replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
+    accountant = Accountant(run_id, job.zone, job.profile, replay, factors_for(factory, job), overheads, job.fill)
+    manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name)
+    sample: list[str] = []
+    with ReceiptWriter(folder, run_id) as writer:
+        for batch in log.batches():
+            table = accountant.push(batch)
+            writer.write(table, job.zone)
+            sample += table["receipt_id"].slice(0, 3 - len(sample)).to_pylist() if len(sample) < 3 else []
+            on_progress(len(batch))
+        table = accountant.finish()
+        writer.write(table, job.zone)
+        sample += table["receipt_id"].slice(0, 3 - len(sample)).to_pylist() if len(sample) < 3 else []
+        conservation_error = replay.conservation_error()
+        windows = replay.readings()
+        manifest["meter"] = {
+            "name": "modelled",
+            "energy_j": sum(w.energy_j for w in windows),
+            "dynamic_j": sum(w.dynamic_j for w in windows),
+            "loaded_idle_j": sum(w.loaded_idle_j for w in windows),
+            "provisioned_idle_j": sum(w.provisioned_idle_j for w in windows),
+            "n_steps": sum(w.n_steps for w in windows),
+            "conservation_error": conservation_error,
+        }
+        writer.commit(manifest)
+    return summary_of(folder, run_id, manifest, sample)
+
+
+def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: list[str]) -> dict[str, Any]:
+    """Add a run up."""
+    row = rollup(folder, run_id=run_id)[0]
+    meter = manifest["meter"]
+    tokens = row["prompt_tokens"] + row["generated_tokens"]
+    marginal = row["marginal_gco2"]
+    return {
+        "run_id": run_id,
+        "zone": manifest["zone"],
+        "first_utc": row["first_utc"],
+        "last_utc": row["last_utc"],
+        "alignment": manifest["alignment"],
+        "source": manifest["source"],
+        "estimator": manifest["estimator"],
+        "totals": {
+            "requests": row["requests"],
+            "energy_j": row["charged_energy_j"],
+            "plug_energy_j": row["plug_energy_j"],
+            "energy_cost_usd": row["energy_cost_usd"],
+            "prompt_tokens": row["prompt_tokens"],
+            "generated_tokens": row["generated_tokens"],
+            "marginal_gco2": marginal,
+            "average_gco2": row["average_gco2"],
+            "conservation_error": meter["conservation_error"],
+            "provisioned_idle_j": meter["provisioned_idle_j"],
+            "meter_energy_j": meter["energy_j"],
+            "unattributed_j": meter["energy_j"] - meter["provisioned_idle_j"] - row["charged_energy_j"],
+        },
+        "energy_parts_j": {part: row[f"{part}_j"] for part in ("prefill", "decode", "step_fixed", "loaded_idle")},
+        "variance_frac": row["variance_frac"],
+        "per_request_gco2": quantiles(folder, run_id),
+        "per_1k_tokens_gco2": {k: v / tokens * 1000 for k, v in marginal.items()} if tokens else None,
+        "example_receipts": sample,
+        "manifest": dict(manifest),
+    }
