@@ -8,6 +8,7 @@ from typing import Any
 
 from gridmargin.ledger import Entry, Factors
 from gridmargin.pipeline import Factory
+from gridmargin.receipts import Receipt
 from gridmargin.reference import known_zones, zone_named
 from gridmargin.vocab import Interval, Kind, NoFactorError, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, recorded_sources, source_for
@@ -223,3 +224,68 @@ def _columns(factors: Factors, shift_s: int) -> dict[str, Any]:
         "status": factors.status.tolist(),
         "entry_id": factors.entry_id.tolist(),
     }
+
+
+def receipt_answer(receipt: Receipt) -> dict[str, Any]:
+    """Give one receipt."""
+    average = receipt.average_gco2
+    return {
+        "receipt_id": receipt.receipt_id,
+        "request_id": receipt.request_id,
+        "run_id": receipt.run_id,
+        "zone": receipt.zone,
+        "device": receipt.device,
+        "model": receipt.model,
+        "tenant": receipt.tenant,
+        "endpoint": receipt.endpoint,
+        "arrival_utc": format_utc(receipt.arrival_utc),
+        "start_utc": format_utc(receipt.start_utc),
+        "first_token_utc": format_utc(receipt.first_token_utc),
+        "end_utc": format_utc(receipt.end_utc),
+        "latency_s": receipt.latency_s,
+        "prompt_tokens": receipt.prompt_tokens,
+        "generated_tokens": receipt.generated_tokens,
+        "energy_j": dict(receipt.energy_j),
+        "charged_energy_j": receipt.charged_energy_j,
+        "plug_energy_j": receipt.plug_energy_j,
+        "energy_cost_usd": receipt.energy_cost_usd,
+        "marginal_gco2": receipt.marginal_gco2.as_dict(),
+        "average_gco2": average.as_dict() if average else None,
+        "variance_frac": dict(receipt.variance_frac),
+        "entry_ids": sorted({part.marginal_entry_id for part in receipt.slices}),
+        "slices": [
+            {
+                "start_utc": format_utc(part.start_utc),
+                "energy_j": part.energy_j,
+                "plug_energy_j": part.plug_energy_j,
+                "entry_id": part.marginal_entry_id,
+                "average_entry_id": part.average_entry_id,
+                "marginal_gco2": part.marginal_gco2,
+                "average_gco2": part.average_gco2,
+            }
+            for part in receipt.slices
+        ],
+        "status": receipt.status.value,
+        "synthetic": receipt.run_id.startswith("s"),
+        "alignment": None,
+    }
+
+
+def assumptions_answer(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    """List what the numbers rest on, each with where it stands."""
+    overheads, profile = manifest["overheads"], manifest["profile"]
+    plug, busbar = overheads["plug_per_device"], overheads["busbar_per_plug"]
+    return [
+        {"name": "zone", "value": f"{manifest['zone']}, {zone_named(manifest['zone']).name}", "source": "zones.csv"},
+        {"name": "factor", "value": f"short-run marginal, direct CO2, at the busbar, by {manifest['estimator']}",
+         "source": f"grid data: {manifest['source']}"},
+        {"name": "energy", "value": f"modelled: {profile['device']} × {profile['model']}, {profile['stack']}, use by {profile['use_by']}",
+         "source": profile["source"]},
+        {"name": "shares", "value": f"{manifest['rule']}: equal share of each step's fixed and idle energy, own tokens in full",
+         "source": "docs/methods/shapley.md"},
+        {"name": "charged", "value": ", ".join(manifest["charged"]) + "; idle with nobody active is charged to nobody",
+         "source": "policy of this run"},
+        {"name": "overheads", "value": f"plug per device {plug['mid']:.3g} ({plug['low']:.3g} to {plug['high']:.3g}), busbar per plug"
+         f" {busbar['mid']:.3g} ({busbar['low']:.3g} to {busbar['high']:.3g})", "source": overheads["note"]},
+        {"name": "ranges", "value": "90 %; shared errors add up, causes combine in quadrature", "source": "docs/conventions.md, C6"},
+    ]  # fmt: skip

@@ -10,17 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from gridmargin.attribution import read_log
+from gridmargin.interfaces.account import alignment_text, check_estimator
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
 from gridmargin.pipeline import Job, account_log
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.receipts import find_receipt, write_json
 from gridmargin.reference import profile_for, pue, zone_named
-from gridmargin.vocab import InputError, NotFoundError, UnknownNameError, format_utc, parse_utc
+from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
-
-ESTIMATORS = ("regression", "fleet_curve")
-
 
 def account(
     *,
@@ -43,15 +41,13 @@ def account(
     zone_named(zone)
     profile = profile_for(device, model)
     pue(site)
-    if estimator not in ESTIMATORS:
-        raise UnknownNameError("marginal estimator", estimator, ESTIMATORS)
+    check_estimator(estimator)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder")
     align_utc = parse_utc(align_to, "--align-to") if align_to else None
     choice = choose_source(source, read_settings())
     log = read_log(requests, align_utc)
-    alignment = f"first arrival moved to {format_utc(align_utc)} by --align-to" if align_utc else None
-    job = Job(zone, estimator, profile, site, max_batch, n_devices, fill_gaps, alignment)
+    job = Job(zone, estimator, profile, site, max_batch, n_devices, fill_gaps, alignment_text(align_to))
     fresh = not out.exists()
     work = data_dir or out / "work"
     try:

@@ -1,5 +1,7 @@
 """The REST API: the same answers as the command line, plus receipts as they come."""
 
 from gridmargin.interfaces.rest.app import build_app
+from gridmargin.interfaces.rest.desk import Desk
+from gridmargin.interfaces.rest.guard import is_loopback
 
-__all__ = ["build_app"]
+__all__ = ["Desk", "build_app", "is_loopback"]

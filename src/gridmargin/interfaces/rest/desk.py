@@ -121,7 +121,7 @@ class Desk:
             "zone": self.zone,
             "source": {"name": self.choice.kind, "detail": self.choice.detail},
             "stream": self.stream.describe() if self.stream else {"kind": "none", "note": "no request stream"},
-            "assumptions": assumptions_answer(self.zone, self.stream),
+            "assumptions": assumptions_answer(self.stream.current_manifest()) if self.stream else [],
         }
 
     async def zones(self) -> list[dict[str, Any]]:

@@ -1,0 +1,63 @@
+"""Price a small list of requests that came over REST, by the same road as a log on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gridmargin.attribution import read_log
+from gridmargin.interfaces.answers import receipt_answer
+from gridmargin.pipeline import Job, account_log
+from gridmargin.receipts import find_receipt
+from gridmargin.reference import profile_for, zone_named
+from gridmargin.vocab import InputError, UnknownNameError, format_utc, parse_utc, sha256_hex
+from gridmargin.wiring import SourceChoice, Workplace
+
+ESTIMATORS = ("regression", "fleet_curve")
+"""Whose marginal factor may price energy."""
+
+MOST_REQUESTS = 10_000
+"""Longest list taken at once."""
+
+
+def check_estimator(name: str) -> None:
+    """Refuse what is not a marginal estimator.
+
+    Raises
+    ------
+    UnknownNameError
+        With those known.
+    """
+    if name not in ESTIMATORS:
+        raise UnknownNameError("marginal estimator", name, ESTIMATORS)
+
+
+def alignment_text(align_to: str | None) -> str | None:
+    """Say how a log was moved; stamped on its run."""
+    return f"first arrival moved to {format_utc(parse_utc(align_to, 'align_to'))}" if align_to else None
+
+
+def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the list as a log of token counts and times, price it, and give the summary with its receipts."""
+    zone_named(body["zone"])
+    check_estimator(body["estimator"])
+    profile = profile_for(body["device"], body["model"])
+    requests = body["requests"]
+    if len(requests) > MOST_REQUESTS:
+        raise InputError(f"{len(requests)} requests, more than {MOST_REQUESTS}; use `gridmargin account` for large logs")
+    # A column is either there for every request or not there at all.
+    names = [name for name in requests[0] if any(request[name] is not None for request in requests)]
+    lines = "".join(json.dumps({name: request[name] for name in names}) + "\n" for request in requests)
+    path = place.folder / "logs" / f"{sha256_hex(lines.encode())[:16]}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{path.name}")
+    part.write_text(lines, encoding="utf-8")
+    part.replace(path)
+    align_to = body["align_to"]
+    log = read_log(path, parse_utc(align_to, "align_to") if align_to else None)
+    job = Job(body["zone"], body["estimator"], profile, alignment=alignment_text(align_to))
+    summary = account_log(log, job, place.factory(choice, body["zone"]), place.folder, lambda _n: None)
+    rows = range(2, len(requests) + 2)
+    receipts = [receipt_answer(find_receipt(place.folder, f"{summary['run_id']}-{row}")) for row in rows[:500]]
+    return summary | {"receipts": receipts}

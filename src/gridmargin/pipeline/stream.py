@@ -1,0 +1,193 @@
+"""A stream of synthetic requests, priced as it goes; marked as synthetic wherever it shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gridmargin.attribution import Replay, RequestBatch
+from gridmargin.ledger import Factors
+from gridmargin.pipeline.account import Job, factors_for, manifest_of, overheads_for
+from gridmargin.pipeline.accountant import Accountant
+from gridmargin.pipeline.factors import Factory
+from gridmargin.pipeline.synthetic import arrivals_between
+from gridmargin.receipts import CAUSES, Receipt, ReceiptWriter, range_of, records
+from gridmargin.vocab import format_utc, sha256_hex
+
+RATE_PER_S = 2.0
+"""Mean arrivals a second. [s⁻¹]"""
+
+WRITE_EVERY = timedelta(seconds=60)
+"""How often receipts are put on disk."""
+
+SHOWN = 500
+"""How many receipts are held in memory for the page."""
+
+NOTE = "synthetic: drawn at random with the token lengths of a public trace, not anybody's requests"
+
+_HALVES = tuple(f"{cause}_{side}" for cause in CAUSES for side in ("low", "high"))
+_SUMS = ("charged_energy_j", "plug_energy_j", "energy_cost_usd", "marginal_gco2", "average_gco2")
+
+
+class Stream:
+    """Draws arrivals up to the moment of each tick and prices what has completed.
+
+    Parameters
+    ----------
+    job : Job
+        Zone, profile and policy.
+    factory : Factory
+        Makes the factors.
+    folder : Path
+        Where receipts are written.
+    start_utc : datetime
+        When the stream begins.
+    shift : timedelta
+        What takes a moment now to the moment whose grid answers it: zero but for a recorded source.
+    seed : int
+        For the draws.
+    """
+
+    def __init__(
+        self, job: Job, factory: Factory, folder: Path, start_utc: datetime, shift: timedelta = timedelta(0), seed: int = 0
+    ) -> None:
+        self.job = job
+        self.folder = folder
+        self.since_utc = start_utc
+        self._shift_s = int(shift.total_seconds())
+        self._factory = factory
+        self._seed = seed
+        self._clock_us = _us(start_utc)
+        self._row = 0
+        self._part = 0
+        self._base = "s" + sha256_hex(f"{format_utc(start_utc)}|{job.zone}|{seed}".encode())[:8]
+        overheads, _ = overheads_for(job)
+        replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
+        self._accountant = Accountant(
+            self._run_id(), job.zone, job.profile, replay, self._shifted(factors_for(factory, job)), overheads, fill=True
+        )
+        self._manifests = {self._run_id(): self._manifest()}
+        self._unwritten: list[pa.Table] = []
+        self._recent: deque[Receipt] = deque(maxlen=SHOWN)
+        self._written_utc = start_utc
+        self._n = 0
+        self._totals = dict.fromkeys(
+            (*_SUMS, *(f"{kind}_{half}_gco2" for kind in ("marginal", "average") for half in _HALVES)), 0.0
+        )
+
+    def tick(self, now_utc: datetime) -> list[Receipt]:
+        """Move on to `now_utc`; give the receipts of the requests that completed since the last tick."""
+        until_us = _us(now_utc)
+        if until_us <= self._clock_us:
+            return []
+        drawn = arrivals_between(self._clock_us, until_us, RATE_PER_S, self._seed)
+        rows = np.arange(self._row, self._row + len(drawn.arrival_us), dtype=np.int64)
+        batch = RequestBatch(
+            row=rows,
+            arrival_us=drawn.arrival_us,
+            prompt_tokens=drawn.prompt_tokens,
+            generated_tokens=drawn.generated_tokens,
+            words={"tenant": pa.array(drawn.tenant), "endpoint": pa.array(drawn.endpoint)},
+        )
+        self._row += len(rows)
+        self._clock_us = until_us
+        table = self._accountant.push(batch, until_us)
+        found = records(table)
+        if found:
+            self._unwritten.append(table)
+            self._add(table)
+            self._recent.extend(found)
+        if now_utc - self._written_utc >= WRITE_EVERY:
+            self._write()
+            self._written_utc = now_utc
+        return found
+
+    def close(self) -> None:
+        """Price what is still running, and write what is still held."""
+        table = self._accountant.finish()
+        if table.num_rows:
+            self._unwritten.append(table)
+            self._add(table)
+        self._write()
+
+    def unwritten(self) -> list[Receipt]:
+        """Receipts that are not on disk yet."""
+        ids = set(pa.concat_tables(self._unwritten)["receipt_id"].to_pylist()) if self._unwritten else set()
+        return [receipt for receipt in self._recent if receipt.receipt_id in ids]
+
+    def manifest(self, run_id: str) -> dict[str, Any] | None:
+        """Give a run's manifest, if it is one of this stream's."""
+        return self._manifests.get(run_id)
+
+    def current_manifest(self) -> dict[str, Any]:
+        """Give the manifest of the run being filled."""
+        return self._manifests[self._run_id()]
+
+    def totals(self) -> dict[str, Any]:
+        """Give the sums since the stream began, ranges with shared errors kept shared (C6)."""
+        sums = self._totals
+        out: dict[str, Any] = {"requests": self._n, "since_utc": format_utc(self.since_utc)}
+        out |= {"energy_j": sums["charged_energy_j"], "plug_energy_j": sums["plug_energy_j"]}
+        out["energy_cost_usd"] = sums["energy_cost_usd"] if self._accountant.overheads.price_usd_per_kwh else None
+        for kind in ("marginal", "average"):
+            halves = {half: sums[f"{kind}_{half}_gco2"] for half in _HALVES}
+            out[f"{kind}_gco2"] = range_of(sums[f"{kind}_gco2"], halves).as_dict()
+        return out
+
+    def describe(self) -> dict[str, Any]:
+        """Say what this stream is."""
+        return {"kind": "synthetic", "note": NOTE, "rate_per_s": RATE_PER_S, "zone": self.job.zone}
+
+    def _add(self, table: pa.Table) -> None:
+        self._n += table.num_rows
+        for name in self._totals:
+            self._totals[name] += pc.sum(table[name]).as_py() or 0.0
+
+    def _write(self) -> None:
+        if not self._unwritten:
+            return
+        run_id = self._run_id()
+        with ReceiptWriter(self.folder, run_id) as writer:
+            for table in self._unwritten:
+                writer.write(table, self.job.zone)
+            writer.commit(self._manifests[run_id])
+        self._unwritten.clear()
+        self._part += 1
+        self._accountant.run_id = self._run_id()
+        self._manifests[self._run_id()] = self._manifest()
+
+    def _run_id(self) -> str:
+        return f"{self._base}{self._part:05d}"
+
+    def _manifest(self) -> dict[str, Any]:
+        log = {"kind": "synthetic", "note": NOTE, "seed": self._seed, "shift_s": 0}
+        manifest = manifest_of(self.job, log, self._run_id(), self.since_utc, self._factory.source.name)
+        return manifest | {"synthetic": True, "grid_shift_s": self._shift_s}
+
+    def _shifted(
+        self, factors_of: Callable[[int, int], tuple[Factors, Factors]]
+    ) -> Callable[[int, int], tuple[Factors, Factors]]:
+        if not self._shift_s:
+            return factors_of
+
+        def shifted(first_s: int, end_s: int) -> tuple[Factors, Factors]:
+            marginal, average = factors_of(first_s + self._shift_s, end_s + self._shift_s)
+            return _moved(marginal, -self._shift_s), _moved(average, -self._shift_s)
+
+        return shifted
+
+
+def _moved(factors: Factors, by_s: int) -> Factors:
+    return replace(factors, start_epoch_s=factors.start_epoch_s + by_s)
+
+
+def _us(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6)
