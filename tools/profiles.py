@@ -33,13 +33,20 @@ def prefill(data: Path) -> tuple[float, float]:
     engine, power = pl.read_csv(folder / "engine_4hz.csv"), pl.read_csv(folder / "power_4hz.csv")
     steps = engine.select(pl.all().diff()).drop_nulls()
     use = steps["iteration_count_total"].to_numpy() > 0
-    counts = steps.select("iteration_count_total", "prompt_tokens_total", "generation_tokens_total").to_numpy().astype(float)
+    counts = (
+        steps.select("iteration_count_total", "prompt_tokens_total", "generation_tokens_total")
+        .to_numpy()
+        .astype(float)
+    )
     seconds = np.linalg.lstsq(counts[use], steps["t_s"].to_numpy()[use], rcond=None)[0]
     # Board power is a one-second average: compare one-second windows of energy, idle taken off.
     edges = np.arange(1.0, min(engine["t_s"].max(), power["t_s"].max()) - 1, 1.0)
     at = lambda column, t: np.interp(t, engine["t_s"].to_numpy(), engine[column].to_numpy().astype(float))  # noqa: E731
     tokens = np.column_stack(
-        [at(c, edges + 1) - at(c, edges) for c in ("iteration_count_total", "prompt_tokens_total", "generation_tokens_total")]
+        [
+            at(c, edges + 1) - at(c, edges)
+            for c in ("iteration_count_total", "prompt_tokens_total", "generation_tokens_total")
+        ]
     )
     watts = np.interp(edges + 1, power["t_s"].to_numpy(), power["power_w"].to_numpy())
     joules = nnls(tokens, np.maximum(watts - LOADED_IDLE_W["H100"][0], 0))[0]
@@ -58,7 +65,9 @@ def main() -> None:
     data = arguments.parse_args().data
     prefill_s, prefill_j = prefill(data)
     table = pl.read_csv(data / "inference/mlenergy_v3/mlenergy_v3_flat.csv", infer_schema_length=5000).filter(
-        pl.col("energy_per_token_joules").is_not_null() & (pl.col("num_gpus") == 1) & pl.col("median_itl_ms").is_not_null()
+        pl.col("energy_per_token_joules").is_not_null()
+        & (pl.col("num_gpus") == 1)
+        & pl.col("median_itl_ms").is_not_null()
     )
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(
@@ -66,7 +75,9 @@ def main() -> None:
         " fixed_s_per_step s_per_prefill_token s_per_decode_token fit_error_frac energy_low_frac energy_high_frac n_batch_sizes"
         " stack use_by source as_of".split()
     )
-    for (model, device), group in sorted(table.group_by("model", "gpu_model"), key=lambda item: item[0][::-1]):
+    for (model, device), group in sorted(
+        table.group_by("model", "gpu_model"), key=lambda item: item[0][::-1]
+    ):
         tasks = group.group_by("task").len().sort("len", "task", descending=[True, False])["task"].to_list()
         task = "lm-arena-chat" if "lm-arena-chat" in tasks else tasks[0]
         rows = group.filter(pl.col("task") == task).sort("avg_batch_size")

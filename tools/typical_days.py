@@ -28,14 +28,29 @@ AU = {
     "Black coal": Fuel.COAL, "Brown coal": Fuel.LIGNITE, "Natural Gas (Pipeline)": Fuel.GAS, "Coal seam methane": Fuel.GAS,
     "Hydro": Fuel.HYDRO, "Wind": Fuel.WIND, "Solar": Fuel.SOLAR, "Kerosene - non aviation": Fuel.OIL, "Diesel oil": Fuel.OIL,
 }  # fmt: skip
-SEASONS = {12: "djf", 1: "djf", 2: "djf", 3: "mam", 4: "mam", 5: "mam", 6: "jja", 7: "jja", 8: "jja", 9: "son", 10: "son", 11: "son"}
+SEASONS = {
+    12: "djf",
+    1: "djf",
+    2: "djf",
+    3: "mam",
+    4: "mam",
+    5: "mam",
+    6: "jja",
+    7: "jja",
+    8: "jja",
+    9: "son",
+    10: "son",
+    11: "son",
+}
 
 
 def united_states(data: Path, zone: str) -> pl.DataFrame:
     """Hourly states of one balancing authority in 2022."""
     source = SOURCES.get("eia930")(data)
     span = source.span(zone)
-    states = assemble(Observations.concat([source.parse(p, span) for p in source.fetch(zone, span)]), zone, 3600)
+    states = assemble(
+        Observations.concat([source.parse(p, span) for p in source.fetch(zone, span)]), zone, 3600
+    )
     keep = pl.col("start_utc").dt.year() == 2022
     return states.frame.filter(keep).drop("status", "completeness_frac")
 
@@ -73,7 +88,9 @@ def _by_fuel(frame: pl.DataFrame, names: dict[str, Fuel]) -> pl.DataFrame:
     return frame.select(
         "start_utc",
         *(
-            pl.sum_horizontal([c for c in frame.columns if names.get(c) is fuel]).alias(generation_column(fuel))
+            pl.sum_horizontal([c for c in frame.columns if names.get(c) is fuel]).alias(
+                generation_column(fuel)
+            )
             for fuel in fuels
         ),
     )
@@ -85,9 +102,26 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True)
     data = arguments.parse_args().data
     eia = "EIA-930 net generation by fuel 2022, mean by quarter and UTC hour (tools/typical_days.py)"
-    parts = [(zone, united_states(data, zone), eia, "2022") for zone in ("US-CISO", "US-ERCO", "US-MISO", "US-NYIS", "US-PJM")]
-    parts.append(("DE", germany(data), "ENTSO-E generation by type 2019, mean by quarter and UTC hour (tools/typical_days.py)", "2019"))
-    parts.append(("AU-NSW", new_south_wales(data), "AEMO unit dispatch June 2017, mean by UTC hour (tools/typical_days.py)", "2017"))
+    parts = [
+        (zone, united_states(data, zone), eia, "2022")
+        for zone in ("US-CISO", "US-ERCO", "US-MISO", "US-NYIS", "US-PJM")
+    ]
+    parts.append(
+        (
+            "DE",
+            germany(data),
+            "ENTSO-E generation by type 2019, mean by quarter and UTC hour (tools/typical_days.py)",
+            "2019",
+        )
+    )
+    parts.append(
+        (
+            "AU-NSW",
+            new_south_wales(data),
+            "AEMO unit dispatch June 2017, mean by UTC hour (tools/typical_days.py)",
+            "2017",
+        )
+    )
     writer = csv.writer(sys.stdout, lineterminator="\n")
     columns = [c for c in GENERATION_COLUMNS if any(c in frame.columns for _, frame, _, _ in parts)]
     writer.writerow(["zone", "season", "hour_utc", *columns, "source", "as_of"])

@@ -35,9 +35,15 @@ def factors(mids, *, kind=Kind.MARGINAL, skip=(), rel=0.2):
     keep = [i for i in range(len(mids)) if i not in skip]
     mid = np.array([mids[i] for i in keep], dtype=float)
     return Factors(
-        zone="US-ERCO", kind=kind, estimator="regression", interval_s=900,
+        zone="US-ERCO",
+        kind=kind,
+        estimator="regression",
+        interval_s=900,
         start_epoch_s=np.array([T0 + 900 * i for i in keep], dtype=np.int64),
-        low=mid * (1 - rel), mid=mid, high=mid * (1 + rel), entry_id=np.array(keep, dtype=np.int64) + 1,
+        low=mid * (1 - rel),
+        mid=mid,
+        high=mid * (1 + rel),
+        entry_id=np.array(keep, dtype=np.int64) + 1,
         status=np.array(["reported"] * len(keep)),
     )
 
@@ -52,9 +58,18 @@ def price(requests, table, *, overheads=NO_OVERHEADS, energy=(0.0, 0.0), timing=
     end = np.array([T0 + 900 * r[-1][0] for r in requests], dtype=float) + 20
     found = look_up(table, slots, fill=False)
     return price_slices(
-        first_slice=first, slice_request=owner, slot_start_s=slots, interval_s=900, charged_j=joules, start_s=start,
-        end_s=end, factor=found, neighbours=neighbour_factors(table, slots, found.mid), overheads=overheads,
-        energy_relative=energy, timing_s=np.full(len(requests), timing),
+        first_slice=first,
+        slice_request=owner,
+        slot_start_s=slots,
+        interval_s=900,
+        charged_j=joules,
+        start_s=start,
+        end_s=end,
+        factor=found,
+        neighbours=neighbour_factors(table, slots, found.mid),
+        overheads=overheads,
+        energy_relative=energy,
+        timing_s=np.full(len(requests), timing),
     )
 
 
@@ -73,7 +88,9 @@ def test_a_request_that_crosses_an_interval_is_priced_in_each():
 def test_overheads_multiply_from_the_device_to_the_busbar():
     """Host and PUE 1.5, losses of 5 %: one joule at the device is 1.5 / 0.95 at the busbar."""
     overheads = Overheads(Range(1.4, 1.5, 1.6), Range(1.04, 1 / 0.95, 1.07), 0.1)
-    assert price([[(0, 3.6e6)]], factors([100.0]), overheads=overheads).gco2[0] == pytest.approx(100 * 1.5 / 0.95)
+    assert price([[(0, 3.6e6)]], factors([100.0]), overheads=overheads).gco2[0] == pytest.approx(
+        100 * 1.5 / 0.95
+    )
 
 
 def test_the_margin_at_zero_costs_nothing_and_keeps_its_range():
@@ -88,7 +105,9 @@ def test_the_margin_at_zero_costs_nothing_and_keeps_its_range():
 
 def test_an_interval_without_a_factor_is_refused_by_name():
     """The message counts the intervals, names the first and gives the way out (C8)."""
-    with pytest.raises(NoFactorError, match=r"1 interval\(s\) of US-ERCO .* 2020-07-15T18:15:00Z; --on-gap nearest"):
+    with pytest.raises(
+        NoFactorError, match=r"1 interval\(s\) of US-ERCO .* 2020-07-15T18:15:00Z; --on-gap nearest"
+    ):
         look_up(factors([1, 2, 3], skip=[1]), np.array([T0, T0 + 900]), fill=False)
 
 
@@ -185,7 +204,9 @@ def test_a_roll_up_adds_shared_errors_linearly_and_causes_in_quadrature(folder):
     assert row["requests"] == 3
     assert mid == pytest.approx(0.4 + 0.2 + 0.4 + 1.6)
     assert (row["marginal_gco2"]["high"] - mid) / mid == pytest.approx(np.hypot(0.2, 0.1), rel=1e-9)
-    assert row["variance_frac"] == pytest.approx({"factor": 0.8, "energy": 0.2, "overhead": 0, "timing": 0}, abs=1e-9)
+    assert row["variance_frac"] == pytest.approx(
+        {"factor": 0.8, "energy": 0.2, "overhead": 0, "timing": 0}, abs=1e-9
+    )
     assert row["average_gco2"]["mid"] == pytest.approx(mid / 2)
 
 
@@ -197,7 +218,9 @@ def test_two_zones_err_independently(folder):
         writer.commit({"run_id": "run2"})
     row = rollup(folder)[0]
     mid = row["marginal_gco2"]["mid"]
-    assert (row["marginal_gco2"]["high"] - mid) / mid == pytest.approx(np.hypot(0.2 / np.sqrt(2), 0.1), rel=1e-9)
+    assert (row["marginal_gco2"]["high"] - mid) / mid == pytest.approx(
+        np.hypot(0.2 / np.sqrt(2), 0.1), rel=1e-9
+    )
     by_zone = rollup(folder, ["zone"])
     assert [r["zone"] for r in by_zone] == ["US-ERCO", "US-PJM"]
     assert sum(r["marginal_gco2"]["mid"] for r in by_zone) == pytest.approx(mid)

@@ -8,4 +8,13 @@ from gridmargin.attribution.replay import Completed, MeterWindow, Replay
 from gridmargin.attribution.request import Request, RequestBatch
 from gridmargin.attribution.request_log import RequestLog, log_cells, read_log
 
-__all__ = ["Completed", "MeterWindow", "Replay", "Request", "RequestBatch", "RequestLog", "log_cells", "read_log"]
+__all__ = [
+    "Completed",
+    "MeterWindow",
+    "Replay",
+    "Request",
+    "RequestBatch",
+    "RequestLog",
+    "log_cells",
+    "read_log",
+]

@@ -236,4 +236,12 @@ def replay(
     state[CLOCK], state[SUM_FIXED], state[SUM_IDLE] = clock, sum_fixed, sum_idle
     state[STEP] = step
     state[BOUNDARY] = boundary
-    return n_active, next_waiting, slices[:n_slices], slice_of[:n_slices], slice_slot[:n_slices], done[:n_done], meter
+    return (
+        n_active,
+        next_waiting,
+        slices[:n_slices],
+        slice_of[:n_slices],
+        slice_slot[:n_slices],
+        done[:n_done],
+        meter,
+    )

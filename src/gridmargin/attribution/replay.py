@@ -129,7 +129,11 @@ class Replay:
         """
         turn = (self._n_seen + np.arange(len(batch))) % len(self._devices)
         self._n_seen += len(batch)
-        until_us = known_until_us if known_until_us is not None else (int(batch.arrival_us[-1]) if len(batch) else None)
+        until_us = (
+            known_until_us
+            if known_until_us is not None
+            else (int(batch.arrival_us[-1]) if len(batch) else None)
+        )
         parts = []
         for number, device in enumerate(self._devices):
             mine = batch if len(self._devices) == 1 else _take(batch, np.flatnonzero(turn == number))
@@ -197,7 +201,9 @@ class _Device:
 
     def windows(self, number: int) -> list[MeterWindow]:
         return [
-            MeterWindow(number, (self.base_s or 0) + slot * self.interval_s, *(float(v) for v in row[:4]), int(row[4]))
+            MeterWindow(
+                number, (self.base_s or 0) + slot * self.interval_s, *(float(v) for v in row[:4]), int(row[4])
+            )
             for slot, row in sorted(self.meter.items())
             if row.any()
         ]
@@ -299,7 +305,9 @@ def _append(first: RequestBatch, second: RequestBatch) -> RequestBatch:
         arrival_us=np.concatenate([first.arrival_us, second.arrival_us]),
         prompt_tokens=np.concatenate([first.prompt_tokens, second.prompt_tokens]),
         generated_tokens=np.concatenate([first.generated_tokens, second.generated_tokens]),
-        end_us=None if second.end_us is None or first.end_us is None else np.concatenate([first.end_us, second.end_us]),
+        end_us=None
+        if second.end_us is None or first.end_us is None
+        else np.concatenate([first.end_us, second.end_us]),
         words={name: pa.concat_arrays([first.words[name], second.words[name]]) for name in second.words},
     )
 

@@ -23,9 +23,25 @@ from gridmargin.attribution.request import RequestBatch
 from gridmargin.vocab import InputError, TableError, TimeError
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "arrival": ("arrival", "arrival_utc", "arrival_time", "timestamp", "start", "start_utc", "created_at", "time_utc", "time"),
+    "arrival": (
+        "arrival",
+        "arrival_utc",
+        "arrival_time",
+        "timestamp",
+        "start",
+        "start_utc",
+        "created_at",
+        "time_utc",
+        "time",
+    ),
     "prompt_tokens": ("prompt_tokens", "contexttokens", "context_tokens", "input_tokens", "input_length"),
-    "generated_tokens": ("generated_tokens", "generatedtokens", "completion_tokens", "output_tokens", "output_length"),
+    "generated_tokens": (
+        "generated_tokens",
+        "generatedtokens",
+        "completion_tokens",
+        "output_tokens",
+        "output_length",
+    ),
     "request_id": ("request_id", "requestid", "id"),
     "tenant": ("tenant", "tenant_id", "customer"),
     "endpoint": ("endpoint", "route", "path"),
@@ -73,7 +89,10 @@ class RequestLog:
         fields = [
             "row_number() OVER () + 1 AS row",
             f"{_epoch_us(self.columns['arrival'])} + {shift_us} AS arrival_us",
-            *(f"CAST({_quoted(self.columns[name])} AS INTEGER) AS {name}" for name in ("prompt_tokens", "generated_tokens")),
+            *(
+                f"CAST({_quoted(self.columns[name])} AS INTEGER) AS {name}"
+                for name in ("prompt_tokens", "generated_tokens")
+            ),
             *([f"{_epoch_us(self.columns['end'])} + {shift_us} AS end_us"] if "end" in self.columns else []),
             *(f"CAST({_quoted(self.columns[name])} AS VARCHAR) AS {name}" for name in words),
         ]
@@ -121,7 +140,9 @@ def read_log(path: Path, align_to_utc: datetime | None = None) -> RequestLog:
     n, first_us, last_us = row
     if not n:
         raise InputError(f"{path} holds no requests; nothing to price")
-    first, last = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us) for us in (first_us, last_us))
+    first, last = (
+        datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us) for us in (first_us, last_us)
+    )
     shift = align_to_utc - first if align_to_utc else timedelta(0)
     return RequestLog(path, _sha256(path), n, first + shift, last + shift, shift.total_seconds(), columns)
 
@@ -142,7 +163,12 @@ def log_cells(path: Path, sha256: str, row: int, columns: Mapping[str, str]) -> 
 
 def _connection() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
-        config={"memory_limit": MEMORY, "temp_directory": tempfile.gettempdir(), "preserve_insertion_order": True, "threads": 2}
+        config={
+            "memory_limit": MEMORY,
+            "temp_directory": tempfile.gettempdir(),
+            "preserve_insertion_order": True,
+            "threads": 2,
+        }
     )
 
 
@@ -162,7 +188,9 @@ def _open_view(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, s
     elif kind in (".jsonl", ".ndjson", ".json"):
         reader = f"read_json('{where}', format = 'newline_delimited', sample_size = 20480)"
     else:
-        raise InputError(f"{path.name}: what {kind or 'a file without an ending'} holds is not known; use .parquet, .csv or .jsonl")
+        raise InputError(
+            f"{path.name}: what {kind or 'a file without an ending'} holds is not known; use .parquet, .csv or .jsonl"
+        )
     try:
         connection.execute(f"CREATE TEMP VIEW log AS SELECT * FROM {reader}")
         described = connection.execute("DESCRIBE log").fetchall()
@@ -187,7 +215,12 @@ def _columns(kinds: Mapping[str, str], path: Path) -> dict[str, str]:
 
 
 def _check_times(
-    connection: duckdb.DuckDBPyConnection, kinds: Mapping[str, str], columns: Mapping[str, str], path: Path, *, aligned: bool
+    connection: duckdb.DuckDBPyConnection,
+    kinds: Mapping[str, str],
+    columns: Mapping[str, str],
+    path: Path,
+    *,
+    aligned: bool,
 ) -> None:
     for ours in ("arrival", "end"):
         if ours not in columns:
@@ -197,12 +230,18 @@ def _check_times(
         if kind.startswith("TIMESTAMP") or kind == "VARCHAR":
             bad = _first_row(connection, f"{_epoch_us(name)} IS NULL", name)
             if bad:
-                raise TableError(f"{path.name}, row {bad[0]}, column {name}: {bad[1]!r} is not a time; correct the cell")
+                raise TableError(
+                    f"{path.name}, row {bad[0]}, column {name}: {bad[1]!r} is not a time; correct the cell"
+                )
         else:
-            raise TableError(f"{path.name}, column {name}: {kind} is not a time; write ISO 8601 with an offset")
+            raise TableError(
+                f"{path.name}, column {name}: {kind} is not a time; write ISO 8601 with an offset"
+            )
         naive = kind != "VARCHAR" and "TIME ZONE" not in kind
         if kind == "VARCHAR":
-            bad = _first_row(connection, f"NOT regexp_matches({_quoted(name)}, '(Z|z|[+-]\\d\\d(:?\\d\\d)?)\\s*$')", name)
+            bad = _first_row(
+                connection, f"NOT regexp_matches({_quoted(name)}, '(Z|z|[+-]\\d\\d(:?\\d\\d)?)\\s*$')", name
+            )
             naive = bad is not None
         if naive and not aligned:
             text = (_first_row(connection, "TRUE", name) or (2, ""))[1]
@@ -211,9 +250,13 @@ def _check_times(
                 " --align-to with the moment at which the first request is to arrive"
             )
     if "end" in columns:
-        bad = _first_row(connection, f"{_epoch_us(columns['end'])} < {_epoch_us(columns['arrival'])}", columns["end"])
+        bad = _first_row(
+            connection, f"{_epoch_us(columns['end'])} < {_epoch_us(columns['arrival'])}", columns["end"]
+        )
         if bad:
-            raise TableError(f"{path.name}, row {bad[0]}, column {columns['end']}: ends before it arrives; correct the row")
+            raise TableError(
+                f"{path.name}, row {bad[0]}, column {columns['end']}: ends before it arrives; correct the row"
+            )
 
 
 def _check_tokens(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], path: Path) -> None:
@@ -296,5 +339,3 @@ def _unreadable(path: Path, error: duckdb.Error) -> TableError:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-

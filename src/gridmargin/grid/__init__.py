@@ -4,7 +4,7 @@ Comes in: observations. Goes out: `GridStates`. Touches nothing.
 """
 
 from gridmargin.grid.assemble import assemble, cells_behind, negative_generation
-from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet
+from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
 from gridmargin.grid.state import GridState, GridStates
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "assemble",
     "avert_fleet",
     "cells_behind",
+    "reference_fleet",
     "negative_generation",
 ]

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gridmargin.reference import load_table
 from gridmargin.sources import OZONE_MONTHS, AvertTables, open_avert
-from gridmargin.vocab import Fuel, TableError
+from gridmargin.vocab import GENERATION_COLUMNS, Fuel, TableError
 
 FloatArray = NDArray[np.float64]
+
+G_PER_T = 1e6
+"""Grams in a tonne; exact."""
 
 LOAD_QUANTILES = np.linspace(0.0, 1.0, 101)
 """Levels of `FleetResponse.load_quantiles_mw`."""
@@ -115,6 +119,47 @@ def avert_fleet(folder: Path, avert_region: str, not_after_year: int) -> FleetRe
         If a table is truncated, lacks a column or holds a bad value.
     """
     return _newest_response(open_avert(folder), avert_region, not_after_year)
+
+
+def reference_fleet(avert_region: str, not_after_year: int) -> FleetResponse | None:
+    """Give a region's newest fleet response up to a year from our own small table of EPA's figures.
+
+    Returns
+    -------
+    FleetResponse or None
+        None where the table has no year of that region so early.
+    """
+    known = {key: fleet for key, fleet in _tabled().items() if key[1] <= not_after_year}
+    years = [year for region, year in known if region == avert_region]
+    if not years:
+        return None
+    newest = (avert_region, max(years))
+    return replace(known[newest], earlier=tuple(fleet for key, fleet in known.items() if key != newest))
+
+
+@lru_cache(maxsize=1)
+def _tabled() -> dict[tuple[str, int], FleetResponse]:
+    rows: dict[tuple[str, int], list[Mapping[str, str]]] = {}
+    for row in load_table("fleet_response"):
+        rows.setdefault((row["region"], int(row["year"])), []).append(row)
+
+    def column(group: list[Mapping[str, str]], name: str) -> FloatArray:
+        return np.array([float(row[name]) for row in group])
+
+    return {
+        (region, year): FleetResponse(
+            region=region,
+            year=year,
+            load_mw=column(group, "load_mw"),
+            co2_g_per_h_ozone=column(group, "co2_t_per_h_ozone") * G_PER_T,
+            co2_g_per_h_other=column(group, "co2_t_per_h_other") * G_PER_T,
+            fuel_generation_mw={
+                fuel: column(group, name) for name, fuel in GENERATION_COLUMNS.items() if name in group[0]
+            },
+            payload_sha256s=(),
+        )
+        for (region, year), group in rows.items()
+    }
 
 
 @lru_cache(maxsize=64)

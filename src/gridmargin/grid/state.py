@@ -76,7 +76,9 @@ class GridStates:
         schema = self.frame.schema
         for column, kind in REQUIRED_COLUMNS.items():
             if schema.get(column) != kind:
-                raise TableError(f"states of {self.zone}: column {column} is {schema.get(column)}, want {kind}")
+                raise TableError(
+                    f"states of {self.zone}: column {column} is {schema.get(column)}, want {kind}"
+                )
         unknown = set(schema) - set(REQUIRED_COLUMNS) - set(OPTIONAL_COLUMNS)
         if unknown:
             raise TableError(f"states of {self.zone}: unknown columns {sorted(unknown)}")
@@ -114,9 +116,14 @@ class GridStates:
         return GridState(
             zone=self.zone,
             interval=Interval(start, start + timedelta(seconds=self.interval_s)),
-            generation_mw={GENERATION_COLUMNS[c]: row[c] for c in row if c in GENERATION_COLUMNS and row[c] is not None},
-            values={c: v for c, v in row.items()
-                    if c not in GENERATION_COLUMNS and c not in REQUIRED_COLUMNS and v is not None},
+            generation_mw={
+                GENERATION_COLUMNS[c]: row[c] for c in row if c in GENERATION_COLUMNS and row[c] is not None
+            },
+            values={
+                c: v
+                for c, v in row.items()
+                if c not in GENERATION_COLUMNS and c not in REQUIRED_COLUMNS and v is not None
+            },
             status=Status(row["status"]),
             completeness_frac=row["completeness_frac"],
         )

@@ -45,7 +45,9 @@ def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, An
     profile = profile_for(body["device"], body["model"])
     requests = body["requests"]
     if len(requests) > MOST_REQUESTS:
-        raise InputError(f"{len(requests)} requests, more than {MOST_REQUESTS}; use `gridmargin account` for large logs")
+        raise InputError(
+            f"{len(requests)} requests, more than {MOST_REQUESTS}; use `gridmargin account` for large logs"
+        )
     # A column is either there for every request or not there at all.
     names = [name for name in requests[0] if any(request[name] is not None for request in requests)]
     lines = "".join(json.dumps({name: request[name] for name in names}) + "\n" for request in requests)
@@ -59,5 +61,7 @@ def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, An
     job = Job(body["zone"], body["estimator"], profile, alignment=alignment_text(align_to))
     summary = account_log(log, job, place.factory(choice, body["zone"]), place.folder, lambda _n: None)
     rows = range(2, len(requests) + 2)
-    receipts = [receipt_answer(find_receipt(place.folder, f"{summary['run_id']}-{row}")) for row in rows[:500]]
+    receipts = [
+        receipt_answer(find_receipt(place.folder, f"{summary['run_id']}-{row}")) for row in rows[:500]
+    ]
     return summary | {"receipts": receipts}

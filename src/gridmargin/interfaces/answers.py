@@ -187,7 +187,11 @@ def _evidence(workplace: Workplace, entry: Entry) -> dict[str, Any]:
         "train_start_utc": format_utc(fit.train_start_utc),
         "train_end_utc": format_utc(fit.train_end_utc),
         "n_train": fit.n_train,
-        **{key: parameters[key] for key in ("calibrated_against", "denominator") if key in parameters},
+        **{
+            key: parameters[key]
+            for key in ("calibrated_against", "range_basis", "denominator")
+            if key in parameters
+        },
     }
 
 

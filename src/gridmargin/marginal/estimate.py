@@ -132,10 +132,14 @@ class Estimates:
         if n == 0:
             return
         if not np.isfinite(self.mid).all() or not ((self.low <= self.mid) & (self.mid <= self.high)).all():
-            raise TableError(f"estimates of {self.zone} by {self.estimator}: a range is not finite or not in order")
+            raise TableError(
+                f"estimates of {self.zone} by {self.estimator}: a range is not finite or not in order"
+            )
         total = np.einsum("nk,nk->n", self.source_probability, self.source_factor)
         if not np.allclose(total, self.mid, rtol=1e-9, atol=1e-9):
-            raise TableError(f"estimates of {self.zone} by {self.estimator}: sources do not add up to the factor")
+            raise TableError(
+                f"estimates of {self.zone} by {self.estimator}: sources do not add up to the factor"
+            )
         if not np.allclose(self.source_probability.sum(axis=1), 1.0, rtol=0, atol=1e-9):
             raise TableError(f"estimates of {self.zone} by {self.estimator}: probabilities do not sum to 1")
 

@@ -64,7 +64,9 @@ def overheads_for(job: Job) -> tuple[Overheads, str]:
     return Overheads(plug, busbar, price[0] if price else None), note
 
 
-def manifest_of(job: Job, log: Mapping[str, Any], run_id: str, recorded_utc: datetime, source: str) -> dict[str, Any]:
+def manifest_of(
+    job: Job, log: Mapping[str, Any], run_id: str, recorded_utc: datetime, source: str
+) -> dict[str, Any]:
     """Give everything needed to explain a run's receipts."""
     overheads, note = overheads_for(job)
     return {
@@ -93,7 +95,17 @@ def manifest_of(job: Job, log: Mapping[str, Any], run_id: str, recorded_utc: dat
 def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
     """Name a run after its content: the same log priced in the same way is the same run."""
     text = canonical_json(
-        [dict(log), job.zone, job.estimator, job.profile.as_dict(), job.site, job.max_batch, job.n_devices, job.fill, job.alignment]
+        [
+            dict(log),
+            job.zone,
+            job.estimator,
+            job.profile.as_dict(),
+            job.site,
+            job.max_batch,
+            job.n_devices,
+            job.fill,
+            job.alignment,
+        ]
     )
     return "r" + sha256_hex(text.encode())[:10]
 
@@ -111,9 +123,13 @@ def factors_for(factory: Factory, job: Job) -> Callable[[int, int], tuple[Factor
             average = factory.book.covering(Kind.AVERAGE, job.zone, stretch, "average")
             if not len(marginal):
                 why = "; ".join(outcome.notes) or "the source has no data there"
-                raise NoFactorError(f"no marginal factor by {job.estimator} for {job.zone} in {stretch}: {why}")
+                raise NoFactorError(
+                    f"no marginal factor by {job.estimator} for {job.zone} in {stretch}: {why}"
+                )
             # What lies beyond the record stays missing, however often it is asked for.
-            held.update({"from": first_s - int(LEAD.total_seconds()), "to": end_s + int(LEAD.total_seconds())})
+            held.update(
+                {"from": first_s - int(LEAD.total_seconds()), "to": end_s + int(LEAD.total_seconds())}
+            )
             held["found"] = (marginal, average)
         found: tuple[Factors, Factors] = held["found"]
         return found
@@ -144,7 +160,9 @@ def account_log(
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
     replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
-    accountant = Accountant(run_id, job.zone, job.profile, replay, factors_for(factory, job), overheads, job.fill)
+    accountant = Accountant(
+        run_id, job.zone, job.profile, replay, factors_for(factory, job), overheads, job.fill
+    )
     manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name)
     sample: list[str] = []
     with ReceiptWriter(folder, run_id) as writer:
@@ -199,7 +217,9 @@ def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: l
             "meter_energy_j": meter["energy_j"],
             "unattributed_j": meter["energy_j"] - meter["provisioned_idle_j"] - row["charged_energy_j"],
         },
-        "energy_parts_j": {part: row[f"{part}_j"] for part in ("prefill", "decode", "step_fixed", "loaded_idle")},
+        "energy_parts_j": {
+            part: row[f"{part}_j"] for part in ("prefill", "decode", "step_fixed", "loaded_idle")
+        },
         "variance_frac": row["variance_frac"],
         "per_request_gco2": quantiles(folder, run_id),
         "per_1k_tokens_gco2": {k: v / tokens * 1000 for k, v in marginal.items()} if tokens else None,

@@ -131,7 +131,9 @@ class Accountant:
             "marginal_entry_id": found.entry_id,
             "average_entry_id": beside.entry_id if beside is not None else pa.nulls(len(slots), pa.int64()),
             "marginal_gco2": priced.slice_gco2,
-            "average_gco2": priced_average.slice_gco2 if priced_average else pa.nulls(len(slots), pa.float64()),
+            "average_gco2": priced_average.slice_gco2
+            if priced_average
+            else pa.nulls(len(slots), pa.float64()),
         }
         return receipt_table(columns, slices, done.first_slice, len(slots))
 
@@ -167,4 +169,6 @@ def _worst_status(found: FactorLookup, done: Completed) -> pa.DictionaryArray:
     order = [status.value for status in Status]
     names, inverse = np.unique(found.status, return_inverse=True)
     code = np.array([order.index(name) for name in names], np.int32)[inverse]
-    return pa.DictionaryArray.from_arrays(pa.array(np.maximum.reduceat(code, done.first_slice)), pa.array(order))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.maximum.reduceat(code, done.first_slice)), pa.array(order)
+    )

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from gridmargin.grid import FleetResponse, avert_fleet
+from gridmargin.grid import FleetResponse, avert_fleet, reference_fleet
 from gridmargin.marginal import Facts, FuelRate
 from gridmargin.reference import fuel_rates_for, zone_named
 from gridmargin.vocab import Fuel, NotFoundError
@@ -45,9 +45,11 @@ def _rates(zone_id: str, not_after_year: int, use: Literal["marginal", "average"
 
 
 def _fleet(folder: Path | None, region: str | None, not_after_year: int) -> FleetResponse | None:
-    if folder is None or region is None:
+    if region is None:
         return None
-    try:
-        return avert_fleet(folder, region, not_after_year)
-    except NotFoundError:
-        return None
+    if folder is not None:
+        try:
+            return avert_fleet(folder, region, not_after_year)
+        except NotFoundError:
+            pass  # no AVERT tables under this folder: our own small table serves
+    return reference_fleet(region, not_after_year)

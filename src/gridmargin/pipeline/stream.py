@@ -57,7 +57,13 @@ class Stream:
     """
 
     def __init__(
-        self, job: Job, factory: Factory, folder: Path, start_utc: datetime, shift: timedelta = timedelta(0), seed: int = 0
+        self,
+        job: Job,
+        factory: Factory,
+        folder: Path,
+        start_utc: datetime,
+        shift: timedelta = timedelta(0),
+        seed: int = 0,
     ) -> None:
         self.job = job
         self.folder = folder
@@ -72,7 +78,13 @@ class Stream:
         overheads, _ = overheads_for(job)
         replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
         self._accountant = Accountant(
-            self._run_id(), job.zone, job.profile, replay, self._shifted(factors_for(factory, job)), overheads, fill=True
+            self._run_id(),
+            job.zone,
+            job.profile,
+            replay,
+            self._shifted(factors_for(factory, job)),
+            overheads,
+            fill=True,
         )
         self._manifests = {self._run_id(): self._manifest()}
         self._unwritten: list[pa.Table] = []
@@ -136,7 +148,9 @@ class Stream:
         sums = self._totals
         out: dict[str, Any] = {"requests": self._n, "since_utc": format_utc(self.since_utc)}
         out |= {"energy_j": sums["charged_energy_j"], "plug_energy_j": sums["plug_energy_j"]}
-        out["energy_cost_usd"] = sums["energy_cost_usd"] if self._accountant.overheads.price_usd_per_kwh else None
+        out["energy_cost_usd"] = (
+            sums["energy_cost_usd"] if self._accountant.overheads.price_usd_per_kwh else None
+        )
         for kind in ("marginal", "average"):
             halves = {half: sums[f"{kind}_{half}_gco2"] for half in _HALVES}
             out[f"{kind}_gco2"] = range_of(sums[f"{kind}_gco2"], halves).as_dict()

@@ -42,7 +42,9 @@ class _Trail:
         closes: bool | None = None,
     ) -> None:
         if closes is None:
-            closes = value is None or again is None or math.isclose(value, again, rel_tol=TOLERANCE, abs_tol=1e-15)
+            closes = (
+                value is None or again is None or math.isclose(value, again, rel_tol=TOLERANCE, abs_tol=1e-15)
+            )
         self.steps.append(
             {
                 "title": title,
@@ -100,10 +102,20 @@ def _request(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
     if log["kind"] != "file":
         trail.add("request", f"{what}; {log['note']}")
         return
-    shift = f"; the whole log was shifted by {log['shift_s']:.6f} s ({run['alignment']})" if log["shift_s"] else ""
+    shift = (
+        f"; the whole log was shifted by {log['shift_s']:.6f} s ({run['alignment']})"
+        if log["shift_s"]
+        else ""
+    )
     path = Path(log["path"])
     cells = [
-        {"payload_sha256": log["sha256"], "row": receipt.log_row, "column": column, "text": text, "value": None}
+        {
+            "payload_sha256": log["sha256"],
+            "row": receipt.log_row,
+            "column": column,
+            "text": text,
+            "value": None,
+        }
         for column, text in log_cells(path, log["sha256"], receipt.log_row, log["columns"]).items()
     ]
     texts = {cell["column"]: cell["text"] for cell in cells}
@@ -113,7 +125,11 @@ def _request(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
         columns["generated_tokens"]: receipt.generated_tokens,
     }
     same = all(int(float(texts[column])) == count for column, count in counts.items()) if cells else None
-    missing = "" if cells else f"; the log {path.name} is no longer there or has changed, so its cells cannot be shown"
+    missing = (
+        ""
+        if cells
+        else f"; the log {path.name} is no longer there or has changed, so its cells cannot be shown"
+    )
     trail.add(
         "request",
         f"{what}, row {receipt.log_row} of {path.name}{shift}{missing}",
@@ -136,7 +152,10 @@ def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
         again=n_decoded * profile["j_per_decode_token"],
         equation=f"{n_decoded} tokens × {profile['j_per_decode_token']:.6g} J",
     )  # fmt: skip
-    for part, what in (("step_fixed", "fixed energy of each step"), ("loaded_idle", "idle power during each step")):
+    for part, what in (
+        ("step_fixed", "fixed energy of each step"),
+        ("loaded_idle", "idle power during each step"),
+    ):
         trail.add(
             part.replace("_", " "), f"equal share of the {what} among the requests active in it (Shapley value)",
             unit="J", value=parts[part],

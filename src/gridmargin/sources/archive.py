@@ -51,7 +51,9 @@ class Archive:
             raise NotFoundError(f"no payload {digest} in the archive {self.folder}")
         body = path.read_bytes()
         if sha256_hex(body) != digest:
-            raise TableError(f"payload {digest} in the archive {self.folder} has been altered: its hash differs")
+            raise TableError(
+                f"payload {digest} in the archive {self.folder} has been altered: its hash differs"
+            )
         return body
 
     def _path(self, digest: str) -> Path:

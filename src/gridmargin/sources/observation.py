@@ -65,7 +65,9 @@ class Observations:
 
     def __post_init__(self) -> None:
         if dict(self.frame.schema) != OBSERVATION_SCHEMA:
-            raise TableError(f"observations have columns {dict(self.frame.schema)}, want {OBSERVATION_SCHEMA}")
+            raise TableError(
+                f"observations have columns {dict(self.frame.schema)}, want {OBSERVATION_SCHEMA}"
+            )
 
     def __len__(self) -> int:
         return self.frame.height

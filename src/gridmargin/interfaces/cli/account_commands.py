@@ -20,6 +20,7 @@ from gridmargin.reference import profile_for, pue, zone_named
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
 
+
 def account(
     *,
     requests: Path,
@@ -108,29 +109,46 @@ def show_account(summary: dict[str, Any]) -> None:
     table.add_column("")
     table.add_column("CO2", justify="right")
     table.add_column("90 % range", justify="right")
-    for label, key, style in (("marginal (caused)", "marginal_gco2", ""), ("average (not marginal)", "average_gco2", "dim")):
+    for label, key, style in (
+        ("marginal (caused)", "marginal_gco2", ""),
+        ("average (not marginal)", "average_gco2", "dim"),
+    ):
         grams = totals[key]
         if grams:
-            table.add_row(label, grams_text(grams["mid"]), f"{grams_text(grams['low'])} to {grams_text(grams['high'])}", style=style)
+            table.add_row(
+                label,
+                grams_text(grams["mid"]),
+                f"{grams_text(grams['low'])} to {grams_text(grams['high'])}",
+                style=style,
+            )
     console.print(table)
     per = summary["per_request_gco2"]
     per_1k = summary["per_1k_tokens_gco2"]
     console.print(
         f"per request: p50 {grams_text(per['p50'])}, p95 {grams_text(per['p95'])}"
-        + (f"; per 1,000 tokens: {grams_text(per_1k['mid'])} ({grams_text(per_1k['low'])} to {grams_text(per_1k['high'])})" if per_1k else "")
+        + (
+            f"; per 1,000 tokens: {grams_text(per_1k['mid'])} ({grams_text(per_1k['low'])} to {grams_text(per_1k['high'])})"
+            if per_1k
+            else ""
+        )
     )
-    parts = ", ".join(f"{name.replace('_', ' ')} {energy_text(value)}" for name, value in summary["energy_parts_j"].items())
+    parts = ", ".join(
+        f"{name.replace('_', ' ')} {energy_text(value)}" for name, value in summary["energy_parts_j"].items()
+    )
     console.print(
         f"energy at the device: {energy_text(totals['energy_j'])} ({parts}); provisioned idle, charged to nobody:"
         f" {energy_text(totals['provisioned_idle_j'])}; conservation error {totals['conservation_error']:.1e}"
     )
     cost = totals["energy_cost_usd"]
     console.print(
-        f"energy at the plug: {energy_text(totals['plug_energy_j'])}" + (f", {cost:.4f} USD" if cost is not None else "")
+        f"energy at the plug: {energy_text(totals['plug_energy_j'])}"
+        + (f", {cost:.4f} USD" if cost is not None else "")
     )
     shares = ", ".join(f"{cause} {share:.0%}" for cause, share in summary["variance_frac"].items())
     console.print(f"what the range comes from: {shares}")
-    console.print(f"receipts: {summary['out']}; trace one with: gridmargin explain {summary['example_receipts'][0]} --out {summary['out']}")
+    console.print(
+        f"receipts: {summary['out']}; trace one with: gridmargin explain {summary['example_receipts'][0]} --out {summary['out']}"
+    )
 
 
 def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def _first_zone(choice: SourceChoice) -> str:
         except InputError:
             continue
         return zone
-    raise InputError(f"{choice.detail}: no zone with generation by fuel there; give --zone, or --source reference")
+    raise InputError(
+        f"{choice.detail}: no zone with generation by fuel there; give --zone, or --source reference"
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -70,6 +72,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # whoever reads the address below is answered as soon as the server is up
     except OSError as error:
         listener.close()
         raise InputError(f"cannot listen on {host}:{port} ({error.strerror}); give another --port") from error

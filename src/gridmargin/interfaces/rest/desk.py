@@ -95,7 +95,9 @@ class Desk:
         while True:
             receipts = await self._apart(self.stream.tick, now_utc())
             if receipts:
-                self._tell("receipts", {"receipts": [receipt_answer(r) for r in receipts], "totals": self.totals()})
+                self._tell(
+                    "receipts", {"receipts": [receipt_answer(r) for r in receipts], "totals": self.totals()}
+                )
             margin = await self.now(self.zone, None)
             if margin["interval"]["start_utc"] != shown:
                 shown = margin["interval"]["start_utc"]
@@ -120,7 +122,9 @@ class Desk:
             "now_utc": format_utc(now_utc()),
             "zone": self.zone,
             "source": {"name": self.choice.kind, "detail": self.choice.detail},
-            "stream": self.stream.describe() if self.stream else {"kind": "none", "note": "no request stream"},
+            "stream": self.stream.describe()
+            if self.stream
+            else {"kind": "none", "note": "no request stream"},
             "assumptions": assumptions_answer(self.stream.current_manifest()) if self.stream else [],
         }
 
@@ -165,7 +169,9 @@ class Desk:
         def work() -> list[dict[str, Any]]:
             book = self.place.book
             return [
-                entry_answer(e) for kind in Kind for e in book.entries(kind, zone, interval, estimator, as_of_utc)
+                entry_answer(e)
+                for kind in Kind
+                for e in book.entries(kind, zone, interval, estimator, as_of_utc)
             ]
 
         return {"zone": zone, "estimator": estimator, "entries": await self._apart(work)}
@@ -177,7 +183,11 @@ class Desk:
         before = _read_cursor(cursor) if cursor else None
 
         def work() -> list[Receipt]:
-            fresh = [r for r in self.stream.unwritten() if before is None or _key(r) < before] if self.stream else []
+            fresh = (
+                [r for r in self.stream.unwritten() if before is None or _key(r) < before]
+                if self.stream
+                else []
+            )
             kept = latest_receipts(self.place.folder, limit, before)
             return sorted([*fresh, *kept], key=_key, reverse=True)[:limit]
 
@@ -233,7 +243,9 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         epoch_us, _, receipt_id = text.partition("|")
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(epoch_us))
     except (binascii.Error, UnicodeDecodeError, ValueError, OverflowError):
-        raise InputError(f"cursor {cursor!r} is not one of ours; use next_cursor from the page before") from None
+        raise InputError(
+            f"cursor {cursor!r} is not one of ours; use next_cursor from the page before"
+        ) from None
     if not receipt_id:
         raise NotFoundError(f"cursor {cursor!r} names no receipt; use next_cursor from the page before")
     return moment, receipt_id
