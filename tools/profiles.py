@@ -26,6 +26,28 @@ QWEN3_8B_ACTIVE_B = 8.19
 STACK_LOW, STACK_HIGH = 1 - 0.64, 1 / 0.64 - 1
 """A newer serving stack alone took the same model and GPU to 0.55-0.73 of the energy: the middle of that, either way."""
 
+COLUMNS = (
+    "device",
+    "model",
+    "aliases",
+    "active_params_b",
+    "fixed_j_per_step",
+    "j_per_prefill_token",
+    "j_per_decode_token",
+    "loaded_idle_w",
+    "fixed_s_per_step",
+    "s_per_prefill_token",
+    "s_per_decode_token",
+    "fit_error_frac",
+    "energy_low_frac",
+    "energy_high_frac",
+    "n_batch_sizes",
+    "stack",
+    "use_by",
+    "source",
+    "as_of",
+)
+
 
 def prefill(data: Path) -> tuple[float, float]:
     """Seconds and joules per prefill token of Qwen3-8B on one H100, by least squares over 0.25 s windows."""
@@ -70,11 +92,7 @@ def main() -> None:
         & pl.col("median_itl_ms").is_not_null()
     )
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(
-        "device model aliases active_params_b fixed_j_per_step j_per_prefill_token j_per_decode_token loaded_idle_w"
-        " fixed_s_per_step s_per_prefill_token s_per_decode_token fit_error_frac energy_low_frac energy_high_frac n_batch_sizes"
-        " stack use_by source as_of".split()
-    )
+    writer.writerow(COLUMNS)
     for (model, device), group in sorted(
         table.group_by("model", "gpu_model"), key=lambda item: item[0][::-1]
     ):

@@ -11,4 +11,4 @@ import polars as pl
 table = pl.read_csv(sys.argv[1])
 for column in ("ContextTokens", "GeneratedTokens"):
     logs = np.log(table[column].to_numpy())
-    print(f"{column}: geometric mean {np.exp(logs.mean()):.0f}, log-spread {logs.std():.2f}, n {len(logs)}")  # noqa: T201
+    print(f"{column}: geometric mean {np.exp(logs.mean()):.0f}, log-spread {logs.std():.2f}, n {len(logs)}")

@@ -262,9 +262,14 @@ def test_an_unknown_receipt_is_not_found(folder, receipt_id):
 def test_a_run_that_fails_leaves_nothing(tmp_path):
     """An error between write and commit: no receipt file, no staging folder, no manifest."""
     priced = price(REQUESTS, factors([400.0, 800.0]))
-    with pytest.raises(RuntimeError), ReceiptWriter(tmp_path, "run1") as writer:
-        writer.write(table_of(priced, REQUESTS), "US-ERCO")
-        raise RuntimeError
+
+    def fail_half_way():
+        with ReceiptWriter(tmp_path, "run1") as writer:
+            writer.write(table_of(priced, REQUESTS), "US-ERCO")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert list(tmp_path.iterdir()) == []
 
 

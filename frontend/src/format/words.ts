@@ -1,6 +1,6 @@
 // Names as words.
 
-const GASES: Record<string, string> = { co2: "CO₂", co2e: "CO₂e" };
+const GASES: Record<string, string> = { co2: "CO₂", co2e: "CO₂e", direct_co2: "CO₂", life_cycle_co2e: "CO₂e" };
 export const gasName = (gases: string | null | undefined): string => GASES[(gases ?? "co2").toLowerCase()] ?? gases ?? "CO₂";
 
 export const plain = (name: string | null | undefined): string => (name ?? "").replaceAll("_", " ");

@@ -65,7 +65,7 @@ def _grown(table: Any) -> Any:
 
 @njit(cache=True)
 def _reach(meter: Any, rows: int) -> Any:
-    """The meter with at least so many rows."""
+    """Give the meter with at least so many rows."""
     if rows <= len(meter):
         return meter
     out = np.zeros((max(rows, 2 * len(meter)), N_METER))
@@ -75,7 +75,7 @@ def _reach(meter: Any, rows: int) -> Any:
 
 @njit(cache=True)
 def _idle(meter: Any, first_slot: int, interval_s: float, start_s: float, end_s: float, idle_w: float) -> Any:
-    """Provisioned idle between two moments, slot by slot."""
+    """Add provisioned idle between two moments, slot by slot."""
     slot = int(np.floor(start_s / interval_s))
     meter = _reach(meter, int(np.floor(end_s / interval_s)) - first_slot + 1)
     while start_s < end_s:

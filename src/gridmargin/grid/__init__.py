@@ -15,6 +15,6 @@ __all__ = [
     "assemble",
     "avert_fleet",
     "cells_behind",
-    "reference_fleet",
     "negative_generation",
+    "reference_fleet",
 ]

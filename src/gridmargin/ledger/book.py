@@ -360,7 +360,7 @@ def _moment(epoch_us: int) -> datetime:
 
 
 def _rows(estimates: Estimates, payload_sha256s: Sequence[str], conditions: Sequence[str]) -> pl.DataFrame:
-    n, k = estimates.source_probability.shape
+    k = len(estimates.source_names)
     parts: list[pl.Expr] = []
     table: dict[str, Any] = {"start_s": estimates.start_epoch_s}
     for j in range(k):

@@ -12,8 +12,8 @@ from gridmargin.pipeline.facts import FactsOf, facts_from
 
 if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
-    from gridmargin.pipeline.trail import explain
     from gridmargin.pipeline.stream import Stream
+    from gridmargin.pipeline.trail import explain
 
 __all__ = [
     "Factory",

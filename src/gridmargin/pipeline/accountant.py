@@ -165,7 +165,7 @@ def _us(seconds: Any) -> Any:
 
 
 def _worst_status(found: FactorLookup, done: Completed) -> pa.DictionaryArray:
-    """The least known of a request's slices; the energy is modelled, which the energy parts say themselves."""
+    """Give the least known status of each request's slices; that the energy is modelled stands in the run's profile."""
     order = [status.value for status in Status]
     names, inverse = np.unique(found.status, return_inverse=True)
     code = np.array([order.index(name) for name in names], np.int32)[inverse]

@@ -90,7 +90,7 @@ class Factory:
         if not names:
             return Outcome(0)
         pending = [ESTIMATORS.get(name)() for name in names]
-        states, lineage = self.states(zone, self._reading(zone, wanted, known))
+        states, lineage = self.states(zone, self._reading(wanted, known))
         notes: list[str] = []
         n_new = 0
         for month in month_starts(wanted):
@@ -143,7 +143,7 @@ class Factory:
         states = assemble(observations, zone, self.source.interval_s(zone))
         return states, _lineage(states, observations)
 
-    def _reading(self, zone: str, wanted: Interval, known: Interval) -> list[Interval]:
+    def _reading(self, wanted: Interval, known: Interval) -> list[Interval]:
         first_month = _first_of_month(wanted.start_utc)
         if self.source.name == "reference":
             # A typical day of each of the four seasons before: more of the same days would add no knowledge.

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -54,29 +55,23 @@ def show_backtest(result: dict[str, Any]) -> None:
     """Print the scores as a table, the baselines beside them."""
     rows = result["rows"]
     baselines = list(dict.fromkeys(name for row in rows for name in row.get("baselines", {})))
+    words = [name for name in ("region", "estimator", "period", "reference", "unit") if any(name in row for row in rows)]
     table = Table(box=None, pad_edge=False)
-    for heading in ("region", "reference", "n", "MAE", "bias", "r", "coverage", "width"):
-        table.add_column(
-            heading, justify="left" if heading in ("region", "reference") else "right", no_wrap=True
-        )
-    for name in baselines:
-        table.add_column(f"{name} MAE", justify="right")
-        table.add_column(f"{name} r", justify="right")
+    for heading in words:
+        table.add_column(heading, no_wrap=True)
+    for heading in ("n", "MAE", "bias", "r", "coverage", "width", *(f"{b} {f}" for b in baselines for f in ("MAE", "r"))):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         scores = [
-            row["region"], row["reference"], f"{row['n']:,}", _figure(row, "mae", ".1f"), _figure(row, "bias", "+.1f"),
-            _figure(row, "r", ".3f"), _figure(row, "coverage90", ".1%"), _figure(row, "width90", ".0f"),
+            f"{row['n']:,}", _figure(row, "mae", ".1f"), _figure(row, "bias", "+.1f"), _figure(row, "r", ".3f"),
+            _figure(row, "coverage90", ".1%"), _figure(row, "width90", ".0f"),
         ]  # fmt: skip
         for name in baselines:
             baseline = row.get("baselines", {}).get(name, {})
             scores += [_figure(baseline, "mae", ".1f"), _figure(baseline, "r", ".3f")]
-        table.add_row(*scores)
-    units = ", ".join(dict.fromkeys(row["unit"] for row in rows))
-    console = Console(width=max(Console().width, 100 + 24 * len(baselines)))
-    console.print(table)
-    console.print(
-        f"{result['task']}: MAE, bias and width in {units}; {result['seconds']:.1f} s", highlight=False
-    )
+        table.add_row(*(str(row.get(name, "")) for name in words), *scores)
+    Console(width=400).print(table)
+    typer.echo(f"{result['task']}: MAE, bias and width of the 90 % range in the row's unit; {result['seconds']:.1f} s")
 
 
 def _figure(row: dict[str, Any], name: str, spec: str) -> str:
