@@ -85,22 +85,20 @@ def choose_source(text: str, settings: Settings) -> SourceChoice:
     raise InputError(f"--source {text!r} is not known; use auto, reference, or recorded:DIR")
 
 
-def recorded_sources(folder: Path) -> dict[str, Source]:
-    """Give the recorded source for every zone that the folder has data for."""
-    found: dict[str, Source] = {}
+def recorded_sources(folder: Path) -> dict[str, list[Source]]:
+    """Give the recorded sources for every zone that the folder has data for, the finest interval first."""
+    found: dict[str, list[Source]] = {}
     for name in SOURCES:
         if name == "reference":
             continue
         source = SOURCES.get(name)(folder)
         for zone in source.zones():
-            # ERCOT's own 15-minute tables are finer than EIA-930's hours: the shorter interval wins.
-            if zone not in found or source.interval_s(zone) < found[zone].interval_s(zone):
-                found[zone] = source
-    return found
+            found.setdefault(zone, []).append(source)
+    return {zone: sorted(sources, key=lambda s: s.interval_s(zone)) for zone, sources in found.items()}
 
 
-def source_for(choice: SourceChoice, zone: str) -> Source:
-    """Give the source that answers for `zone`.
+def source_for(choice: SourceChoice, zone: str, moment_utc: datetime | None = None) -> Source:
+    """Give the source that answers for `zone`: the finest that covers the moment, or the finest of all.
 
     Raises
     ------
@@ -124,7 +122,8 @@ def source_for(choice: SourceChoice, zone: str) -> Source:
         raise InputError(
             f"no recorded data for {zone} under {choice.folder}; found {', '.join(have) or 'none at all'}"
         )
-    return sources[zone]
+    covering = (s for s in sources[zone] if moment_utc is not None and moment_utc in s.span(zone))
+    return next(covering, sources[zone][0])
 
 
 def home_folder(data_dir: Path | None, settings: Settings) -> Path:
@@ -145,9 +144,11 @@ class Workplace:
     book: Book
     archive: Archive
 
-    def factory(self, choice: SourceChoice, zone: str) -> Factory:
-        """Give what covers intervals of `zone`."""
-        return Factory(source_for(choice, zone), self.book, self.archive, facts_from(choice.folder), now_utc)
+    def factory(self, choice: SourceChoice, zone: str, moment_utc: datetime | None = None) -> Factory:
+        """Give what covers intervals of `zone` around a moment."""
+        return Factory(
+            source_for(choice, zone, moment_utc), self.book, self.archive, facts_from(choice.folder), now_utc
+        )
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def book(tmp_path):
 
 
 def said(book, as_of=None):
-    return book.covering(Kind.MARGINAL, "US-ERCO", HOUR, "regression", as_of).mid.tolist()
+    return book.covering(Kind.MARGINAL, "US-ERCO", HOUR, "regression", as_of_utc=as_of).mid.tolist()
 
 
 def test_what_was_known_then_can_be_asked_for_after_a_revision(book):

@@ -17,9 +17,9 @@ from numba import njit
 CLOCK, SUM_FIXED, SUM_IDLE, STEP, BOUNDARY = range(5)
 N_STATE = 5
 
-# Columns of the slices: prefill, decode, share of fixed, share of idle [J]; prefill and decode tokens.
-PREFILL_J, DECODE_J, FIXED_J, IDLE_J, PREFILL_TOKENS, DECODE_TOKENS = range(6)
-N_SLICE = 6
+# Columns of the slices: prefill, decode, share of fixed, share of idle [J].
+PREFILL_J, DECODE_J, FIXED_J, IDLE_J = range(4)
+N_SLICE = 4
 
 # Columns of the meter, per slot: dynamic, loaded idle, provisioned idle [J]; busy [s]; steps.
 DYNAMIC, LOADED, PROVISIONED, BUSY, STEPS = range(5)
@@ -27,7 +27,8 @@ N_METER = 5
 
 
 @njit(cache=True)
-def _push(keys: Any, items: Any, n: int, key: int, item: int) -> None:
+def push(keys: Any, items: Any, n: int, key: int, item: int) -> None:
+    """Put an item on a heap of n, least key first."""
     i = n
     while i > 0:
         parent = (i - 1) // 2
@@ -39,7 +40,8 @@ def _push(keys: Any, items: Any, n: int, key: int, item: int) -> None:
 
 
 @njit(cache=True)
-def _pop(keys: Any, items: Any, n: int) -> None:
+def pop(keys: Any, items: Any, n: int) -> None:
+    """Take the item with the least key off a heap of n."""
     key, item = keys[n - 1], items[n - 1]
     n -= 1
     i = 0
@@ -57,14 +59,15 @@ def _pop(keys: Any, items: Any, n: int) -> None:
 
 
 @njit(cache=True)
-def _grown(table: Any) -> Any:
+def grown(table: Any) -> Any:
+    """Give the table with twice the room."""
     out = np.empty((2 * len(table), *table.shape[1:]), table.dtype)
     out[: len(table)] = table
     return out
 
 
 @njit(cache=True)
-def _reach(meter: Any, rows: int) -> Any:
+def reach(meter: Any, rows: int) -> Any:
     """Give the meter with at least so many rows."""
     if rows <= len(meter):
         return meter
@@ -77,7 +80,7 @@ def _reach(meter: Any, rows: int) -> Any:
 def _idle(meter: Any, first_slot: int, interval_s: float, start_s: float, end_s: float, idle_w: float) -> Any:
     """Add provisioned idle between two moments, slot by slot."""
     slot = int(np.floor(start_s / interval_s))
-    meter = _reach(meter, int(np.floor(end_s / interval_s)) - first_slot + 1)
+    meter = reach(meter, int(np.floor(end_s / interval_s)) - first_slot + 1)
     while start_s < end_s:
         stop = min(end_s, (slot + 1) * interval_s)
         meter[slot - first_slot, PROVISIONED] += idle_w * (stop - start_s)
@@ -98,6 +101,7 @@ def replay(
     mark_fixed: Any,
     mark_idle: Any,
     mark_step: Any,
+    alone_j: Any,
     keys: Any,
     items: Any,
     n_active: int,
@@ -148,14 +152,12 @@ def replay(
             for a in range(n_active):
                 r = items[a]
                 if n_slices == len(slice_of):
-                    slices, slice_of, slice_slot = _grown(slices), _grown(slice_of), _grown(slice_slot)
+                    slices, slice_of, slice_slot = grown(slices), grown(slice_of), grown(slice_slot)
                 decoded = step - mark_step[r]
                 slices[n_slices, PREFILL_J] = prompt[r] * prefill_j if mark_step[r] < 0 else 0.0
-                slices[n_slices, PREFILL_TOKENS] = prompt[r] if mark_step[r] < 0 else 0
                 if mark_step[r] < 0:
                     decoded = step - (-mark_step[r])
                 slices[n_slices, DECODE_J] = decoded * decode_j
-                slices[n_slices, DECODE_TOKENS] = decoded
                 slices[n_slices, FIXED_J] = sum_fixed - mark_fixed[r]
                 slices[n_slices, IDLE_J] = sum_idle - mark_idle[r]
                 slice_of[n_slices] = request[r]
@@ -176,7 +178,7 @@ def replay(
             mark_fixed[r] = sum_fixed
             mark_idle[r] = sum_idle
             mark_step[r] = -(step + 1)  # negative: its prefill is still to be told in a slice
-            _push(keys, items, n_active, step + max(generated[r], 1), r)
+            push(keys, items, n_active, step + max(generated[r], 1), r)
             n_active += 1
             admitted_tokens += prompt[r]
             next_waiting += 1
@@ -195,13 +197,15 @@ def replay(
             if next_waiting < n and n_active < max_batch:
                 k = min(k, max(np.int64(1), np.int64(np.ceil((arrival_s[next_waiting] - clock) / seconds))))
         slot_row = np.int64(round(boundary / interval_s)) - 1 - first_slot
-        meter = _reach(meter, slot_row + 1)
+        meter = reach(meter, slot_row + 1)
         meter[slot_row, DYNAMIC] += k * dynamic
         meter[slot_row, LOADED] += idle_w * (k * seconds)
         meter[slot_row, BUSY] += k * seconds
         meter[slot_row, STEPS] += k
         sum_fixed += k * (fixed_j / n_active)
         sum_idle += k * (idle_w * seconds / n_active)
+        if n_active == 1:
+            alone_j[items[0]] += k * (fixed_j + idle_w * seconds)
         clock += k * seconds
         step += k
         if fresh > 0:
@@ -209,20 +213,17 @@ def replay(
                 first_token_s[r] = clock
         while n_active > 0 and keys[0] <= step:
             r = items[0]
-            _pop(keys, items, n_active)
+            pop(keys, items, n_active)
             n_active -= 1
             if n_slices == len(slice_of):
-                slices, slice_of, slice_slot = _grown(slices), _grown(slice_of), _grown(slice_slot)
+                slices, slice_of, slice_slot = grown(slices), grown(slice_of), grown(slice_slot)
             if mark_step[r] < 0:
                 decoded = step - (-mark_step[r])
                 slices[n_slices, PREFILL_J] = prompt[r] * prefill_j
-                slices[n_slices, PREFILL_TOKENS] = prompt[r]
             else:
                 decoded = step - mark_step[r]
                 slices[n_slices, PREFILL_J] = 0.0
-                slices[n_slices, PREFILL_TOKENS] = 0
             slices[n_slices, DECODE_J] = decoded * decode_j
-            slices[n_slices, DECODE_TOKENS] = decoded
             slices[n_slices, FIXED_J] = sum_fixed - mark_fixed[r]
             slices[n_slices, IDLE_J] = sum_idle - mark_idle[r]
             slice_of[n_slices] = request[r]
@@ -230,7 +231,7 @@ def replay(
             n_slices += 1
             end_s[r] = clock
             if n_done == len(done):
-                done = _grown(done)
+                done = grown(done)
             done[n_done] = r
             n_done += 1
     state[CLOCK], state[SUM_FIXED], state[SUM_IDLE] = clock, sum_fixed, sum_idle

@@ -59,7 +59,9 @@ def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, An
     align_to = body["align_to"]
     log = read_log(path, parse_utc(align_to, "align_to") if align_to else None)
     job = Job(body["zone"], body["estimator"], profile, alignment=alignment_text(align_to))
-    summary = account_log(log, job, place.factory(choice, body["zone"]), place.folder, lambda _n: None)
+    summary = account_log(
+        log, job, place.factory(choice, body["zone"], log.first_utc), place.folder, lambda _n: None
+    )
     rows = range(2, len(requests) + 2)
     receipts = [
         receipt_answer(find_receipt(place.folder, f"{summary['run_id']}-{row}")) for row in rows[:500]

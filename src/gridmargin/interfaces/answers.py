@@ -62,7 +62,7 @@ def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
         reference = source_for(choice, "US-ERCO")
         have = dict.fromkeys(reference.zones(), reference)
     else:
-        have = recorded_sources(choice.folder)
+        have = {zone: sources[0] for zone, sources in recorded_sources(choice.folder).items()}
     rows = []
     for zone in known_zones().values():
         source = have.get(zone.id)
@@ -121,7 +121,7 @@ def moment_for(factory: Factory, zone: str, asked_utc: datetime) -> tuple[dateti
 
 def now_answer(workplace: Workplace, choice: SourceChoice, zone: str, asked_utc: datetime) -> dict[str, Any]:
     """Say what is on the margin, every estimator beside the others and the average apart."""
-    factory = workplace.factory(choice, zone)
+    factory = workplace.factory(choice, zone, asked_utc)
     moment, note = moment_for(factory, zone, asked_utc)
     interval = Interval.containing(moment, factory.source.interval_s(zone))
     outcome = factory.ensure(zone, interval)
@@ -199,7 +199,7 @@ def factors_answer(
     workplace: Workplace, choice: SourceChoice, zone: str, interval: Interval, estimator: str = PRIMARY
 ) -> dict[str, Any]:
     """Give a stretch of factors as columns: the marginal with its range, the average apart."""
-    factory = workplace.factory(choice, zone)
+    factory = workplace.factory(choice, zone, interval.start_utc)
     shift = timedelta(0)
     span = factory.source.span(zone)
     if span.overlap(interval) is None:
@@ -207,12 +207,13 @@ def factors_answer(
         shift = moment - interval.start_utc
     shifted = Interval(interval.start_utc + shift, interval.end_utc + shift)
     factory.ensure(zone, shifted)
-    marginal = workplace.book.covering(Kind.MARGINAL, zone, shifted, estimator)
-    average = workplace.book.covering(Kind.AVERAGE, zone, shifted, "average")
+    step_s = factory.source.interval_s(zone)
+    marginal = workplace.book.covering(Kind.MARGINAL, zone, shifted, estimator, step_s)
+    average = workplace.book.covering(Kind.AVERAGE, zone, shifted, "average", step_s)
     shift_s = int(shift.total_seconds())
     return {
         "zone": zone,
-        "interval_s": factory.source.interval_s(zone),
+        "interval_s": step_s,
         "shifted_s": shift_s,
         "marginal": _columns(marginal, shift_s) | {"estimator": estimator},
         "average": _columns(average, shift_s) | {"estimator": "average"},

@@ -161,9 +161,20 @@ class Book:
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def covering(
-        self, kind: Kind, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None = None
+        self,
+        kind: Kind,
+        zone: str,
+        interval: Interval,
+        estimator: str,
+        interval_s: int | None = None,
+        as_of_utc: datetime | None = None,
     ) -> Factors:
         """Give the factors whose intervals touch `interval`, as known now or at `as_of_utc`.
+
+        Parameters
+        ----------
+        interval_s : int, optional
+            Only intervals of this length: a zone may be known from two publishers. [s]
 
         Raises
         ------
@@ -178,6 +189,8 @@ class Book:
             as_of_utc,
             f"start_s, {_LOW}, {_MID}, {_HIGH}, entry_id, status, interval_s",
         )
+        if interval_s is not None:
+            rows = [row for row in rows if row[6] == interval_s]
         columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 7
         lengths = set(columns[6])
         if len(lengths) > 1:
@@ -185,7 +198,7 @@ class Book:
                 f"{zone}: entries by {estimator} have intervals of {sorted(lengths)} s; price one at a time"
             )
         return Factors(
-            zone=zone, kind=kind, estimator=estimator, interval_s=int(next(iter(lengths), 0)),
+            zone=zone, kind=kind, estimator=estimator, interval_s=int(next(iter(lengths), interval_s or 0)),
             start_epoch_s=np.array(columns[0], dtype=np.int64),
             low=np.array(columns[1], dtype=np.float64),
             mid=np.array(columns[2], dtype=np.float64),

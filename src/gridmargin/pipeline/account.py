@@ -110,17 +110,29 @@ def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
     return "r" + sha256_hex(text.encode())[:10]
 
 
-def factors_for(factory: Factory, job: Job) -> Callable[[int, int], tuple[Factors, Factors]]:
-    """Give the function that finds, and where needed makes, the factors of a stretch of slots."""
+def factors_for(
+    factory: Factory, job: Job, extent: Interval | None = None
+) -> Callable[[int, int], tuple[Factors, Factors]]:
+    """Give the function that finds, and where needed makes, the factors of a stretch of slots.
+
+    Parameters
+    ----------
+    extent : Interval, optional
+        What will be asked for in all, where that is known: it is made at once.
+    """
     held: dict[str, Any] = {}
+    step_s = factory.source.interval_s(job.zone)
 
     def factors_of(first_s: int, end_s: int) -> tuple[Factors, Factors]:
         if not held or first_s < held["from"] or end_s > held["to"]:
+            if extent is not None:
+                first_s = min(first_s, int(extent.start_utc.timestamp()))
+                end_s = max(end_s, int(extent.end_utc.timestamp()))
             start, end = datetime.fromtimestamp(first_s, UTC), datetime.fromtimestamp(end_s, UTC)
             stretch = Interval(start - LEAD, end + LEAD)
             outcome = factory.ensure(job.zone, stretch)
-            marginal = factory.book.covering(Kind.MARGINAL, job.zone, stretch, job.estimator)
-            average = factory.book.covering(Kind.AVERAGE, job.zone, stretch, "average")
+            marginal = factory.book.covering(Kind.MARGINAL, job.zone, stretch, job.estimator, step_s)
+            average = factory.book.covering(Kind.AVERAGE, job.zone, stretch, "average", step_s)
             if not len(marginal):
                 why = "; ".join(outcome.notes) or "the source has no data there"
                 raise NoFactorError(
@@ -159,9 +171,10 @@ def account_log(
     identity = {key: described[key] for key in ("sha256", "shift_s", "columns")}
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
+    extent = Interval(log.first_utc, log.last_utc + LEAD)
     replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
     accountant = Accountant(
-        run_id, job.zone, job.profile, replay, factors_for(factory, job), overheads, job.fill
+        run_id, job.zone, job.profile, replay, factors_for(factory, job, extent), overheads, job.fill
     )
     manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name)
     sample: list[str] = []

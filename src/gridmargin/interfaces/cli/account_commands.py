@@ -53,7 +53,7 @@ def account(
     work = data_dir or out / "work"
     try:
         with open_workplace(work) as place, _progress(log.n_requests, quiet) as advance:
-            summary = account_log(log, job, place.factory(choice, zone), out, advance)
+            summary = account_log(log, job, place.factory(choice, zone, log.first_utc), out, advance)
     except BaseException:
         if fresh and data_dir is None:
             _clear_away(out)

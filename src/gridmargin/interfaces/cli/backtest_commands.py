@@ -55,11 +55,23 @@ def show_backtest(result: dict[str, Any]) -> None:
     """Print the scores as a table, the baselines beside them."""
     rows = result["rows"]
     baselines = list(dict.fromkeys(name for row in rows for name in row.get("baselines", {})))
-    words = [name for name in ("region", "estimator", "period", "reference", "unit") if any(name in row for row in rows)]
+    words = [
+        name
+        for name in ("region", "estimator", "period", "reference", "unit")
+        if any(name in row for row in rows)
+    ]
     table = Table(box=None, pad_edge=False)
     for heading in words:
         table.add_column(heading, no_wrap=True)
-    for heading in ("n", "MAE", "bias", "r", "coverage", "width", *(f"{b} {f}" for b in baselines for f in ("MAE", "r"))):
+    for heading in (
+        "n",
+        "MAE",
+        "bias",
+        "r",
+        "coverage",
+        "width",
+        *(f"{b} {f}" for b in baselines for f in ("MAE", "r")),
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         scores = [
@@ -71,7 +83,9 @@ def show_backtest(result: dict[str, Any]) -> None:
             scores += [_figure(baseline, "mae", ".1f"), _figure(baseline, "r", ".3f")]
         table.add_row(*(str(row.get(name, "")) for name in words), *scores)
     Console(width=400).print(table)
-    typer.echo(f"{result['task']}: MAE, bias and width of the 90 % range in the row's unit; {result['seconds']:.1f} s")
+    typer.echo(
+        f"{result['task']}: MAE, bias and width of the 90 % range in the row's unit; {result['seconds']:.1f} s"
+    )
 
 
 def _figure(row: dict[str, Any], name: str, spec: str) -> str:

@@ -80,8 +80,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
-    factory = place.factory(choice, zone)
     start = now_utc()
+    factory = place.factory(choice, zone, start)
     moment, _ = moment_for(factory, zone, start)
     job = Job(zone, PRIMARY, profile_for("H100", "llama-3.1-8b"), fill=True)
     return Stream(job, factory, place.folder, start, moment - start)

@@ -140,7 +140,7 @@ class Desk:
         asked = at_utc or now_utc()
 
         def work() -> dict[str, Any]:
-            factory = self.place.factory(self.choice, zone)
+            factory = self.place.factory(self.choice, zone, asked)
             moment, _ = moment_for(factory, zone, asked)
             key = (zone, Interval.containing(moment, factory.source.interval_s(zone)).start_utc)
             if key not in self._now:
