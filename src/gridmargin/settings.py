@@ -19,10 +19,13 @@ class Settings(BaseSettings):
         Data folder for the ledger, archive and receipts (`GRIDMARGIN_HOME`); the platform's own place otherwise.
     api_key : SecretStr or None
         Required of every request when serving beyond loopback (`GRIDMARGIN_API_KEY`).
+    debug : bool
+        Show where an error came from, traceback and all (`GRIDMARGIN_DEBUG`).
     """
 
-    model_config = SettingsConfigDict(env_prefix="GRIDMARGIN_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="GRIDMARGIN_", env_ignore_empty=True, extra="ignore")
 
     data: Path | None = None
     home: Path | None = None
     api_key: SecretStr | None = Field(default=None, min_length=16)
+    debug: bool = False

@@ -69,6 +69,8 @@ def choose_source(text: str, settings: Settings) -> SourceChoice:
     kind, _, rest = text.partition(":")
     if kind == "auto" and not rest:
         if settings.data is not None:
+            if not settings.data.expanduser().is_dir():
+                raise InputError(f"GRIDMARGIN_DATA={settings.data}: no such folder; correct it, or unset it")
             return choose_source(f"recorded:{settings.data}", settings)
         return SourceChoice(
             "reference", None, "modelled typical days; no recorded data given (GRIDMARGIN_DATA is not set)"

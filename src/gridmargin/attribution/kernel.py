@@ -94,7 +94,6 @@ def replay(
     arrival_s: Any,
     prompt: Any,
     generated: Any,
-    request: Any,
     start_s: Any,
     first_token_s: Any,
     end_s: Any,
@@ -160,7 +159,7 @@ def replay(
                 slices[n_slices, DECODE_J] = decoded * decode_j
                 slices[n_slices, FIXED_J] = sum_fixed - mark_fixed[r]
                 slices[n_slices, IDLE_J] = sum_idle - mark_idle[r]
-                slice_of[n_slices] = request[r]
+                slice_of[n_slices] = r
                 slice_slot[n_slices] = slot
                 n_slices += 1
                 mark_fixed[r] = 0.0
@@ -226,7 +225,7 @@ def replay(
             slices[n_slices, DECODE_J] = decoded * decode_j
             slices[n_slices, FIXED_J] = sum_fixed - mark_fixed[r]
             slices[n_slices, IDLE_J] = sum_idle - mark_idle[r]
-            slice_of[n_slices] = request[r]
+            slice_of[n_slices] = r
             slice_slot[n_slices] = slot_row + first_slot
             n_slices += 1
             end_s[r] = clock

@@ -198,8 +198,15 @@ def account_log(
             "n_steps": sum(w.n_steps for w in windows),
             "conservation_error": conservation_error,
         }
+        manifest["work"] = _seen_from(folder, factory.book.path.parent)
         writer.commit(manifest)
     return summary_of(folder, run_id, manifest, sample)
+
+
+def _seen_from(folder: Path, work: Path) -> str:
+    """Name the folder of the ledger as `folder` sees it, so that both can be moved together."""
+    here, there = folder.resolve(), work.resolve()
+    return there.relative_to(here).as_posix() if there.is_relative_to(here) else str(there)
 
 
 def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: list[str]) -> dict[str, Any]:

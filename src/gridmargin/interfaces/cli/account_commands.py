@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gridmargin.attribution import read_log
 from gridmargin.interfaces.account import alignment_text, check_estimator
+from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
 from gridmargin.pipeline import Job, account_log
 from gridmargin.pipeline import explain as explain_receipt
-from gridmargin.receipts import find_receipt, write_json
+from gridmargin.receipts import find_receipt, read_run, write_json
 from gridmargin.reference import profile_for, pue, zone_named
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
@@ -52,51 +53,23 @@ def account(
     fresh = not out.exists()
     work = data_dir or out / "work"
     try:
-        with open_workplace(work) as place, _progress(log.n_requests, quiet) as advance:
+        with open_workplace(work) as place, progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance:
             summary = account_log(log, job, place.factory(choice, zone, log.first_utc), out, advance)
     except BaseException:
+        # The folder was not there before: nothing of a run that failed is left behind.
         if fresh and data_dir is None:
-            _clear_away(out)
+            shutil.rmtree(out, ignore_errors=True)
         raise
     summary["out"] = str(out)
     summary["source_detail"] = choice.detail
-    summary["manifest"]["work"] = str(work.resolve())
-    write_json(out / "runs" / f"{summary['run_id']}.json", summary["manifest"])
     write_json(out / "summary.json", summary)
     remember(recent_file(), out)
     return summary
 
 
-def _clear_away(out: Path) -> None:
-    """Leave nothing behind of a run that failed: the folder was not there before."""
-    import shutil
-
-    shutil.rmtree(out, ignore_errors=True)
-
-
-class _progress:  # noqa: N801
-    """A progress bar on standard error, or none."""
-
-    def __init__(self, total: int, quiet: bool) -> None:
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("pricing requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
-            disable=quiet or not console.is_terminal, transient=True,
-        )  # fmt: skip
-        self._total = total
-
-    def __enter__(self) -> Any:
-        self._bar.start()
-        task = self._bar.add_task("", total=self._total)
-        return lambda n: self._bar.advance(task, n)
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-
 def show_account(summary: dict[str, Any]) -> None:
     """Print the totals for people, marginal and average side by side."""
-    totals, console = summary["totals"], Console(highlight=False)
+    totals, console = summary["totals"], people_console()
     manifest = summary["manifest"]
     profile = manifest["profile"]
     console.print(
@@ -121,7 +94,7 @@ def show_account(summary: dict[str, Any]) -> None:
                 f"{grams_text(grams['low'])} to {grams_text(grams['high'])}",
                 style=style,
             )
-    console.print(table)
+    Console().print(table)
     per = summary["per_request_gco2"]
     per_1k = summary["per_1k_tokens_gco2"]
     console.print(
@@ -162,28 +135,25 @@ def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[st
             receipt = find_receipt(folder, receipt_id)
         except NotFoundError:
             continue
-        work = folder / "work" if not (folder / "ledger.sqlite").exists() else folder
-        if data_dir is not None and (data_dir / "ledger.sqlite").exists():
-            work = data_dir
-        with open_workplace(_work_of(folder, receipt.run_id, work)) as place:
+        with open_workplace(_ledger_folder(folder, receipt.run_id, data_dir)) as place:
             return explain_receipt(receipt, folder, place.book, place.archive)
     raise NotFoundError(
         f"no receipt {receipt_id} in {', '.join(str(f) for f in folders)}; check the id, or say where it is with --out or --data-dir"
     )
 
 
-def _work_of(folder: Path, run_id: str, otherwise: Path) -> Path:
-    """Where the ledger of a run is: beside the receipts, or where the run says it was."""
-    from gridmargin.receipts import read_run
-
-    if (otherwise / "ledger.sqlite").exists():
-        return otherwise
-    return Path(read_run(folder, run_id).get("work", otherwise))
+def _ledger_folder(receipts: Path, run_id: str, data_dir: Path | None) -> Path:
+    """Where the entries of a run are: as the user says, else as the run says, seen from its receipts."""
+    said = receipts / read_run(receipts, run_id).get("work", ".")
+    for folder in (data_dir, said):
+        if folder is not None and (folder / "ledger.sqlite").exists():
+            return folder
+    raise NotFoundError(f"no ledger in {said}, where run {run_id} had it; say where it is now with --data-dir")
 
 
 def show_explain(answer: dict[str, Any]) -> None:
     """Print the trail, from the request down to the cells."""
-    console = Console(highlight=False)
+    console = people_console()
     console.print(f"receipt {answer['receipt_id']}")
     for step in answer["steps"]:
         mark = "=" if step["closes"] else "≠"

@@ -8,11 +8,15 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from gridmargin.interfaces.failures import MENDABLE, error_answer, told
 from gridmargin.vocab import GridmarginError, parse_utc
+
+# The parser's own class for a command line that cannot be read; typer shows only its subclass.
+_UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="gridmargin",
@@ -132,6 +136,24 @@ def ledger_as_of(
     )
 
 
+@ledger_app.command("refresh")
+def ledger_refresh(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[
+        str | None,
+        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
+    ] = None,
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the source again and append what came out different; what stood before stays, as known then."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    _emit(grid_commands.refresh(zone, start, end, source, data_dir), grid_commands.show_refresh, as_json)
+
+
 @app.command()
 def account(
     requests: Annotated[Path, typer.Argument(help="Request log: Parquet, CSV or JSONL.", metavar="REQUESTS")],
@@ -249,18 +271,48 @@ def _emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; what the user can mend ends in one message and exit code 2."""
+    """Run the command line: what the user can mend ends in one message and exit code 2, a defect of ours in 70."""
     try:
-        app()
-    except GridmarginError as error:
-        if "--json" in sys.argv:
-            typer.echo(json.dumps({"error": {"code": type(error).__name__, "message": str(error)}}), err=True)
-        else:
-            typer.echo(f"gridmargin: {error}", err=True)
-        sys.exit(2)
+        code = typer.main.get_command(app).main(prog_name="gridmargin", standalone_mode=False)
+    except _UsageError as error:
+        _fail(MENDABLE, "Usage", _usage_message(error))
+    except typer.Abort:
+        _fail(MENDABLE, "Aborted", "stopped before it was done; start it again")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if _debugging():
+            raise
+        _fail(*told(error))
+    if code == 130:
         typer.echo("gridmargin: stopped", err=True)
-        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage_message(error: Any) -> str:
+    message: str = error.format_message().rstrip()
+    context = error.ctx
+    # Asked for nothing, the parser answers with the whole help, which needs no way out.
+    if context is None or "\n" in message:
+        return message
+    return f"{message.rstrip('.')}; see `{context.command_path} --help`"
+
+
+def _fail(code: int, name: str, message: str) -> NoReturn:
+    if "--json" in sys.argv:
+        typer.echo(json.dumps(error_answer(name, message), ensure_ascii=False), err=True)
+    else:
+        typer.echo(message if "\n" in message else f"gridmargin: {message}", err=True)
+    sys.exit(code)
+
+
+def _debugging() -> bool:
+    from gridmargin.wiring import read_settings
+
+    try:
+        return read_settings().debug
+    except GridmarginError:
+        return False

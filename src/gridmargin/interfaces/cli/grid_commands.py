@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gridmargin.interfaces.answers import entry_answer, now_answer, zones_answer
+from gridmargin.interfaces.answers import entry_answer, interval_answer, now_answer, zones_answer
+from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.reference import zone_named
 from gridmargin.vocab import Interval, Kind, NotFoundError, parse_utc
 from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace, read_settings
@@ -56,15 +57,12 @@ def now(zone: str, at: str | None, source: str, data_dir: Path | None) -> dict[s
 
 def show_now(answer: dict[str, Any]) -> None:
     """Print the margin for people."""
-    console = Console()
+    console = people_console()
     interval = answer["interval"]
-    console.print(
-        f"{answer['name']} ({answer['zone']})  {interval['start_utc']} to {interval['end_utc']}",
-        highlight=False,
-    )
-    console.print(f"source: {answer['source']['detail']}; status: {answer['status']}", highlight=False)
+    console.print(f"{answer['name']} ({answer['zone']})  {interval['start_utc']} to {interval['end_utc']}")
+    console.print(f"source: {answer['source']['detail']}; status: {answer['status']}")
     if answer["note"]:
-        console.print(f"note: {answer['note']}", highlight=False)
+        console.print(f"note: {answer['note']}")
     table = Table(box=None, pad_edge=False)
     for heading in ("estimate", "g CO2/kWh", "90 % range", "on the margin", "regime"):
         table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left")
@@ -80,7 +78,7 @@ def show_now(answer: dict[str, Any]) -> None:
         )
     if answer["average"]:
         table.add_row(*_estimate_row(answer["average"], "average (not marginal)"), style="dim")
-    console.print(table)
+    Console().print(table)
 
 
 def _estimate_row(estimate: dict[str, Any], label: str) -> tuple[str, ...]:
@@ -101,8 +99,7 @@ def ledger(
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger show` and `as-of`."""
     zone_named(zone)
-    start_utc = parse_utc(start, "--start")
-    interval = Interval(start_utc, parse_utc(end, "--end") if end else start_utc + timedelta(hours=1))
+    interval = _stretch(start, end)
     folder = home_folder(data_dir, read_settings())
     if not (folder / "ledger.sqlite").exists():
         raise NotFoundError(
@@ -111,6 +108,40 @@ def ledger(
     with open_workplace(folder) as place:
         found = [e for kind in Kind for e in place.book.entries(kind, zone, interval, estimator, known_utc)]
     return {"zone": zone, "estimator": estimator, "entries": [entry_answer(entry) for entry in found]}
+
+
+def _stretch(start: str, end: str | None) -> Interval:
+    start_utc = parse_utc(start, "--start")
+    return Interval(start_utc, parse_utc(end, "--end") if end else start_utc + timedelta(hours=1))
+
+
+def refresh(zone: str, start: str, end: str | None, source: str, data_dir: Path | None) -> dict[str, Any]:
+    """Answer `gridmargin ledger refresh`."""
+    zone_named(zone)
+    interval = _stretch(start, end)
+    settings = read_settings()
+    choice = choose_source(source, settings)
+    with open_workplace(home_folder(data_dir, settings)) as place:
+        outcome = place.factory(choice, zone).ensure(zone, interval, renew=True)
+    return {
+        "zone": zone,
+        "interval": interval_answer(interval),
+        "source": {"kind": choice.kind, "detail": choice.detail},
+        "n_new": outcome.n_new,
+        "notes": list(outcome.notes),
+    }
+
+
+def show_refresh(answer: dict[str, Any]) -> None:
+    """Print what a refresh found."""
+    console = people_console()
+    interval = answer["interval"]
+    console.print(
+        f"{answer['zone']}, {interval['start_utc']} to {interval['end_utc']}: {answer['n_new']} new entries from"
+        f" {answer['source']['detail']}"
+    )
+    for note in answer["notes"]:
+        console.print(f"note: {note}")
 
 
 def show_ledger(answer: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from gridmargin.interfaces.failures import error_answer
 from gridmargin.vocab import GridmarginError, NoFactorError, NotFoundError, UnknownNameError
 
 STATUS: dict[type[GridmarginError], int] = {UnknownNameError: 404, NotFoundError: 404, NoFactorError: 409}
@@ -15,10 +16,8 @@ STATUS: dict[type[GridmarginError], int] = {UnknownNameError: 404, NotFoundError
 def error_response(
     status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Build an error answer; what follows the last semicolon of the message is the way out."""
-    what, _, way_out = message.rpartition("; ")
-    body = {"code": code, "message": message, "way_out": way_out if what else None}
-    return JSONResponse({"error": body}, status_code=status, headers=headers)
+    """Build an error answer."""
+    return JSONResponse(error_answer(code, message), status_code=status, headers=headers)
 
 
 def install(app: FastAPI) -> None:

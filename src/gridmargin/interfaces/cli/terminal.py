@@ -1,0 +1,27 @@
+"""What the terminal is asked to do: print for people, show progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def people_console() -> Console:
+    """Give a console that prints text as it stands: no markup read out of paths, no lines broken for it."""
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error where that is a terminal; give the function that moves it on."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, disable=quiet or not console.is_terminal, transient=True,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("", total=total)
+        yield lambda n: bar.advance(task, n)

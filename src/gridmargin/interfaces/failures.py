@@ -1,0 +1,59 @@
+"""The one error shape of every door, and what a person is told when something went wrong."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from gridmargin.vocab import GridmarginError
+
+MENDABLE = 2
+"""Exit code for what the user can mend: bad input, a full disk, a damaged file."""
+
+DEFECT = 70
+"""Exit code for what only we can mend (EX_SOFTWARE of sysexits.h)."""
+
+_FILE_ENGINES = ("polars", "duckdb", "_duckdb", "pyarrow", "sqlite3", "sqlalchemy")
+"""Whose errors, if they come this far, are about a file that cannot be read or written."""
+
+_WAYS_OUT = {
+    errno.ENOSPC: "free some space, or name a folder on another disk",
+    errno.EACCES: "change the permissions, or name another folder",
+    errno.EPERM: "change the permissions, or name another folder",
+    errno.EROFS: "name a folder that can be written",
+}
+
+
+def error_answer(code: str, message: str) -> dict[str, Any]:
+    """Give `{"error": {"code", "message", "way_out"}}`; what follows the last semicolon is the way out."""
+    what, _, way_out = message.rpartition("; ")
+    return {"error": {"code": code, "message": message, "way_out": way_out if what else None}}
+
+
+def told(error: Exception) -> tuple[int, str, str]:
+    """Give the exit code, the error's code and the message for people.
+
+    Notes
+    -----
+    Heavy libraries are told apart by name, so that a failure does not import them.
+    """
+    kind = type(error).__name__
+    if isinstance(error, GridmarginError):
+        return MENDABLE, kind, str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        named = f"{error.filename}: " if error.filename else ""
+        way_out = _WAYS_OUT.get(error.errno, "check the path and try again")
+        return MENDABLE, "OSError", f"{named}{error.strerror}; {way_out}"
+    if type(error).__module__.partition(".")[0] in _FILE_ENGINES or isinstance(error, EOFError):
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), kind)
+        return (
+            MENDABLE,
+            kind,
+            f"a file cannot be read or written: {first[:300]}; it may be cut short, fetch it again",
+        )
+    return (
+        DEFECT,
+        "Internal",
+        f"unexpected {kind}: {str(error)[:300] or 'no message'}; this is a defect of gridmargin, please report it with"
+        " what the same command prints under GRIDMARGIN_DEBUG=1",
+    )
