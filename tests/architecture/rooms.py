@@ -109,6 +109,7 @@ class Import:
     inside_function: bool
     relative: bool = False
     as_text: bool = False
+    typing_only: bool = False
 
 
 def modules(src: Path = SRC) -> list[Module]:
@@ -128,6 +129,12 @@ def imports(tree: ast.Module) -> Iterator[Import]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for child in ast.walk(node)
     }
+    for_types = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
     for node in ast.walk(tree):
         deep = id(node) in inside
         if isinstance(node, ast.Import):
@@ -135,7 +142,10 @@ def imports(tree: ast.Module) -> Iterator[Import]:
                 yield Import(alias.name, (), node.lineno, deep)
         elif isinstance(node, ast.ImportFrom):
             names = tuple(alias.name for alias in node.names)
-            yield Import(node.module or "", names, node.lineno, deep, relative=node.level > 0)
+            typing_only = id(node) in for_types
+            yield Import(
+                node.module or "", names, node.lineno, deep, relative=node.level > 0, typing_only=typing_only
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and DOTTED.fullmatch(node.value):
             target, _, name = node.value.partition(":")
             # An entry-point group such as "gridmargin.sources" names a face, which is no import.

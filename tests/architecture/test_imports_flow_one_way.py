@@ -51,7 +51,7 @@ def breaches(module: Module, src: Path) -> list[str]:
             if room in ("__version__", module.room):
                 continue
             if entrance:
-                if not (module.name.endswith("__main__") and room == "interfaces"):
+                if not use.typing_only and not (module.name.endswith("__main__") and room == "interfaces"):
                     found.append(f"{where}: `import gridmargin` loads {room}")
                 continue
             if room not in TABLE[module.room].may_import:

@@ -48,7 +48,9 @@ class Device(ABC):
         """Set the clock to the first arrival."""
 
     @abstractmethod
-    def _advance(self, until_us: int | None) -> tuple[int, FloatArray, FloatArray, IntArray, IntArray, IntArray]:
+    def _advance(
+        self, until_us: int | None
+    ) -> tuple[int, FloatArray, FloatArray, IntArray, IntArray, IntArray]:
         """Run to a moment, or to the end.
 
         Returns
@@ -87,7 +89,9 @@ class Device(ABC):
             self.local = {name: np.concatenate([old, blank[name]]) for name, old in self.local.items()}
         done = np.empty(0, np.int64)
         if self.base_s is not None and (batch is not None or len(self.held)):
-            first_slot, meter, slices, owners, slots, done = self._advance(None if batch is None else until_us)
+            first_slot, meter, slices, owners, slots, done = self._advance(
+                None if batch is None else until_us
+            )
             for offset in np.flatnonzero(meter.any(axis=1)):
                 slot = first_slot + int(offset)
                 self.meter[slot] = self.meter.get(slot, np.zeros(kernel.N_METER)) + meter[offset]
@@ -98,7 +102,9 @@ class Device(ABC):
         return self._hand_out(done)
 
     def _blank(self, n: int) -> Columns:
-        return {name: np.zeros(n, np.int64) for name in self.integers} | {name: np.zeros(n) for name in self.floats}
+        return {name: np.zeros(n, np.int64) for name in self.integers} | {
+            name: np.zeros(n) for name in self.floats
+        }
 
     def _hand_out(self, done: IntArray) -> Completed:
         """Give what has completed, in order, and number the rest anew."""
@@ -160,7 +166,9 @@ class ReplayedDevice(Device):
         self.state[kernel.CLOCK] = first_us / 1e6 - self.base_s
         self.state[kernel.BOUNDARY] = self.interval_s
 
-    def _advance(self, until_us: int | None) -> tuple[int, FloatArray, FloatArray, IntArray, IntArray, IntArray]:
+    def _advance(
+        self, until_us: int | None
+    ) -> tuple[int, FloatArray, FloatArray, IntArray, IntArray, IntArray]:
         assert self.base_s is not None
         held, profile, local = self.held, self.profile, self.local
         base_us = self.base_s * 1_000_000
@@ -177,5 +185,7 @@ class ReplayedDevice(Device):
 
     def _times_s(self, done: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         base_s = self.base_s or 0
-        start_s, first_token_s, end_s = (self.local[k][done] + base_s for k in ("start_s", "first_token_s", "end_s"))
+        start_s, first_token_s, end_s = (
+            self.local[k][done] + base_s for k in ("start_s", "first_token_s", "end_s")
+        )
         return start_s, first_token_s, end_s

@@ -35,7 +35,9 @@ class ObservedDevice(Device):
         assert self.base_s is not None
         self.clock_us = first_us - self.base_s * 1_000_000
 
-    def _advance(self, until_us: int | None) -> tuple[int, FloatArray, FloatArray, IntArray, IntArray, IntArray]:
+    def _advance(
+        self, until_us: int | None
+    ) -> tuple[int, FloatArray, FloatArray, IntArray, IntArray, IntArray]:
         assert self.base_s is not None
         assert self.held.end_us is not None
         held, profile, local = self.held, self.profile, self.local

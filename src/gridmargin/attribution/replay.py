@@ -113,7 +113,9 @@ class Replay:
         """Choose the kind of device by the first requests; refuse those of another kind."""
         observed = batch.end_us is not None
         if len(batch) and self._observed is not None and observed != self._observed:
-            raise InputError("some requests carry an end and others none; give all of them one, or leave the column out")
+            raise InputError(
+                "some requests carry an end and others none; give all of them one, or leave the column out"
+            )
         if len(batch) and self._observed is None:
             self._observed = observed
             self._devices = self._new_devices(observed=observed)

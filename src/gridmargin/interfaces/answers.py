@@ -271,8 +271,9 @@ def receipt_answer(receipt: Receipt) -> dict[str, Any]:
             for part in receipt.slices
         ],
         "status": receipt.status.value,
+        "factor_status": receipt.factor_status.value,
         "synthetic": receipt.run_id.startswith("s"),
-        "alignment": None,
+        "alignment": receipt.alignment,
     }
 
 

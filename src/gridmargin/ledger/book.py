@@ -267,6 +267,34 @@ class Book:
         body["payload_sha256s"] = tuple(body["payload_sha256s"])
         return Fit(**body)
 
+    def revision(self, kind: Kind, zone: str, interval: Interval, estimator: str) -> str | None:
+        """Give the hash of the newest entry in a stretch that superseded another, or None where none did."""
+        row = self._connection.execute(
+            _named(
+                "SELECT entry_sha256 FROM {kind}_entries WHERE zone = ? AND estimator = ? AND supersedes IS NOT NULL"
+                " AND start_s >= ? AND start_s < ? ORDER BY entry_id DESC LIMIT 1",
+                kind,
+            ),
+            (zone, estimator, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def hashed_again(self, kind: Kind, entry_id: int) -> str:
+        """Hash an entry anew from what stands in the book, to be compared with its `entry_sha256`.
+
+        Raises
+        ------
+        NotFoundError
+            If the book has no such entry.
+        """
+        columns = ", ".join(_named(_stored_name(column, kind), kind) for column in HASHED)
+        row = self._connection.execute(
+            _named(f"SELECT {columns} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
+        ).fetchone()
+        if row is None:
+            raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.path}")
+        return _hashes(pl.DataFrame([row], schema=list(HASHED), orient="row"))[0]
+
     def payload(self, sha256: str) -> PayloadNote:
         """Give what is remembered of a payload.
 
@@ -413,11 +441,22 @@ def _rows(estimates: Estimates, payload_sha256s: Sequence[str], conditions: Sequ
         pl.lit(estimates.fit_id).alias("fit_id"),
         "payload_sha256s",
     )
+    return frame.with_columns(pl.Series("entry_sha256", _hashes(frame)))
+
+
+HASHED = (
+    "zone", "start_s", "interval_s", "estimator", "estimator_version", "horizon", "gases", "boundary", "view",
+    "low_gco2_per_kwh", "mid_gco2_per_kwh", "high_gco2_per_kwh", "sources", "conditions", "regime", "status", "fit_id",
+    "payload_sha256s",
+)  # fmt: skip
+"""What an entry's hash covers, in order."""
+
+
+def _hashes(frame: pl.DataFrame) -> list[str]:
     text = frame.select(
-        pl.concat_str([pl.col(c).cast(pl.String).fill_null("") for c in frame.columns], separator="\x1f")
+        pl.concat_str([pl.col(c).cast(pl.String).fill_null("") for c in HASHED], separator="\x1f")
     ).to_series()
-    hashes = [sha256_hex(line.encode()) for line in text]
-    return frame.with_columns(pl.Series("entry_sha256", hashes))
+    return [sha256_hex(line.encode()) for line in text]
 
 
 def _entry(kind: Kind, row: Sequence[Any]) -> Entry:

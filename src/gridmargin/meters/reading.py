@@ -36,6 +36,10 @@ class Reading:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.energy_j) or self.energy_j < 0:
-            raise InputError(f"{self.meter} reading of {self.device} over {self.interval}: {self.energy_j} J is no energy")
+            raise InputError(
+                f"{self.meter} reading of {self.device} over {self.interval}: {self.energy_j} J is no energy"
+            )
         if not self.resolution_s > 0:
-            raise InputError(f"{self.meter} reading of {self.device}: a resolution of {self.resolution_s} s is none")
+            raise InputError(
+                f"{self.meter} reading of {self.device}: a resolution of {self.resolution_s} s is none"
+            )

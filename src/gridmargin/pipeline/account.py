@@ -168,13 +168,23 @@ def account_log(
         "kind": "file", "path": str(log.path.resolve()), "sha256": log.sha256, "n_requests": log.n_requests,
         "shift_s": log.shift_s, "columns": dict(log.columns),
     }  # fmt: skip
+    extent = Interval(log.first_utc, log.last_utc + LEAD)
     identity = {key: described[key] for key in ("sha256", "shift_s", "columns")}
+    # Priced again after its factors were revised, it is another run: the receipts from before stay (C9).
+    revision = factory.book.revision(Kind.MARGINAL, job.zone, extent, job.estimator)
+    identity |= {"revision": revision} if revision else {}
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
-    extent = Interval(log.first_utc, log.last_utc + LEAD)
     replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
     accountant = Accountant(
-        run_id, job.zone, job.profile, replay, factors_for(factory, job, extent), overheads, job.fill
+        run_id,
+        job.zone,
+        job.profile,
+        replay,
+        factors_for(factory, job, extent),
+        overheads,
+        job.fill,
+        job.alignment,
     )
     manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name)
     sample: list[str] = []

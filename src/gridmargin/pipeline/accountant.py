@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from gridmargin.attribution import Completed, Replay, RequestBatch
 from gridmargin.ledger import Factors
@@ -28,6 +29,9 @@ from gridmargin.vocab import J_PER_KWH, Status
 
 FactorsOf = Callable[[int, int], tuple[Factors, Factors]]
 """`(first slot, end) -> (marginal, average)` that cover both; seconds since 1970 UTC."""
+
+ENERGY_STATUS = Status.MODELLED
+"""Energy from a profile is modelled, however well the grid is known."""
 
 
 @dataclass
@@ -50,6 +54,8 @@ class Accountant:
         From the device to the busbar.
     fill : bool
         Let a neighbouring interval stand in for one without a factor (C8).
+    alignment : str or None
+        How the log's times were moved; stamped on every receipt.
     """
 
     run_id: str
@@ -59,6 +65,7 @@ class Accountant:
     factors_of: FactorsOf
     overheads: Overheads
     fill: bool = False
+    alignment: str | None = None
 
     def push(self, batch: RequestBatch, known_until_us: int | None = None) -> pa.Table:
         """Take requests in order of arrival; give the receipts of those that completed."""
@@ -116,7 +123,9 @@ class Accountant:
             "energy_cost_usd": plug_j / J_PER_KWH * price if price is not None else pa.nulls(n, pa.float64()),
             "marginal_gco2": priced.gco2,
             "average_gco2": priced_average.gco2 if priced_average else pa.nulls(n, pa.float64()),
-            "status": _worst_status(found, done),
+            "status": _worst_status(found.status, done, ENERGY_STATUS),
+            "factor_status": _worst_status(found.status, done),
+            "alignment": _same(self.alignment, n),
         }
         for kind, sums in (("marginal", priced), ("average", priced_average)):
             for cause in CAUSES:
@@ -156,7 +165,9 @@ class Accountant:
         )
 
 
-def _same(word: str, n: int) -> pa.DictionaryArray:
+def _same(word: str | None, n: int) -> pa.DictionaryArray:
+    if word is None:
+        return pa.nulls(n, pa.dictionary(pa.int32(), pa.string()))
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([word]))
 
 
@@ -164,11 +175,12 @@ def _us(seconds: Any) -> Any:
     return np.round(seconds * 1e6).astype(np.int64)
 
 
-def _worst_status(found: FactorLookup, done: Completed) -> pa.DictionaryArray:
-    """Give the least known status of each request's slices; that the energy is modelled stands in the run's profile."""
+def _worst_status(
+    factor_status: NDArray[np.str_], done: Completed, energy_status: Status = Status.REPORTED
+) -> pa.DictionaryArray:
+    """Give the least known status of each request's slices, or that of its energy where that is less known."""
     order = [status.value for status in Status]
-    names, inverse = np.unique(found.status, return_inverse=True)
+    names, inverse = np.unique(factor_status, return_inverse=True)
     code = np.array([order.index(name) for name in names], np.int32)[inverse]
-    return pa.DictionaryArray.from_arrays(
-        pa.array(np.maximum.reduceat(code, done.first_slice)), pa.array(order)
-    )
+    worst = np.maximum(np.maximum.reduceat(code, done.first_slice), np.int32(order.index(energy_status)))
+    return pa.DictionaryArray.from_arrays(pa.array(worst), pa.array(order))

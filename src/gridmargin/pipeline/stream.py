@@ -85,6 +85,7 @@ class Stream:
             self._shifted(factors_for(factory, job)),
             overheads,
             fill=True,
+            alignment=job.alignment,
         )
         self._manifests = {self._run_id(): self._manifest()}
         self._unwritten: list[pa.Table] = []
@@ -100,6 +101,8 @@ class Stream:
         until_us = _us(now_utc)
         if until_us <= self._clock_us:
             return []
+        # Asked for first: where there is no factor nothing has moved yet, and the next tick catches up.
+        self._accountant.factors_of(self._clock_us // 1_000_000, until_us // 1_000_000 + 1)
         drawn = arrivals_between(self._clock_us, until_us, RATE_PER_S, self._seed)
         rows = np.arange(self._row, self._row + len(drawn.arrival_us), dtype=np.int64)
         batch = RequestBatch(
@@ -117,10 +120,13 @@ class Stream:
             self._unwritten.append(table)
             self._add(table)
             self._recent.extend(found)
+        return found
+
+    def save(self, now_utc: datetime) -> None:
+        """Put receipts on disk when it is time; what cannot be written stays in memory for the next try."""
         if now_utc - self._written_utc >= WRITE_EVERY:
             self._write()
             self._written_utc = now_utc
-        return found
 
     def close(self) -> None:
         """Price what is still running, and write what is still held."""

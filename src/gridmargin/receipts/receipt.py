@@ -55,6 +55,8 @@ RECEIPT_SCHEMA = pa.schema(
         *((f"marginal_{cause}_{side}_gco2", pa.float64()) for cause in CAUSES for side in ("low", "high")),
         *((f"average_{cause}_{side}_gco2", pa.float64()) for cause in CAUSES for side in ("low", "high")),
         ("status", pa.dictionary(pa.int32(), pa.string())),
+        ("factor_status", pa.dictionary(pa.int32(), pa.string())),
+        ("alignment", pa.dictionary(pa.int32(), pa.string())),
         ("slices", pa.list_(SLICE_TYPE)),
     ]
 )
@@ -109,6 +111,12 @@ class Receipt:
         What the mix would have said; for comparison only. [g]
     variance_frac : mapping of str to float
         Share of the variance by cause; sums to 1 where there is any. [1]
+    marginal_halves_gco2, average_halves_gco2 : mapping of str to float
+        `factor_low`, `factor_high`, `energy_low`, …: half-widths of the 90 % range by cause. [g]
+    status, factor_status : Status
+        Of the whole, and of the grid's part in it.
+    alignment : str or None
+        How the log's times were moved before pricing; None where they were not.
     """
 
     receipt_id: str
@@ -134,5 +142,9 @@ class Receipt:
     variance_frac: Mapping[str, float]
     slices: tuple[Slice, ...]
     status: Status
+    factor_status: Status
     run_id: str
     log_row: int
+    marginal_halves_gco2: Mapping[str, float]
+    average_halves_gco2: Mapping[str, float]
+    alignment: str | None

@@ -189,7 +189,8 @@ def _records(table: pa.Table) -> Iterator[Receipt]:
                 )
                 for s in row["slices"]
             ),
-            status=Status(row["status"]), run_id=row["run_id"], log_row=row["log_row"],
+            status=Status(row["status"]), factor_status=Status(row["factor_status"]), run_id=row["run_id"], log_row=row["log_row"],
+            marginal_halves_gco2=halves["marginal"], average_halves_gco2=halves["average"], alignment=row.get("alignment"),
         )  # fmt: skip
 
 

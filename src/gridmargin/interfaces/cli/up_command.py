@@ -13,7 +13,7 @@ from gridmargin.interfaces.answers import PRIMARY, moment_for
 from gridmargin.interfaces.rest import Desk, build_app, is_loopback
 from gridmargin.pipeline import Job, Stream
 from gridmargin.reference import profile_for
-from gridmargin.vocab import InputError
+from gridmargin.vocab import InputError, format_utc
 from gridmargin.wiring import (
     SourceChoice,
     Workplace,
@@ -83,5 +83,6 @@ def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
     start = now_utc()
     factory = place.factory(choice, zone, start)
     moment, _ = moment_for(factory, zone, start)
-    job = Job(zone, PRIMARY, profile_for("H100", "llama-3.1-8b"), fill=True)
+    alignment = f"priced on the grid of {format_utc(moment)}, standing for {format_utc(start)}" if moment != start else None
+    job = Job(zone, PRIMARY, profile_for("H100", "llama-3.1-8b"), fill=True, alignment=alignment)
     return Stream(job, factory, place.folder, start, moment - start)

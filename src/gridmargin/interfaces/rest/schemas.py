@@ -108,6 +108,7 @@ class ReceiptModel(Model):
     average_gco2: RangeModel | None
     variance_frac: dict[str, float]
     status: str
+    alignment: str | None
 
 
 class ReceiptsModel(BaseModel):

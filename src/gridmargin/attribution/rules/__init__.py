@@ -1,0 +1,1 @@
+"""One module a rule; each a pure function of requests and a reading."""
