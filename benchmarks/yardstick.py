@@ -31,15 +31,29 @@ class Report:
         self._over: list[str] = []
         versions = ", ".join(f"{name} {version(name)}" for name in ("gridmargin", *packages))
         load = os.getloadavg()[0]
-        print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}")
+        print(
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}"
+        )
         print(f"Python {platform.python_version()}, {versions}", flush=True)
 
     def ratio(
-        self, name: str, value: float, yardstick: float, unit: str, at_most: float | None = None, at_least: float | None = None
+        self,
+        name: str,
+        value: float,
+        yardstick: float,
+        unit: str,
+        at_most: float | None = None,
+        at_least: float | None = None,
     ) -> None:
         """Print a value beside its yardstick and judge the ratio, where it has a limit."""
         ratio = value / yardstick
-        self._say(name, f"{value:,.3g} {unit} against {yardstick:,.3g} {unit}: ratio {ratio:.3g}", ratio, at_most, at_least)
+        self._say(
+            name,
+            f"{value:,.3g} {unit} against {yardstick:,.3g} {unit}: ratio {ratio:.3g}",
+            ratio,
+            at_most,
+            at_least,
+        )
 
     def check(
         self, name: str, value: float, unit: str, at_most: float | None = None, at_least: float | None = None
@@ -58,10 +72,14 @@ class Report:
             print(f"over the limit: {name}", file=sys.stderr)
         return 1 if self._over else 0
 
-    def _say(self, name: str, text: str, judged: float, at_most: float | None, at_least: float | None) -> None:
+    def _say(
+        self, name: str, text: str, judged: float, at_most: float | None, at_least: float | None
+    ) -> None:
         limits = [f"at most {at_most:,g}"] if at_most is not None else []
         limits += [f"at least {at_least:,g}"] if at_least is not None else []
-        broken = (at_most is not None and not judged <= at_most) or (at_least is not None and not judged >= at_least)
+        broken = (at_most is not None and not judged <= at_most) or (
+            at_least is not None and not judged >= at_least
+        )
         verdict = f" ({', '.join(limits)}: {'BROKEN' if broken else 'kept'})" if limits else ""
         print(f"{name}: {text}{verdict}", flush=True)
         if broken:

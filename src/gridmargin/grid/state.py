@@ -102,7 +102,7 @@ class GridStates:
         column = generation_column(fuel)
         if column not in self.frame.columns:
             return np.full(len(self), np.nan)
-        return self.frame[column].fill_null(np.nan).to_numpy()
+        return self.frame[column].to_numpy()  # nulls come out as NaN
 
     def between(self, interval: Interval) -> GridStates:
         """Give the states whose start lies in `interval`."""

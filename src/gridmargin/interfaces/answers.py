@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridmargin.ledger import Entry, Factors
 from gridmargin.pipeline import Factory
-from gridmargin.receipts import Receipt
 from gridmargin.reference import known_zones, zone_named
 from gridmargin.vocab import Interval, Kind, NoFactorError, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, recorded_sources, source_for
+
+if TYPE_CHECKING:  # receipts load the query engine, which `now` has no need of
+    from gridmargin.receipts import Receipt
 
 PRIMARY = "regression"
 """The estimator that prices energy unless another is asked for."""

@@ -17,7 +17,7 @@ from gridmargin.attribution import log_cells
 from gridmargin.grid import assemble, cells_behind
 from gridmargin.ledger import Book, Entry
 from gridmargin.marginal import ESTIMATORS
-from gridmargin.receipts import Receipt, read_run
+from gridmargin.receipts import CAUSES, Receipt, read_run
 from gridmargin.sources import SOURCES, Archive, Observations, Payload
 from gridmargin.vocab import J_PER_KWH, Cell, GridmarginError, Interval, Kind, format_utc
 
@@ -86,6 +86,7 @@ def explain(
     _request(trail, receipt, run)
     _energy(trail, receipt, run)
     entries = _grams(trail, receipt, run, book)
+    _range(trail, receipt)
     for entry in entries:
         _entry(trail, entry, book, archive)
     return {
@@ -198,7 +199,40 @@ def _grams(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) 
         again=math.fsum(s.marginal_gco2 for s in receipt.slices),
         equation=" + ".join(f"{s.marginal_gco2:.6g}" for s in receipt.slices),
     )  # fmt: skip
+    _average(trail, receipt, per_device, book)
     return list(entries.values())
+
+
+def _average(trail: _Trail, receipt: Receipt, per_device: float, book: Book) -> None:
+    if receipt.average_gco2 is None:
+        return
+    terms = []
+    for part in receipt.slices:
+        if part.average_entry_id is not None:
+            entry = book.entry(Kind.AVERAGE, part.average_entry_id)
+            terms.append((part.energy_j, entry.estimate.factor_gco2_per_kwh.mid, entry.entry_id))
+    trail.add(
+        "average, beside it",
+        f"what the mix would have said, by entries {', '.join(str(t[2]) for t in terms)} of the average's own table; not"
+        " marginal, and never added to it (C3)",
+        unit="g CO2", value=receipt.average_gco2.mid,
+        again=math.fsum(energy * per_device * factor / J_PER_KWH for energy, factor, _ in terms),
+        equation=" + ".join(f"{e:.6g} J × {per_device:.5g} × {f:.6g} g/kWh / 3.6e6" for e, f, _ in terms),
+    )  # fmt: skip
+
+
+def _range(trail: _Trail, receipt: Receipt) -> None:
+    grams, halves = receipt.marginal_gco2, receipt.marginal_halves_gco2
+    for side, value in (("low", grams.low), ("high", grams.high)):
+        width = math.sqrt(math.fsum(halves[f"{cause}_{side}"] ** 2 for cause in CAUSES))
+        floor = min(grams.mid, 0.0)
+        again = max(floor, grams.mid - width) if side == "low" else grams.mid + width
+        parts = " + ".join(f"{halves[f'{cause}_{side}']:.4g}² {cause}" for cause in CAUSES)
+        trail.add(
+            f"range, {side}", "90 %: the causes err independently, so their half-widths combine in quadrature (C6)",
+            unit="g CO2", value=value, again=again,
+            equation=f"{grams.mid:.6g} {'−' if side == 'low' else '+'} √({parts})",
+        )  # fmt: skip
 
 
 def _entry(trail: _Trail, entry: Entry, book: Book, archive: Archive) -> None:
@@ -214,6 +248,12 @@ def _entry(trail: _Trail, entry: Entry, book: Book, archive: Archive) -> None:
             f"{s.probability:.4f} {s.name} × {s.factor_gco2_per_kwh:.1f}" for s in estimate.sources if s.probability
         ),
     )  # fmt: skip
+    digest = book.hashed_again(Kind.MARGINAL, entry.entry_id)
+    trail.add(
+        f"hash, entry {entry.entry_id}",
+        f"SHA-256 of the entry as it stands {digest[:16]}…, as written down {entry.entry_sha256[:16]}…",
+        closes=digest == entry.entry_sha256,
+    )
     fit = book.fit(entry.fit_id)
     span = f"{format_utc(fit.train_start_utc)} to {format_utc(fit.train_end_utc)}, {fit.n_train} intervals"
     try:

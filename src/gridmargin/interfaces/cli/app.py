@@ -276,7 +276,10 @@ def main() -> None:
         code = typer.main.get_command(app).main(prog_name="gridmargin", standalone_mode=False)
     except _UsageError as error:
         _fail(MENDABLE, "Usage", _usage_message(error))
-    except typer.Abort:
+    except typer.Abort as abort:
+        # The parser turns a file that ends too early into this.
+        if isinstance(abort.__cause__, EOFError):
+            _fail(*told(abort.__cause__))
         _fail(MENDABLE, "Aborted", "stopped before it was done; start it again")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

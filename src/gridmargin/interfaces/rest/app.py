@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
+from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import ASGIApp
@@ -52,9 +54,25 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     errors.install(app)
     _grid_routes(app, desk)
     _receipt_routes(app, desk)
-    app.mount("/", StaticFiles(directory=assets(), html=True), name="page")
+    _page_routes(app)
 
     return Guard(app, api_key)
+
+
+def _page_routes(app: FastAPI) -> None:
+    """Serve the built files by name, so that an unknown path or method is answered as such."""
+    folder = assets()
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        name = "/" if file.name == "index.html" else f"/{file.name}"
+        app.add_api_route(name, _file(file), methods=["GET", "HEAD"], include_in_schema=False)
+    app.mount("/assets", StaticFiles(directory=folder / "assets"), name="assets")
+
+
+def _file(path: Path) -> Callable[[], Awaitable[FileResponse]]:
+    async def answer() -> FileResponse:
+        return FileResponse(path)
+
+    return answer
 
 
 def _grid_routes(app: FastAPI, desk: Desk) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from gridmargin.interfaces.answers import (
     receipt_answer,
     zones_answer,
 )
+from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.rest.schemas import AccountModel
 from gridmargin.pipeline import Stream, explain
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
@@ -30,6 +32,10 @@ from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeErro
 from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
+
+LOG = logging.getLogger("gridmargin.stream")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TICK_S = 1.0
 """How often the stream moves on. [s]"""
@@ -62,6 +68,9 @@ class Desk:
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
         self._now: dict[tuple[str, datetime], dict[str, Any]] = {}
         self._zones: list[dict[str, Any]] | None = None
+        self._shown: str | None = None
+        self._trouble: dict[str, dict[str, Any]] = {}
+        self._logged: set[tuple[str, str]] = set()
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -90,19 +99,42 @@ class Desk:
             self._queues.discard(queue)
 
     async def _tick_forever(self) -> None:
-        assert self.stream is not None
-        shown: str | None = None
         while True:
-            receipts = await self._apart(self.stream.tick, now_utc())
-            if receipts:
-                self._tell(
-                    "receipts", {"receipts": [receipt_answer(r) for r in receipts], "totals": self.totals()}
-                )
-            margin = await self.now(self.zone, None)
-            if margin["interval"]["start_utc"] != shown:
-                shown = margin["interval"]["start_utc"]
-                self._tell("now", margin)
+            for step in (self._move, self._save, self._tell_margin):
+                await self._tried(step)
             await asyncio.sleep(TICK_S)
+
+    async def _tried(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do one step of the stream; what goes wrong is logged once per kind, shown in the status, and tried again."""
+        name = step.__name__.strip("_")
+        try:
+            await step()
+        except Exception as error:
+            _, code, message = told(error)
+            if (name, code) not in self._logged:
+                self._logged.add((name, code))
+                LOG.error("stream_step_failed step=%s code=%s", name, code, exc_info=error)
+            since = self._trouble.get(name, {}).get("since_utc", format_utc(now_utc()))
+            self._trouble[name] = {"step": name, **error_answer(code, message)["error"], "since_utc": since}
+        else:
+            self._trouble.pop(name, None)
+
+    async def _move(self) -> None:
+        assert self.stream is not None
+        receipts = await self._apart(self.stream.tick, now_utc())
+        if receipts:
+            answers = [receipt_answer(receipt) for receipt in receipts]
+            self._tell("receipts", {"receipts": answers, "totals": self.totals()})
+
+    async def _save(self) -> None:
+        assert self.stream is not None
+        await self._apart(self.stream.save, now_utc())
+
+    async def _tell_margin(self) -> None:
+        margin = await self.now(self.zone, None)
+        if margin["interval"]["start_utc"] != self._shown:
+            self._shown = margin["interval"]["start_utc"]
+            self._tell("now", margin)
 
     def _tell(self, name: str, data: Any) -> None:
         for queue in self._queues:
@@ -116,15 +148,14 @@ class Desk:
     # -- grid ------------------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """Say what this server is."""
+        """Say what this server is, and what its stream stumbles over."""
+        stream = self.stream.describe() if self.stream else {"kind": "none", "note": "no request stream"}
         return {
             "version": version("gridmargin"),
             "now_utc": format_utc(now_utc()),
             "zone": self.zone,
             "source": {"name": self.choice.kind, "detail": self.choice.detail},
-            "stream": self.stream.describe()
-            if self.stream
-            else {"kind": "none", "note": "no request stream"},
+            "stream": stream | {"error": next(iter(self._trouble.values()), None)},
             "assumptions": assumptions_answer(self.stream.current_manifest()) if self.stream else [],
         }
 
@@ -233,7 +264,8 @@ def _key(receipt: Receipt) -> tuple[datetime, str]:
 
 
 def _write_cursor(receipt: Receipt) -> str:
-    text = f"{int(receipt.end_utc.timestamp() * 1e6)}|{receipt.receipt_id}"
+    epoch_us = (receipt.end_utc - _EPOCH) // timedelta(microseconds=1)
+    text = f"{epoch_us}|{receipt.receipt_id}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -241,7 +273,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         epoch_us, _, receipt_id = text.partition("|")
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(epoch_us))
+        moment = _EPOCH + timedelta(microseconds=int(epoch_us))
     except (binascii.Error, UnicodeDecodeError, ValueError, OverflowError):
         raise InputError(
             f"cursor {cursor!r} is not one of ours; use next_cursor from the page before"

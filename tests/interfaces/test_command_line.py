@@ -1,0 +1,190 @@
+"""The command line: good answers parse, and what the user can mend is one message with exit code 2."""
+
+import json
+import math
+import socket
+
+import pytest
+
+from gridmargin.interfaces.cli import main
+from interfaces.command_line import priced, run
+
+TIME = "2026-07-15T18:15:00Z"
+ACCOUNT = ("--zone", "US-ERCO", "--device", "H100", "--model", "llama-3.1-8b", "--source", "reference")
+
+
+def test_account_gives_the_promised_totals_and_stamps_the_alignment(tmp_path):
+    """Totals carry requests, energy, both kinds of grams and the conservation error; each receipt its alignment."""
+    answer = priced(tmp_path, "--align-to", "2026-08-01T00:00Z").json()
+    totals = answer["totals"]
+    assert totals["requests"] == 6
+    assert totals["energy_j"] > 0
+    grams = totals["marginal_gco2"]
+    assert 0 < grams["low"] < grams["mid"] < grams["high"]
+    assert totals["average_gco2"]["mid"] > 0
+    assert abs(totals["conservation_error"]) < 1e-9
+    import pyarrow.parquet as pq
+
+    (file,) = (tmp_path / "out").glob("receipts/*/*/*.parquet")
+    assert set(pq.ParquetFile(file).read(["alignment"])["alignment"].to_pylist()) == {
+        "first arrival moved to 2026-08-01T00:00Z"
+    }
+
+
+def test_zones_now_and_ledger_answer_in_json(tmp_path):
+    """Each of them prints one JSON object; a moment before anything was known has no entries."""
+    assert any(z["id"] == "US-ERCO" for z in run("zones", "--source", "reference", "--json").json()["zones"])
+    home = ("--data-dir", tmp_path)
+    now = run("now", "US-ERCO", "--at", TIME, "--source", "reference", *home, "--json").json()
+    assert now["marginal"]
+    assert now["average"]["kind"] == "average"
+    shown = run("ledger", "show", "US-ERCO", "--start", TIME, *home, "--json").json()
+    assert shown["entries"]
+    before = run("ledger", "as-of", "US-ERCO", "2020-01-01T00:00Z", "--start", TIME, *home, "--json").json()
+    assert before["entries"] == []
+    whole = ("--start", now["interval"]["start_utc"], "--end", now["interval"]["end_utc"])
+    again = run("ledger", "refresh", "US-ERCO", *whole, "--source", "reference", *home, "--json").json()
+    assert again["zone"] == "US-ERCO"
+    assert again["n_new"] == 0  # typical days do not change
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("now", "US-ERC"), "did you mean: US-ERCO"),
+        (("now", "US-ERCO", "--at", "2026-07-15T18:15:00"), "UTC offset"),
+        (("now", "US-ERCO", "--source", "carrier-pigeon"), "use auto, reference, or recorded:DIR"),
+        (("now", "US-ERCO", "--source", "recorded:/not/there"), "no such folder"),
+        (
+            ("ledger", "show", "US-ERCO", "--start", TIME, "--end", "2026-07-15T17:15Z", "--data-dir", "."),
+            "2026",
+        ),
+        (("ledger", "show", "US-ERCO", "--start", "2026-07-15T17:15", "--data-dir", "."), "UTC offset"),
+        (("ledger", "show", "US-ERCO", "--start", TIME, "--data-dir", "/not/there"), "no ledger"),
+        (("account", "gone.csv", *ACCOUNT, "--out", "x"), "no such file"),
+        (("account", "gone.csv", *ACCOUNT, "--out", "x", "--device", "H1000"), "H100"),
+        (("account", "gone.csv", *ACCOUNT, "--out", "x", "--model", "llama"), "llama-3.1-8b"),
+        (("account", "gone.csv", *ACCOUNT, "--out", "x", "--estimator", "average"), "regression"),
+        (("account", "gone.csv", *ACCOUNT, "--out", "x", "--site", "help"), "hyperscale"),
+        (("account", "gone.csv", *ACCOUNT, "--out", "x", "--align-to", "2026-07-15"), "UTC offset"),
+        (("backtest", "nonsense", "--data", "."), "ercot"),
+        (("backtest", "ercot", "--data", "/not/there"), "no such folder"),
+        (("explain", "r0000000000-2", "--out", "."), "no receipt"),
+        (("up", "--host", "0.0.0.0"), "GRIDMARGIN_API_KEY"),
+        (("bogus",), "--help"),
+        (("account",), "REQUESTS"),
+        (("now", "US-ERCO", "--colour"), "--colour"),
+        (("up", "--port", "70000"), "65535"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_message_and_exit_code_2(arguments, says, tmp_path, monkeypatch):
+    """Nothing on standard output, one line on standard error, nothing left behind; with --json the one shape."""
+    monkeypatch.chdir(tmp_path)
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1, ran.err
+    assert says in ran.err
+    assert list(tmp_path.iterdir()) == []
+    shape = json.loads(run(*arguments, "--json").err)["error"]
+    assert set(shape) == {"code", "message", "way_out"}
+
+
+def test_a_port_in_use_is_said(tmp_path):
+    """The message names the address and the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = run("up", "--port", taken.getsockname()[1], "--source", "reference", "--data-dir", tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert "give another --port" in ran.err
+
+
+@pytest.mark.parametrize(("name", "value"), [("API_KEY", "short"), ("DATA", "/not/there")])
+def test_a_bad_environment_variable_is_named(name, value, monkeypatch):
+    """The message names the variable."""
+    monkeypatch.setenv(f"GRIDMARGIN_{name}", value)
+    ran = run("now", "US-ERCO")
+    assert ran.code == 2
+    assert f"GRIDMARGIN_{name}" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(28, "No space left on device", "/data/x"), 2, "free some space"),
+        (PermissionError(13, "Permission denied", "/data/x"), 2, "/data/x: Permission denied"),
+        (EOFError("Compressed file ended"), 2, "cut short"),
+        (KeyError("surprise"), 70, "please report it"),
+    ],
+)
+def test_no_failure_shows_a_traceback_unless_asked(error, code, says, monkeypatch):
+    """Files end in exit code 2, defects in 70; GRIDMARGIN_DEBUG=1 lets the error through."""
+
+    def fails(*_arguments):
+        raise error
+
+    monkeypatch.setattr("gridmargin.interfaces.cli.grid_commands.zones", fails)
+    monkeypatch.setattr("sys.argv", ["gridmargin", "zones"])
+    ran = run("zones")
+    assert (ran.code, ran.out) == (code, "")
+    assert ran.err.strip().count("\n") == 0
+    assert says in ran.err
+    monkeypatch.setenv("GRIDMARGIN_DEBUG", "1")
+    if code == 70:
+        with pytest.raises(KeyError):
+            main()
+
+
+def test_an_out_that_is_a_file_and_a_bad_log_leave_nothing(tmp_path):
+    """A refused log leaves no folder; a file in the way stays as it is."""
+    log = tmp_path / "requests.csv"
+    log.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2026-07-15T18:15:00Z,-1,3\n")
+    ran = run("account", log, *ACCOUNT, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert "row 2" in ran.err
+    assert not (tmp_path / "out").exists()
+    assert "is a file" in run("account", log, *ACCOUNT, "--out", log).err
+
+
+def explained(folder, receipt):
+    return run("explain", receipt, "--out", folder / "out", "--json")
+
+
+def test_explain_closes_and_sees_tampering(tmp_path):
+    """Range, average and hash are steps; altered grams, payload, or log are seen, and a moved folder still explains."""
+    summary = priced(tmp_path).json()
+    receipt = summary["example_receipts"][0]
+    answer = explained(tmp_path, receipt).json()
+    assert answer["closes"]
+    titles = " ".join(step["title"] for step in answer["steps"])
+    for wanted in ("range, low", "range, high", "average, beside it", "hash, entry", "estimated again"):
+        assert wanted in titles
+    (tmp_path / "requests.csv").write_text("changed\n1\n")
+    changed = explained(tmp_path, receipt).json()
+    assert changed["steps"][0]["cells"] == []
+    assert "no longer there or has changed" in changed["steps"][0]["detail"]
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert run("explain", receipt, "--out", tmp_path / "moved", "--json").json()["closes"]
+    for path in (tmp_path / "moved" / "work" / "archive").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    tampered = run("explain", receipt, "--out", tmp_path / "moved", "--json")
+    assert tampered.code == 1
+    assert "altered" in tampered.out
+
+
+def test_an_altered_receipt_does_not_close(tmp_path):
+    """Grams written over in the Parquet file no longer follow from energy and factor."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    receipt = priced(tmp_path).json()["example_receipts"][0]
+    (file,) = (tmp_path / "out").glob("receipts/*/*/*.parquet")
+    table = pq.ParquetFile(file).read()
+    at = table.schema.get_field_index("marginal_gco2")
+    pq.write_table(
+        table.set_column(at, table.schema.field(at), pc.multiply(table["marginal_gco2"], 0.9)), file
+    )
+    answer = explained(tmp_path, receipt)
+    assert answer.code == 1
+    open_steps = [s["title"] for s in json.loads(answer.out)["steps"] if not s["closes"]]
+    assert "grams" in open_steps
+    assert not math.isnan(sum(s["value"] or 0 for s in json.loads(answer.out)["steps"]))

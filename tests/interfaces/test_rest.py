@@ -1,0 +1,182 @@
+"""REST: good answers, the one error shape everywhere, the key, paging, and a server that outlives its stream."""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from gridmargin.interfaces.cli.up_command import _stream
+from gridmargin.interfaces.rest import Desk, build_app
+from gridmargin.settings import Settings
+from gridmargin.wiring import choose_source, open_workplace
+
+KEY = "a-key-of-sixteen-or-more"
+T = "2026-07-15T18:15:00Z"
+
+
+@asynccontextmanager
+async def serving(folder, *, key=None, stream=False):
+    """A client of a server in this process, and its desk."""
+    choice = choose_source("reference", Settings())
+    with open_workplace(folder) as place:
+        desk = Desk(place, choice, "US-ERCO", _stream(place, choice, "US-ERCO") if stream else None)
+        transport = httpx.ASGITransport(build_app(desk, key), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client, desk
+
+
+def asked(folder, work, **choices):
+    async def whole():
+        async with serving(folder, **choices) as (client, desk):
+            return await work(client, desk)
+
+    return asyncio.run(whole())
+
+
+def body(n=3, **more):
+    rows = [
+        {"arrival_utc": f"2026-07-15T18:15:{k:02d}Z", "prompt_tokens": 100 + k, "generated_tokens": 20}
+        for k in range(n)
+    ]
+    return {"zone": "US-ERCO", "device": "H100", "model": "llama-3.1-8b", "requests": rows} | more
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/v1/status", "/v1/zones", "/v1/zones/US-ERCO/now", "/v1/receipts", "/v1/totals", "/openapi.json",
+        f"/v1/zones/US-ERCO/factors?start={T}&end=2026-07-15T20:15:00Z", f"/v1/zones/US-ERCO/ledger?start={T}",
+    ],
+)  # fmt: skip
+def test_every_route_answers(path, tmp_path):
+    """200 without a key on loopback; 401 in the one shape where a key is set and not given."""
+    assert asked(tmp_path, lambda c, d: c.get(path)).status_code == 200
+    refused = asked(tmp_path, lambda c, d: c.get(path), key=KEY)
+    assert refused.status_code == 401
+    assert set(refused.json()["error"]) == {"code", "message", "way_out"}
+    held = asked(tmp_path, lambda c, d: c.get(path, headers={"Authorization": f"Bearer {KEY}"}), key=KEY)
+    assert held.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more", "status"),
+    [
+        ("GET", "/v1/zones/US-ERC/now", {}, 404),
+        ("GET", "/v1/zones/US-ERCO/now?at=2026-07-15T18:15:00", {}, 422),
+        ("GET", f"/v1/zones/US-ERCO/factors?start={T}&end=2020-01-01T00:00Z", {}, 422),
+        ("GET", f"/v1/zones/US-ERCO/factors?start={T}", {}, 422),
+        ("GET", "/v1/receipts?cursor=nonsense", {}, 422),
+        ("GET", "/v1/receipts?limit=0", {}, 422),
+        ("GET", "/v1/receipts?limit=501", {}, 422),
+        ("GET", "/v1/receipts/r0-2", {}, 404),
+        ("GET", "/v1/receipts/r0-2/explain", {}, 404),
+        ("GET", "/v1/nothing", {}, 404),
+        ("GET", "/nothing.html", {}, 404),
+        ("GET", "/assets/nothing.js", {}, 404),
+        ("GET", "/v1/account", {}, 405),
+        ("DELETE", "/v1/zones", {}, 405),
+        ("GET", "/v1/zones", {"headers": {"Host": "evil.example"}}, 421),
+        ("POST", "/v1/account", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
+        ("POST", "/v1/account", {"headers": {"Content-Length": str(9 * 2**20)}, "content": b""}, 413),
+        ("POST", "/v1/account", {"headers": {"Content-Length": "x"}, "content": b""}, 411),
+        ("POST", "/v1/account", {"json": body(0)}, 422),
+        ("POST", "/v1/account", {"json": body(zone="US-ERC")}, 404),
+        ("POST", "/v1/account", {"json": body(device="Z80")}, 404),
+        ("POST", "/v1/account", {"json": body(requests=[{"arrival_utc": "2026-07-15T18:15:00", "prompt_tokens": 1, "generated_tokens": 1}])}, 422),
+        ("POST", "/v1/account", {"json": body(requests=[{"arrival_utc": T, "prompt_tokens": 1, "generated_tokens": 1, "request_id": "a"}] * 2)}, 422),
+        ("POST", "/v1/account", {"json": body(requests=[{"arrival_utc": T, "prompt_tokens": -1, "generated_tokens": 1}])}, 422),
+    ],
+)  # fmt: skip
+def test_every_refusal_has_the_one_shape(method, path, more, status, tmp_path):
+    """Whatever is wrong, the answer is `{"error": {"code", "message", "way_out"}}` with a fitting status."""
+    answer = asked(tmp_path, lambda c, d: c.request(method, path, **more))
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"error"}
+    assert set(answer.json()["error"]) == {"code", "message", "way_out"}
+
+
+def test_a_small_log_is_priced_once_and_pages_give_each_receipt_once(tmp_path):
+    """The same list is the same run; pages of two give all seven, though more are priced on the way."""
+
+    async def work(client, _desk):
+        first = (await client.post("/v1/account", json=body(7))).json()
+        again = (await client.post("/v1/account", json=body(7))).json()
+        assert again["run_id"] == first["run_id"]
+        assert len(first["receipts"]) == first["totals"]["requests"] == 7
+        seen, cursor = [], None
+        while True:
+            page = (
+                await client.get("/v1/receipts", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+            ).json()
+            seen += [r["receipt_id"] for r in page["receipts"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+            newer = body(1)["requests"]
+            newer[0]["arrival_utc"] = f"2026-07-16T18:{len(seen):02d}:00Z"
+            await client.post("/v1/account", json=body(requests=newer))
+        return first, seen
+
+    first, seen = asked(tmp_path, work)
+    assert len(seen) == len(set(seen))
+    assert set(seen) == {r["receipt_id"] for r in first["receipts"]}
+
+
+def test_a_failing_tick_is_logged_once_shown_and_tried_again(tmp_path, monkeypatch, caplog):
+    """The server goes on answering; the status names the trouble until a tick works again, and no request is lost."""
+    monkeypatch.setattr("gridmargin.interfaces.rest.desk.TICK_S", 0.05)
+
+    async def work(client, desk):
+        real, tries = desk.stream.tick, []
+
+        def tick(now):
+            tries.append(now)
+            if len(tries) <= 3:
+                raise OSError(28, "No space left on device", "/data")
+            return real(now + timedelta(seconds=60))
+
+        monkeypatch.setattr(desk.stream, "tick", tick)
+        async with desk.running():
+            while len(tries) < 2:
+                await asyncio.sleep(0.02)
+            trouble = (await client.get("/v1/status")).json()["stream"]["error"]
+            while len(tries) < 6:
+                await asyncio.sleep(0.02)
+            mended = (await client.get("/v1/status")).json()["stream"]["error"]
+            totals = (await client.get("/v1/totals")).json()
+        return trouble, mended, totals
+
+    with caplog.at_level(logging.ERROR, "gridmargin.stream"):
+        trouble, mended, totals = asked(tmp_path, work, stream=True)
+    assert trouble["code"] == "OSError"
+    assert "free some space" in trouble["message"]
+    assert mended is None
+    assert totals["requests"] > 0
+    assert len([r for r in caplog.records if r.name == "gridmargin.stream"]) == 1
+
+
+def test_an_unexpected_error_says_nothing_of_the_inside(tmp_path, monkeypatch):
+    """500 in the one shape, without the exception's text."""
+
+    async def work(client, desk):
+        monkeypatch.setattr(desk, "zones", lambda: 1 / 0)
+        return await client.get("/v1/zones")
+
+    answer = asked(tmp_path, work)
+    assert answer.status_code == 500
+    assert "division" not in answer.text
+    assert answer.json()["error"]["code"] == "Internal"
+
+
+def test_openapi_lists_the_one_error_shape(tmp_path):
+    """Every operation names the error model for 404, 409 and 422."""
+    spec = asked(tmp_path, lambda c, d: c.get("/openapi.json")).json()
+    operations = [op for path in spec["paths"].values() for op in path.values()]
+    assert len(operations) >= 10
+    for operation in operations:
+        for status in ("404", "409", "422"):
+            schema = operation["responses"][status]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/ErrorModel"}
