@@ -163,7 +163,7 @@ class ReplayedDevice(Device):
 
     def _begin(self, first_us: int) -> None:
         assert self.base_s is not None
-        self.state[kernel.CLOCK] = first_us / 1e6 - self.base_s
+        self.state[kernel.CLOCK] = (first_us - self.base_s * 1_000_000) / 1e6
         self.state[kernel.BOUNDARY] = self.interval_s
 
     def _advance(
