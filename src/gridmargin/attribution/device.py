@@ -71,11 +71,17 @@ class Device(ABC):
         """Give what the meter reads so far, under the device's number."""
         return [
             MeterWindow(
-                number, (self.base_s or 0) + slot * self.interval_s, *(float(v) for v in row[:4]), round(float(row[4]))
+                device=number,
+                slot_start_s=(self.base_s or 0) + slot * self.interval_s,
+                dynamic_j=float(row[kernel.DYNAMIC]),
+                loaded_idle_j=float(row[kernel.LOADED]),
+                provisioned_idle_j=float(row[kernel.PROVISIONED]),
+                busy_s=float(row[kernel.BUSY]),
+                n_steps=round(float(row[kernel.STEPS])),
             )
             for slot, row in sorted(self.meter.items())
             if row.any()
-        ]  # fmt: skip
+        ]
 
     def push(self, batch: RequestBatch | None, until_us: int | None) -> Completed:
         """Take a batch; None means that no more will come."""
@@ -185,7 +191,6 @@ class ReplayedDevice(Device):
 
     def _times_s(self, done: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         base_s = self.base_s or 0
-        start_s, first_token_s, end_s = (
-            self.local[k][done] + base_s for k in ("start_s", "first_token_s", "end_s")
-        )
-        return start_s, first_token_s, end_s
+        start_s = np.asarray(self.local["start_s"][done] + base_s, np.float64)
+        first_token_s = np.asarray(self.local["first_token_s"][done] + base_s, np.float64)
+        return start_s, first_token_s, np.asarray(self.local["end_s"][done] + base_s, np.float64)

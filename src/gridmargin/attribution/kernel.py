@@ -177,7 +177,7 @@ def replay(
             mark_fixed[r] = sum_fixed
             mark_idle[r] = sum_idle
             mark_step[r] = -(step + 1)  # negative: its prefill is still to be told in a slice
-            push(keys, items, n_active, step + max(generated[r], 1), r)
+            push(keys, items, n_active, int(step + max(generated[r], 1)), r)
             n_active += 1
             admitted_tokens += prompt[r]
             next_waiting += 1

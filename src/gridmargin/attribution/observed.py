@@ -39,8 +39,8 @@ class ObservedDevice(Device):
         self, until_us: int | None
     ) -> tuple[int, FloatArray, FloatArray, IntArray, IntArray, IntArray]:
         assert self.base_s is not None
-        assert self.held.end_us is not None
         held, profile, local = self.held, self.profile, self.local
+        assert held.end_us is not None
         base_us = self.base_s * 1_000_000
         horizon_us = TO_THE_END if until_us is None else max(until_us - base_us, self.clock_us)
         (

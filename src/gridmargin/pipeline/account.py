@@ -79,7 +79,7 @@ def manifest_of(
         "rule": "shapley",
         "charged": ["prefill", "decode", "step_fixed", "loaded_idle"],
         "profile": job.profile.as_dict(),
-        "replay": {"max_batch": job.max_batch, "devices": job.n_devices},
+        "replay": {"max_batch": job.max_batch, "devices": job.n_devices, "mode": "replayed"},
         "overheads": {
             "site": job.site,
             "plug_per_device": overheads.plug_per_device.as_dict(),
@@ -197,6 +197,7 @@ def account_log(
         table = accountant.finish()
         writer.write(table, job.zone)
         sample += table["receipt_id"].slice(0, 3 - len(sample)).to_pylist() if len(sample) < 3 else []
+        manifest["replay"]["mode"] = replay.mode
         conservation_error = replay.conservation_error()
         windows = replay.readings()
         manifest["meter"] = {

@@ -97,6 +97,7 @@ class Accountant:
                 ("charged_energy_j", charged_j),
             )
         }
+        own_j = per_request["prefill_j"] + per_request["decode_j"]
         plug_j = per_request["charged_energy_j"] * self.overheads.plug_per_device.mid
         price = self.overheads.price_usd_per_kwh
         rows = pa.array(done.batch.row).cast(pa.string())
@@ -119,6 +120,7 @@ class Accountant:
             "prompt_tokens": done.batch.prompt_tokens,
             "generated_tokens": done.batch.generated_tokens,
             **per_request,
+            "marginal_energy_j": own_j + done.alone_j,
             "plug_energy_j": plug_j,
             "energy_cost_usd": plug_j / J_PER_KWH * price if price is not None else pa.nulls(n, pa.float64()),
             "marginal_gco2": priced.gco2,
@@ -147,7 +149,7 @@ class Accountant:
         return receipt_table(columns, slices, done.first_slice, len(slots))
 
     def _price(self, done: Completed, charged_j: Any, factors: Factors, found: FactorLookup) -> Priced:
-        # A replayed request's times are as unsure as its steps' durations.
+        # A replayed request's times are as unsure as its steps' durations; the log's own are what they are.
         energy = (self.profile.energy_low_frac, self.profile.energy_high_frac)
         return price_slices(
             first_slice=done.first_slice,
@@ -161,7 +163,7 @@ class Accountant:
             neighbours=neighbour_factors(factors, done.slot_start_s, found.mid),
             overheads=self.overheads,
             energy_relative=energy,
-            timing_s=(done.end_s - done.start_s) * max(energy),
+            timing_s=(done.end_s - done.start_s) * (0.0 if self.replay.mode == "observed" else max(energy)),
         )
 
 
@@ -171,8 +173,11 @@ def _same(word: str | None, n: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([word]))
 
 
-def _us(seconds: Any) -> Any:
-    return np.round(seconds * 1e6).astype(np.int64)
+def _us(seconds: Any) -> pa.Array:
+    """Whole microseconds; null where a time is not known (C2)."""
+    unknown = np.isnan(seconds)
+    whole = np.round(np.where(unknown, 0.0, seconds) * 1e6).astype(np.int64)
+    return pa.array(whole, pa.timestamp("us", "UTC"), mask=unknown)
 
 
 def _worst_status(

@@ -48,6 +48,7 @@ RECEIPT_SCHEMA = pa.schema(
         ("step_fixed_j", pa.float64()),
         ("loaded_idle_j", pa.float64()),
         ("charged_energy_j", pa.float64()),
+        ("marginal_energy_j", pa.float64()),
         ("plug_energy_j", pa.float64()),
         ("energy_cost_usd", pa.float64()),
         ("marginal_gco2", pa.float64()),
@@ -97,10 +98,14 @@ class Receipt:
     ----------
     receipt_id : str
         `RUN-ROW`: the accounting run and the row of the request log.
+    first_token_utc : datetime or None
+        None where the log says when a request ended, and not when it first answered.
     energy_j : mapping of str to float
         The parts kept apart: prefill, decode (own marginal), step_fixed (share), loaded_idle (share). [J]
     charged_energy_j : float
         Sum of the parts that the run's policy charges. [J]
+    marginal_energy_j : float
+        Its own tokens, and all of the fixed and idle energy of the time in which it was the only one active. [J]
     plug_energy_j : float
         Charged energy with host overhead and PUE. [J]
     energy_cost_usd : float or None
@@ -128,13 +133,14 @@ class Receipt:
     endpoint: str | None
     arrival_utc: datetime
     start_utc: datetime
-    first_token_utc: datetime
+    first_token_utc: datetime | None
     end_utc: datetime
     latency_s: float
     prompt_tokens: int
     generated_tokens: int
     energy_j: Mapping[str, float]
     charged_energy_j: float
+    marginal_energy_j: float
     plug_energy_j: float
     energy_cost_usd: float | None
     marginal_gco2: Range

@@ -53,7 +53,10 @@ def account(
     fresh = not out.exists()
     work = data_dir or out / "work"
     try:
-        with open_workplace(work) as place, progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance:
+        with (
+            open_workplace(work) as place,
+            progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance,
+        ):
             summary = account_log(log, job, place.factory(choice, zone, log.first_utc), out, advance)
     except BaseException:
         # The folder was not there before: nothing of a run that failed is left behind.
@@ -148,7 +151,9 @@ def _ledger_folder(receipts: Path, run_id: str, data_dir: Path | None) -> Path:
     for folder in (data_dir, said):
         if folder is not None and (folder / "ledger.sqlite").exists():
             return folder
-    raise NotFoundError(f"no ledger in {said}, where run {run_id} had it; say where it is now with --data-dir")
+    raise NotFoundError(
+        f"no ledger in {said}, where run {run_id} had it; say where it is now with --data-dir"
+    )
 
 
 def show_explain(answer: dict[str, Any]) -> None:

@@ -83,6 +83,10 @@ def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
     start = now_utc()
     factory = place.factory(choice, zone, start)
     moment, _ = moment_for(factory, zone, start)
-    alignment = f"priced on the grid of {format_utc(moment)}, standing for {format_utc(start)}" if moment != start else None
+    alignment = (
+        f"priced on the grid of {format_utc(moment)}, standing for {format_utc(start)}"
+        if moment != start
+        else None
+    )
     job = Job(zone, PRIMARY, profile_for("H100", "llama-3.1-8b"), fill=True, alignment=alignment)
     return Stream(job, factory, place.folder, start, moment - start)

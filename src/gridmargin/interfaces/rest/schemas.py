@@ -102,8 +102,9 @@ class ReceiptModel(Model):
     prompt_tokens: int
     generated_tokens: int
     charged_energy_j: float
+    marginal_energy_j: float
     plug_energy_j: float
-    energy_cost_usd: float
+    energy_cost_usd: float | None
     marginal_gco2: RangeModel
     average_gco2: RangeModel | None
     variance_frac: dict[str, float]
