@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from yardstick import DATA, Report, peak_rss_mb
 
-from gridmargin.attribution import read_log
 from gridmargin.ledger import Book
 from gridmargin.pipeline import Factory, Job, account_log, facts_from
 from gridmargin.pipeline.synthetic import arrivals_between
 from gridmargin.reference import profile_for
+from gridmargin.requests import read_log
 from gridmargin.sources import SOURCES, Archive
 from gridmargin.vocab import Interval
 

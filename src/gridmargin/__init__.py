@@ -53,7 +53,15 @@ _HOMES = {
     "meters": ("Reading",),
     "receipts": ("Receipt", "rollup"),
     "sources": ("Observation",),
-    "vocab": ("GridmarginError", "InputError", "Interval", "MixedKindsError", "NoFactorError", "Range", "Status"),
+    "vocab": (
+        "GridmarginError",
+        "InputError",
+        "Interval",
+        "MixedKindsError",
+        "NoFactorError",
+        "Range",
+        "Status",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,5 +1,6 @@
 """The compiled replay agrees with a plain simulator that takes one step after another."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmargin.attribution import Replay, RequestBatch
+from gridmargin.attribution import Replay
 from gridmargin.reference import profile_for
+from gridmargin.requests import RequestBatch
 from gridmargin.vocab import InputError
 
 T0 = 1_594_836_900  # a quarter of an hour on the grid
@@ -42,7 +44,9 @@ def simulate(requests, profile, interval_s, max_batch):
         old = list(active)
         prompt = sum(requests[i][1] for i in fresh)
         seconds = (
-            profile.fixed_s_per_step + prompt * profile.s_per_prefill_token + len(old) * profile.s_per_decode_token
+            profile.fixed_s_per_step
+            + prompt * profile.s_per_prefill_token
+            + len(old) * profile.s_per_decode_token
         )
         everyone = old + fresh
         slot = int(clock // interval_s)
@@ -120,10 +124,13 @@ def test_pushing_in_parts_changes_nothing(requests, cuts, n_devices):
     everything = batch_of(requests)
     found = {}
     edges = sorted({0, len(requests), *(c for c in cuts if c < len(requests))})
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         part = replace(
             everything,
-            **{n: getattr(everything, n)[a:b] for n in ("row", "arrival_us", "prompt_tokens", "generated_tokens")},
+            **{
+                n: getattr(everything, n)[a:b]
+                for n in ("row", "arrival_us", "prompt_tokens", "generated_tokens")
+            },
         )
         found |= parts_of(pieces.push(part))
     found |= parts_of(pieces.finish())

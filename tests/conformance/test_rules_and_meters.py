@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmargin.attribution import RULES, Request, Split
+from gridmargin.attribution import RULES, Split
 from gridmargin.attribution.rules.shapley import shapley_of_step
 from gridmargin.meters import METERS, MeterWindow, Reading
 from gridmargin.reference import profile_for
+from gridmargin.requests import Request
 from gridmargin.vocab import InputError, Interval, Status
 
 T0 = datetime(2026, 7, 15, 18, tzinfo=UTC)
@@ -97,7 +98,10 @@ def test_the_closed_form_is_the_shapley_value(fixed_j, own):
     for player in players:
         others = [p for p in players if p != player]
         value = math.fsum(
-            math.factorial(k) * math.factorial(n - k - 1) / math.factorial(n) * (worth([*group, player]) - worth(group))
+            math.factorial(k)
+            * math.factorial(n - k - 1)
+            / math.factorial(n)
+            * (worth([*group, player]) - worth(group))
             for k in range(n)
             for group in itertools.combinations(others, k)
         )

@@ -169,7 +169,7 @@ def table_of(priced, requests, *, run_id="run1", zone="US-ERCO", tenant=None):
         "arrival_utc": when, "start_utc": when, "first_token_utc": when, "end_utc": when + 1_000_000,
         "latency_s": np.ones(n), "prompt_tokens": np.full(n, 10), "generated_tokens": np.full(n, 5),
         "prefill_j": per * 0, "decode_j": per, "step_fixed_j": per * 0, "loaded_idle_j": per * 0,
-        "charged_energy_j": per, "plug_energy_j": per, "energy_cost_usd": per * 0, "marginal_gco2": priced.gco2,
+        "charged_energy_j": per, "marginal_energy_j": per, "plug_energy_j": per, "energy_cost_usd": per * 0, "marginal_gco2": priced.gco2,
         "average_gco2": priced.gco2 * 0.5, "status": word("modelled"), "factor_status": word("reported"),
         "alignment": pa.nulls(n, pa.dictionary(pa.int32(), pa.string())),
     }  # fmt: skip

@@ -1,13 +1,11 @@
 """Share energy among requests.
 
-Comes in: request logs, device profiles, meter readings. Goes out: each request's joules by part and interval, and what
-nobody asked for. Touches request logs on disk, nothing else.
+Comes in: requests, device profiles, meter readings. Goes out: each request's joules by part and interval, and what
+nobody asked for. Touches nothing.
 """
 
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.replay import Replay
-from gridmargin.attribution.request import Request, RequestBatch
-from gridmargin.attribution.request_log import RequestLog, log_cells, read_log
 from gridmargin.attribution.rule import Rule, Split
 from gridmargin.vocab import Registry
 
@@ -26,11 +24,6 @@ __all__ = [
     "RULES",
     "Completed",
     "Replay",
-    "Request",
-    "RequestBatch",
-    "RequestLog",
     "Rule",
     "Split",
-    "log_cells",
-    "read_log",
 ]

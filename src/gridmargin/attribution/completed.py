@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gridmargin.attribution.request import RequestBatch
+from gridmargin.requests import RequestBatch
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

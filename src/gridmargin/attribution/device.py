@@ -8,9 +8,9 @@ import numpy as np
 
 from gridmargin.attribution import kernel
 from gridmargin.attribution.completed import Completed, FloatArray, IntArray, append, no_requests, take
-from gridmargin.attribution.request import RequestBatch
 from gridmargin.meters import MeterWindow
 from gridmargin.reference import Profile
+from gridmargin.requests import RequestBatch
 
 Columns = dict[str, FloatArray | IntArray]
 

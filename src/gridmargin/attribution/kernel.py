@@ -27,7 +27,7 @@ N_METER = 5
 
 
 @njit(cache=True)
-def push(keys: Any, items: Any, n: int, key: int, item: int) -> None:
+def push(keys: Any, items: Any, n: int, key: Any, item: int) -> None:
     """Put an item on a heap of n, least key first."""
     i = n
     while i > 0:
@@ -67,7 +67,7 @@ def grown(table: Any) -> Any:
 
 
 @njit(cache=True)
-def reach(meter: Any, rows: int) -> Any:
+def reach(meter: Any, rows: Any) -> Any:
     """Give the meter with at least so many rows."""
     if rows <= len(meter):
         return meter
@@ -177,7 +177,7 @@ def replay(
             mark_fixed[r] = sum_fixed
             mark_idle[r] = sum_idle
             mark_step[r] = -(step + 1)  # negative: its prefill is still to be told in a slice
-            push(keys, items, n_active, int(step + max(generated[r], 1)), r)
+            push(keys, items, n_active, step + max(generated[r], 1), r)
             n_active += 1
             admitted_tokens += prompt[r]
             next_waiting += 1
@@ -196,7 +196,7 @@ def replay(
             if next_waiting < n and n_active < max_batch:
                 k = min(k, max(np.int64(1), np.int64(np.ceil((arrival_s[next_waiting] - clock) / seconds))))
         slot_row = np.int64(round(boundary / interval_s)) - 1 - first_slot
-        meter = reach(meter, slot_row + 1)
+        meter = reach(meter, int(slot_row) + 1)
         meter[slot_row, DYNAMIC] += k * dynamic
         meter[slot_row, LOADED] += idle_w * (k * seconds)
         meter[slot_row, BUSY] += k * seconds

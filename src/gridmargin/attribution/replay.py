@@ -13,9 +13,9 @@ import numpy as np
 from gridmargin.attribution.completed import Completed, join, take
 from gridmargin.attribution.device import Device, ReplayedDevice
 from gridmargin.attribution.observed import ObservedDevice
-from gridmargin.attribution.request import RequestBatch
 from gridmargin.meters import MeterWindow
 from gridmargin.reference import Profile
+from gridmargin.requests import RequestBatch
 from gridmargin.vocab import ConservationError, InputError
 
 TOLERANCE = 1e-9

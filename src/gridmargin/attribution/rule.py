@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gridmargin.attribution.request import Request
 from gridmargin.meters import Reading
 from gridmargin.reference import Profile
+from gridmargin.requests import Request
 
 
 @dataclass(frozen=True, slots=True)

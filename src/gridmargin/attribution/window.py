@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gridmargin.attribution.request import Request
+from gridmargin.requests import Request
 from gridmargin.vocab import InputError, Interval
 
 
@@ -88,7 +89,7 @@ def equal_shares_of_time(parts: Sequence[Part]) -> tuple[dict[str, float], float
     moments = sorted({moment for part in parts for moment in (part.start_s, part.end_s)})
     pieces: dict[str, list[float]] = {part.request_id: [] for part in parts}
     active_s = []
-    for start, end in zip(moments, moments[1:], strict=False):
+    for start, end in itertools.pairwise(moments):
         active = [part for part in parts if part.start_s <= start and part.end_s >= end]
         if active:
             active_s.append(end - start)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gridmargin.attribution import read_log
 from gridmargin.interfaces.answers import receipt_answer
 from gridmargin.pipeline import Job, account_log
 from gridmargin.receipts import find_receipt
 from gridmargin.reference import profile_for, zone_named
+from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, UnknownNameError, format_utc, parse_utc, sha256_hex
 from gridmargin.wiring import SourceChoice, Workplace
 

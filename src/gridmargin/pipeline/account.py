@@ -9,12 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridmargin.attribution import Replay, RequestLog
+from gridmargin.attribution import Replay
 from gridmargin.ledger import Factors
 from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
 from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
 from gridmargin.reference import Profile, host_factor, line_loss, price_usd_per_kwh, pue
+from gridmargin.requests import RequestLog
 from gridmargin.vocab import Interval, Kind, NoFactorError, Range, canonical_json, format_utc, sha256_hex
 
 LEAD = timedelta(hours=1)

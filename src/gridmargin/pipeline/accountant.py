@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gridmargin.attribution import Completed, Replay, RequestBatch
+from gridmargin.attribution import Completed, Replay
 from gridmargin.ledger import Factors
 from gridmargin.receipts import (
     CAUSES,
@@ -25,6 +25,7 @@ from gridmargin.receipts import (
     receipt_table,
 )
 from gridmargin.reference import Profile
+from gridmargin.requests import RequestBatch
 from gridmargin.vocab import J_PER_KWH, Status
 
 FactorsOf = Callable[[int, int], tuple[Factors, Factors]]

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gridmargin.attribution import Replay, RequestBatch
+from gridmargin.attribution import Replay
 from gridmargin.ledger import Factors
 from gridmargin.pipeline.account import Job, factors_for, manifest_of, overheads_for
 from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
 from gridmargin.pipeline.synthetic import arrivals_between
 from gridmargin.receipts import CAUSES, Receipt, ReceiptWriter, range_of, records
+from gridmargin.requests import RequestBatch
 from gridmargin.vocab import format_utc, sha256_hex
 
 RATE_PER_S = 2.0

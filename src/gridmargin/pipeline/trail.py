@@ -13,11 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from gridmargin.attribution import log_cells
 from gridmargin.grid import assemble, cells_behind
 from gridmargin.ledger import Book, Entry
 from gridmargin.marginal import ESTIMATORS
 from gridmargin.receipts import CAUSES, Receipt, read_run
+from gridmargin.requests import log_cells
 from gridmargin.sources import SOURCES, Archive, Observations, Payload
 from gridmargin.vocab import J_PER_KWH, Cell, GridmarginError, Interval, Kind, format_utc
 

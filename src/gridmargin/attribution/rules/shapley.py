@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from gridmargin.attribution.request import Request
 from gridmargin.attribution.rule import Split
 from gridmargin.attribution.window import equal_shares_of_time, parts_in
 from gridmargin.meters import Reading
 from gridmargin.reference import Profile
+from gridmargin.requests import Request
 from gridmargin.vocab import InputError
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gridmargin.attribution.request import Request
 from gridmargin.attribution.rule import Split
 from gridmargin.attribution.window import in_proportion, parts_in
 from gridmargin.meters import Reading
 from gridmargin.reference import Profile
+from gridmargin.requests import Request
 
 
 def token_share(requests: Sequence[Request], reading: Reading, profile: Profile | None = None) -> Split:

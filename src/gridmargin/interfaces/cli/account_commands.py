@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gridmargin.attribution import read_log
 from gridmargin.interfaces.account import alignment_text, check_estimator
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.recent import recent_folders, remember
@@ -18,6 +17,7 @@ from gridmargin.pipeline import Job, account_log
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.receipts import find_receipt, read_run, write_json
 from gridmargin.reference import profile_for, pue, zone_named
+from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
 

@@ -6,9 +6,12 @@ requests never stands in memory whole.
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import itertools
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +22,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from gridmargin.attribution.request import RequestBatch
+from gridmargin.requests.request import RequestBatch
 from gridmargin.vocab import InputError, TableError, TimeError
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -51,6 +54,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """What each of our columns may be called; upper and lower case are one."""
 
 NEEDED = ("arrival", "prompt_tokens", "generated_tokens")
+OFFSET = r":\d\d\S*(Z|z|[+-]\d\d(:?\d\d)?)\s*$"
+"""How a time of day with its offset ends; a date alone has neither."""
+
 MOST_TOKENS = 10_000_000
 BATCH_ROWS = 262_144
 MEMORY = "600MB"
@@ -130,7 +136,7 @@ def read_log(path: Path, align_to_utc: datetime | None = None) -> RequestLog:
             kinds = _open_view(connection, path)
             columns = _columns(kinds, path)
             _check_times(connection, kinds, columns, path, aligned=align_to_utc is not None)
-            _check_tokens(connection, columns, path)
+            _check_tokens(connection, kinds, columns, path)
             _check_ids(connection, columns, path)
             arrival = _epoch_us(columns["arrival"])
             row = connection.execute(f"SELECT count(*), min({arrival}), max({arrival}) FROM log").fetchone()
@@ -184,9 +190,16 @@ def _open_view(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, s
     if kind in (".parquet", ".pq"):
         reader = f"read_parquet('{where}')"
     elif kind in (".csv", ".tsv", ".txt"):
-        reader = f"read_csv('{where}', header = true, sample_size = 20480, null_padding = false, strict_mode = true)"
+        # Text throughout: a reader that guesses types would take a time without an offset for UTC.
+        delimiter, names = _header(path)
+        columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in names)
+        reader = (
+            f"read_csv('{where}', auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"',"
+            f" columns = {{{columns}}}, null_padding = false, strict_mode = true)"
+        )
     elif kind in (".jsonl", ".ndjson", ".json"):
-        reader = f"read_json('{where}', format = 'newline_delimited', sample_size = 20480)"
+        source = f"'{where}', format = 'newline_delimited'"
+        reader = f"read_json({source}, columns = {{{_json_columns(connection, source, path)}}})"
     else:
         raise InputError(
             f"{path.name}: what {kind or 'a file without an ending'} holds is not known; use .parquet, .csv or .jsonl"
@@ -197,6 +210,36 @@ def _open_view(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, s
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
     return {name: kind for name, kind, *_ in described}
+
+
+def _header(path: Path) -> tuple[str, list[str]]:
+    """Give what separates the names in the first line, and the names."""
+    opened = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+    try:
+        with opened as file:
+            first = file.readline(65_536).decode("utf-8-sig", "replace")
+    except (OSError, EOFError, zlib.error) as error:
+        raise TableError(
+            f"{path.name} cannot be read: {error}; it may be cut short, write it again"
+        ) from None
+    delimiter = max((",", "\t", ";", "|"), key=first.count)
+    names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    if not names:
+        raise TableError(f"{path.name} is empty; write a header and at least one request")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TableError(f"{path.name}, row 1: the column {twice!r} stands twice; rename one")
+    return delimiter, names
+
+
+def _json_columns(connection: duckdb.DuckDBPyConnection, source: str, path: Path) -> str:
+    try:
+        described = connection.execute(
+            f"DESCRIBE SELECT * FROM read_json({source}, sample_size = 20480)"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise _unreadable(path, error) from None
+    return ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name, *_ in described)
 
 
 def _columns(kinds: Mapping[str, str], path: Path) -> dict[str, str]:
@@ -237,7 +280,7 @@ def _check_times(
             raise TableError(
                 f"{path.name}, column {name}: {kind} is not a time; write ISO 8601 with an offset"
             )
-        naive = kind != "VARCHAR" and "TIME ZONE" not in kind
+        naive = kind != "VARCHAR" and "TIME ZONE" not in kind and "TIMESTAMPTZ" not in kind
         if kind == "VARCHAR":
             bad = _first_row(
                 connection, f"NOT regexp_matches({_quoted(name)}, '(Z|z|[+-]\\d\\d(:?\\d\\d)?)\\s*$')", name
@@ -259,10 +302,14 @@ def _check_times(
             )
 
 
-def _check_tokens(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], path: Path) -> None:
+def _check_tokens(
+    connection: duckdb.DuckDBPyConnection, kinds: Mapping[str, str], columns: Mapping[str, str], path: Path
+) -> None:
     for ours in ("prompt_tokens", "generated_tokens"):
         name = columns[ours]
-        number = f"TRY_CAST({_quoted(name)} AS DOUBLE)"
+        # By way of text where it may be NaN: Parquet's statistics know no NaN, and would skip the rows that hold one.
+        text = f"CAST({_quoted(name)} AS VARCHAR)" if kinds[name] in ("FLOAT", "DOUBLE") else _quoted(name)
+        number = f"TRY_CAST({text} AS DOUBLE)"
         bad = _first_row(
             connection,
             f"{number} IS NULL OR isnan({number}) OR {number} < 0 OR {number} > {MOST_TOKENS} OR {number} <> floor({number})",

@@ -1,0 +1,10 @@
+"""What was asked: request logs as services write them, checked and streamed.
+
+Comes in: a log in Parquet, CSV or JSON lines. Goes out: `RequestBatch`es in order of arrival. Touches request logs on
+disk.
+"""
+
+from gridmargin.requests.log import RequestLog, log_cells, read_log
+from gridmargin.requests.request import Request, RequestBatch
+
+__all__ = ["Request", "RequestBatch", "RequestLog", "log_cells", "read_log"]
