@@ -214,9 +214,8 @@ def _open_view(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, s
 
 def _header(path: Path) -> tuple[str, list[str]]:
     """Give what separates the names in the first line, and the names."""
-    opened = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
     try:
-        with opened as file:
+        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
             first = file.readline(65_536).decode("utf-8-sig", "replace")
     except (OSError, EOFError, zlib.error) as error:
         raise TableError(
@@ -280,16 +279,16 @@ def _check_times(
             raise TableError(
                 f"{path.name}, column {name}: {kind} is not a time; write ISO 8601 with an offset"
             )
-        naive = kind != "VARCHAR" and "TIME ZONE" not in kind and "TIMESTAMPTZ" not in kind
+        if aligned:
+            continue
+        naive = None
         if kind == "VARCHAR":
-            bad = _first_row(
-                connection, f"NOT regexp_matches({_quoted(name)}, '(Z|z|[+-]\\d\\d(:?\\d\\d)?)\\s*$')", name
-            )
-            naive = bad is not None
-        if naive and not aligned:
-            text = (_first_row(connection, "TRUE", name) or (2, ""))[1]
+            naive = _first_row(connection, f"NOT regexp_matches({_quoted(name)}, '{OFFSET}')", name)
+        elif "TIME ZONE" not in kind and "TIMESTAMPTZ" not in kind:
+            naive = _first_row(connection, "TRUE", name)
+        if naive:
             raise TimeError(
-                f"{path.name}, row 2, column {name}: {text!r} has no UTC offset (C1); write offsets into the log, or give"
+                f"{path.name}, row {naive[0]}, column {name}: {naive[1]!r} has no UTC offset (C1); write offsets into the log, or give"
                 " --align-to with the moment at which the first request is to arrive"
             )
     if "end" in columns:

@@ -1,0 +1,97 @@
+"""What the pages tell people to type, typed."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+COMMAND = re.compile(r"^(?: {4,8}|\$ )(?:\.venv/bin/)?(gridmargin .+?)$", re.MULTILINE)
+
+
+def commands_in(page):
+    """Every gridmargin command in a page's code blocks, continued lines joined."""
+    text = (REPO / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    return [" ".join(found.split()) for found in COMMAND.findall(text)]
+
+
+def run(command, folder, receipt="", data=None):
+    """Run one command as a user would, in a folder of its own."""
+    words = shlex.split(command.replace("RECEIPT", receipt), comments=True)
+    if data is not None:
+        words = [w.replace("$GRIDMARGIN_DATA", str(data)).replace("DIR", str(data)) for w in words]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    if data is not None:
+        environment["GRIDMARGIN_DATA"] = str(data)
+    program = "import sys; from gridmargin.interfaces.cli import main; sys.argv[0] = 'gridmargin'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words[1:]],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert done.stdout.strip()
+    return done.stdout
+
+
+def receipt_in(output):
+    """The receipt that `account` says can be traced."""
+    found = re.search(r"gridmargin explain (\S+)", output)
+    assert found, output
+    return found[1]
+
+
+def test_the_first_answer_works_as_written(tmp_path):
+    """docs/learn/first-answer.md, from its sample log to the receipt, without data."""
+    page = (REPO / "docs/learn/first-answer.md").read_text(encoding="utf-8")
+    sample = re.search(r"(?:^ {4}(?:TIMESTAMP|\d{4}-).*\n)+", page, re.MULTILINE)
+    assert sample, "the sample log is gone from the page"
+    (tmp_path / "requests.csv").write_text("".join(line.strip() + "\n" for line in sample[0].splitlines()))
+    commands = commands_in("docs/learn/first-answer.md")
+    assert len(commands) >= 4
+    receipt = ""
+    for command in commands:
+        output = run(command, tmp_path, receipt)
+        receipt = receipt_in(output) if " account " in command else receipt
+
+
+@pytest.mark.data
+def test_the_readme_answer_is_what_the_commands_print(tmp_path, data_dir):
+    """README's real answer: every line it shows is a line of the output, and its receipt closes."""
+    account, explain = commands_in("README.md")[:2]
+    output = run(account, tmp_path, data=data_dir)
+    shown = re.search(
+        r"--out receipts\n(.*?)\n\$ gridmargin explain", (REPO / "README.md").read_text(), re.DOTALL
+    )
+    assert shown
+    printed = " ".join(output.split())
+    for line in shown[1].splitlines():
+        assert " ".join(line.split()) in printed, line
+    assert "every step closes" in run(explain, tmp_path, receipt_in(output), data=data_dir)
+
+
+@pytest.mark.data
+def test_the_backtests_of_the_pages_run(tmp_path, data_dir):
+    """The commands that print the published scores do, and write the JSON they promise."""
+    out = tmp_path / "scores.json"
+    for task in ("avert --train-year 2021 --test-year 2022 --region Texas", "ercot", "eia930"):
+        run(f"gridmargin backtest {task} --data {data_dir / 'grid'} --out {out}", tmp_path)
+        result = json.loads(out.read_text())
+        assert {"task", "versions", "seconds", "rows"} <= set(result)
+        for row in result["rows"]:
+            assert {
+                "region",
+                "reference",
+                "n",
+                "mae",
+                "rmse",
+                "bias",
+                "coverage90",
+                "width90",
+                "unit",
+                "baselines",
+            } <= set(row)
+            assert {"constant", "hour_month"} <= set(row["baselines"])
