@@ -94,7 +94,8 @@ class Device(ABC):
             blank = self._blank(len(batch))
             self.local = {name: np.concatenate([old, blank[name]]) for name, old in self.local.items()}
         done = np.empty(0, np.int64)
-        if self.base_s is not None and (batch is not None or len(self.held)):
+        # An empty batch that says nothing of later arrivals moves no clock.
+        if self.base_s is not None and (until_us is not None if batch is not None else len(self.held)):
             first_slot, meter, slices, owners, slots, done = self._advance(
                 None if batch is None else until_us
             )
