@@ -42,6 +42,7 @@ class Average:
     name = "average"
     version = "1"
     kind = Kind.AVERAGE
+    needs_fleet = False
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""

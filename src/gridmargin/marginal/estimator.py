@@ -99,11 +99,22 @@ class Fit:
 
 
 class Estimator(Protocol):
-    """Grid states in, estimates out; no I/O, no clock, same arguments, same answer."""
+    """Grid states in, estimates out; no I/O, no clock, same arguments, same answer.
+
+    Attributes
+    ----------
+    name, version : str
+        As registered, and as it stands on every estimate; what moves numbers moves the version.
+    kind : Kind
+        Marginal or average.
+    needs_fleet : bool
+        Whether a fit without `Facts.fleet` is impossible, so that nothing need be read to know it.
+    """
 
     name: str
     version: str
     kind: Kind
+    needs_fleet: bool
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""

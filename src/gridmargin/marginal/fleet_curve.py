@@ -39,6 +39,7 @@ class FleetCurve:
     name = "fleet_curve"
     version = "1"
     kind = Kind.MARGINAL
+    needs_fleet = True
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""

@@ -97,6 +97,7 @@ class Regression:
     name = "regression"
     version = "1"
     kind = Kind.MARGINAL
+    needs_fleet = False
 
     def __init__(self, denominator: str = "thermal", half_life_days: float = HALF_LIFE_DAYS) -> None:
         if denominator not in DENOMINATORS:

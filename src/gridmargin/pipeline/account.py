@@ -208,6 +208,7 @@ def account_log(
             "loaded_idle_j": sum(w.loaded_idle_j for w in windows),
             "provisioned_idle_j": sum(w.provisioned_idle_j for w in windows),
             "n_steps": sum(w.n_steps for w in windows),
+            "busy_frac": _busy_frac(sum(w.busy_s for w in windows), log, job.n_devices),
             "conservation_error": conservation_error,
         }
         manifest["work"] = _seen_from(folder, factory.book.path.parent)
@@ -219,6 +220,12 @@ def _seen_from(folder: Path, work: Path) -> str:
     """Name the folder of the ledger as `folder` sees it, so that both can be moved together."""
     here, there = folder.resolve(), work.resolve()
     return there.relative_to(here).as_posix() if there.is_relative_to(here) else str(there)
+
+
+def _busy_frac(busy_s: float, log: RequestLog, n_devices: int) -> float:
+    """Give the time in steps over the time in which requests arrived; above 1 where a queue outlived the log. [1]"""
+    span_s = (log.last_utc - log.first_utc).total_seconds()
+    return busy_s / (span_s * n_devices) if span_s > 0 else 0.0
 
 
 def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: list[str]) -> dict[str, Any]:
@@ -255,6 +262,7 @@ def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: l
         "variance_frac": row["variance_frac"],
         "per_request_gco2": quantiles(folder, run_id),
         "per_1k_tokens_gco2": {k: v / tokens * 1000 for k, v in marginal.items()} if tokens else None,
+        "busy_frac": meter["busy_frac"],
         "example_receipts": sample,
         "manifest": dict(manifest),
     }

@@ -87,11 +87,18 @@ class Factory:
             )
         wanted = _whole_slots(wanted, step_s)
         names = [name for name in self.estimators if renew or not self._covered(zone, wanted, name, step_s)]
-        if not names:
-            return Outcome(0)
         pending = [ESTIMATORS.get(name)() for name in names]
-        states, lineage = self.states(zone, self._reading(wanted, known))
         notes: list[str] = []
+        if not self._has_fleet(zone, wanted):
+            notes = [
+                f"{e.name}: no fleet response of an EPA region is known for {zone}"
+                for e in pending
+                if e.needs_fleet
+            ]
+            pending = [estimator for estimator in pending if not estimator.needs_fleet]
+        if not pending:
+            return Outcome(0, tuple(notes))
+        states, lineage = self.states(zone, self._reading(wanted, known))
         n_new = 0
         for month in month_starts(wanted):
             part = states.between(month)
@@ -170,6 +177,10 @@ class Factory:
             if estimator.can_fit(warm, facts) is None:
                 return estimator.fit(warm, facts), View.HINDCAST
         return reason
+
+    def _has_fleet(self, zone: str, wanted: Interval) -> bool:
+        years = range(wanted.start_utc.year - 1, wanted.end_utc.year)
+        return any(self.facts_of(zone, year).fleet is not None for year in years)
 
     def _covered(self, zone: str, wanted: Interval, estimator: str, step_s: int) -> bool:
         n = wanted.duration_s // step_s

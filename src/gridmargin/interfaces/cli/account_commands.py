@@ -21,6 +21,9 @@ from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
 
+OVERLOADED = 1.02
+"""Busy time over the span of a log above which its devices could not keep up. [1]"""
+
 
 def account(
     *,
@@ -122,6 +125,12 @@ def show_account(summary: dict[str, Any]) -> None:
     )
     shares = ", ".join(f"{cause} {share:.0%}" for cause, share in summary["variance_frac"].items())
     console.print(f"what the range comes from: {shares}")
+    if summary["busy_frac"] > OVERLOADED:
+        n_devices = manifest["replay"]["devices"]
+        console.print(
+            f"note: {n_devices} device(s) would need {summary['busy_frac']:.1f} times the span of this log to serve it, so"
+            " requests wait; give more --devices if there were more"
+        )
     console.print(
         f"receipts: {summary['out']}; trace one with: gridmargin explain {summary['example_receipts'][0]} --out {summary['out']}"
     )
