@@ -122,7 +122,8 @@ def source_for(choice: SourceChoice, zone: str, moment_utc: datetime | None = No
     if zone not in sources:
         have = sorted(sources)
         raise InputError(
-            f"no recorded data for {zone} under {choice.folder}; found {', '.join(have) or 'none at all'}"
+            f"no recorded data for {zone} under {choice.folder}; found {', '.join(have) or 'none at all'};"
+            " give another folder, or --source reference"
         )
     covering = (s for s in sources[zone] if moment_utc is not None and moment_utc in s.span(zone))
     return next(covering, sources[zone][0])

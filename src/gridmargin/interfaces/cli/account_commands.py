@@ -121,7 +121,7 @@ def show_account(summary: dict[str, Any]) -> None:
     cost = totals["energy_cost_usd"]
     console.print(
         f"energy at the plug: {energy_text(totals['plug_energy_j'])}"
-        + (f", {cost:.4f} USD" if cost is not None else "")
+        + (f", {cost:.3g} USD" if cost is not None else "")
     )
     shares = ", ".join(f"{cause} {share:.0%}" for cause, share in summary["variance_frac"].items())
     console.print(f"what the range comes from: {shares}")

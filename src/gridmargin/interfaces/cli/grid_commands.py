@@ -25,7 +25,7 @@ def show_zones(answer: dict[str, Any]) -> None:
     """Print the zones as a table."""
     table = Table(box=None, pad_edge=False)
     for heading in ("zone", "name", "source", "every", "from", "to"):
-        table.add_column(heading, no_wrap=heading == "zone")
+        table.add_column(heading, no_wrap=True)
     for zone in answer["zones"]:
         every = f"{zone['interval_s'] // 60} min" if zone["interval_s"] else ""
         table.add_row(
@@ -65,7 +65,7 @@ def show_now(answer: dict[str, Any]) -> None:
         console.print(f"note: {answer['note']}")
     table = Table(box=None, pad_edge=False)
     for heading in ("estimate", "g CO2/kWh", "90 % range", "on the margin", "regime"):
-        table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left")
+        table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left", no_wrap=True)
     for estimate in answer["marginal"]:
         table.add_row(*_estimate_row(estimate, f"marginal, {estimate['estimator']}"))
     if answer["published"]:
@@ -157,7 +157,7 @@ def show_ledger(answer: dict[str, Any]) -> None:
         "recorded",
         "supersedes",
     ):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for entry in answer["entries"]:
         factor = entry["factor_gco2_per_kwh"]
         table.add_row(

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+WIDTH = 140
+"""Tables are this wide at least: a figure cut off is worse than a line that runs on. [characters]"""
+
 
 def people_console() -> Console:
     """Give a console that prints text as it stands: no markup read out of paths, no lines broken for it."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, soft_wrap=True, width=max(WIDTH, Console().width))
 
 
 @contextmanager
