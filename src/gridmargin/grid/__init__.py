@@ -5,16 +5,20 @@ Comes in: observations. Goes out: `GridStates`. Touches nothing.
 
 from gridmargin.grid.assemble import assemble, cells_behind, negative_generation
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
-from gridmargin.grid.state import GridState, GridStates
+from gridmargin.grid.state import GridState, GridStates, imports_column, is_quantity
+from gridmargin.grid.units import UnitFleet
 
 __all__ = [
     "LOAD_QUANTILES",
     "FleetResponse",
     "GridState",
     "GridStates",
+    "UnitFleet",
     "assemble",
     "avert_fleet",
     "cells_behind",
+    "imports_column",
+    "is_quantity",
     "negative_generation",
     "reference_fleet",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.grid.state import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, GridStates
+from gridmargin.grid.state import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, GridStates, is_quantity
 from gridmargin.sources import Observation, Observations
 from gridmargin.vocab import GENERATION_COLUMNS, Interval, Status, TableError
 
@@ -45,11 +45,12 @@ def assemble(observations: Observations, zone: str, interval_s: int) -> GridStat
     other = frame.filter(pl.col("interval_s") != interval_s)
     if other.height:
         raise TableError(f"observations of {zone} cover {other['interval_s'][0]} s, want {interval_s} s")
-    known = frame["quantity"].unique().to_list()
-    unknown = sorted(set(known) - set(OPTIONAL_COLUMNS))
+    known = frame["quantity"].unique().sort().to_list()
+    unknown = [quantity for quantity in known if not is_quantity(quantity)]
     if unknown:
         raise TableError(f"observations of {zone}: unknown quantities {', '.join(unknown)}")
-    quantities = [quantity for quantity in OPTIONAL_COLUMNS if quantity in set(known)]
+    usual = [quantity for quantity in OPTIONAL_COLUMNS if quantity in set(known)]
+    quantities = [*usual, *(quantity for quantity in known if quantity not in OPTIONAL_COLUMNS)]
 
     starts = frame["start_utc"].unique().sort()
     at = np.searchsorted(starts.to_physical().to_numpy(), frame["start_utc"].to_physical().to_numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +11,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.vocab import GENERATION_COLUMNS, Fuel, Interval, Status, TableError, generation_column
+from gridmargin.vocab import (
+    GENERATION_COLUMNS,
+    PUBLISHED_MARGIN_COLUMNS,
+    Fuel,
+    Interval,
+    Status,
+    TableError,
+    generation_column,
+)
 
 REQUIRED_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "start_utc": pl.Datetime("us", "UTC"),
@@ -20,10 +29,25 @@ REQUIRED_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 OPTIONAL_COLUMNS = (
     "demand_mw",
     "net_imports_mw",
+    "curtailment_mw",
     "price_usd_per_mwh",
+    "price_eur_per_mwh",
+    "price_aud_per_mwh",
     "published_marginal_rate_gco2_per_kwh",
     *GENERATION_COLUMNS,
+    *PUBLISHED_MARGIN_COLUMNS,
 )
+_FROM_NEIGHBOUR = re.compile(r"imports_from_[A-Za-z0-9-]+_mw")
+
+
+def imports_column(neighbour: str) -> str:
+    """Name the quantity that holds what came in from one neighbouring zone; negative where power went out. [MW]"""
+    return f"imports_from_{neighbour}_mw"
+
+
+def is_quantity(column: str) -> bool:
+    """Say whether states may hold a column of this name."""
+    return column in OPTIONAL_COLUMNS or _FROM_NEIGHBOUR.fullmatch(column) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +89,7 @@ class GridStates:
     interval_s : int
         Length of every interval. [s]
     frame : polars.DataFrame
-        `REQUIRED_COLUMNS` plus any of `OPTIONAL_COLUMNS` (Float64, null where not known).
+        `REQUIRED_COLUMNS` plus any of `OPTIONAL_COLUMNS` and `imports_column`s (Float64, null where not known).
     """
 
     zone: str
@@ -79,9 +103,9 @@ class GridStates:
                 raise TableError(
                     f"states of {self.zone}: column {column} is {schema.get(column)}, want {kind}"
                 )
-        unknown = set(schema) - set(REQUIRED_COLUMNS) - set(OPTIONAL_COLUMNS)
+        unknown = sorted(c for c in schema if c not in REQUIRED_COLUMNS and not is_quantity(c))
         if unknown:
-            raise TableError(f"states of {self.zone}: unknown columns {sorted(unknown)}")
+            raise TableError(f"states of {self.zone}: unknown columns {unknown}")
         if not bool((np.diff(self.start_epoch_s()) > 0).all()):
             raise TableError(f"states of {self.zone}: starts are not strictly increasing")
 
@@ -99,7 +123,10 @@ class GridStates:
 
     def generation_mw(self, fuel: Fuel) -> NDArray[np.float64]:
         """Net generation from one fuel, NaN where not known; shape (n,). [MW]"""
-        column = generation_column(fuel)
+        return self.values(generation_column(fuel))
+
+    def values(self, column: str) -> NDArray[np.float64]:
+        """Give one quantity, NaN where not known; shape (n,), in the unit of its name."""
         if column not in self.frame.columns:
             return np.full(len(self), np.nan)
         return self.frame[column].to_numpy()  # nulls come out as NaN

@@ -5,7 +5,7 @@ Comes in: `GridStates` and `Facts`. Goes out: `Estimates`. Touches nothing.
 
 from gridmargin.grid import FleetResponse
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
-from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate
+from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
 from gridmargin.vocab import Registry
 
 ESTIMATORS: Registry[type[Estimator]] = Registry(
@@ -29,4 +29,5 @@ __all__ = [
     "FuelRate",
     "MarginalEstimate",
     "MarginalSource",
+    "Need",
 ]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gridmargin.grid import GridStates
 from gridmargin.marginal.conformal import widening
 from gridmargin.marginal.estimate import Estimates
-from gridmargin.marginal.estimator import Facts, Fit, FuelRate
+from gridmargin.marginal.estimator import Facts, Fit, FuelRate, Need
 from gridmargin.vocab import FOSSIL, Basis, Fuel, Kind, NoFactorError
 
 FloatArray = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Average:
     name = "average"
     version = "1"
     kind = Kind.AVERAGE
-    needs_fleet = False
+    needs: frozenset[Need] = frozenset()
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
-from gridmargin.grid import FleetResponse, GridStates
+from gridmargin.grid import FleetResponse, GridStates, UnitFleet
 from gridmargin.marginal.estimate import Estimates
 from gridmargin.vocab import Fuel, Kind, canonical_json, sha256_hex
+
+
+class Need(StrEnum):
+    """What a fit may be impossible without, beside states."""
+
+    FLEET = "a fleet response of an EPA region"
+    UNITS = "a table of units"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +53,23 @@ class Facts:
         IANA name; regimes by local hour use it.
     fuel_rates : mapping of Fuel to FuelRate
         Emission rate of each fuel's plants as they respond to load in this zone.
-    average_fuel_rates : mapping of Fuel to FuelRate or None
-        Emission rate of all of each fuel's generation, for an average; None where the same rates serve.
     fleet : FleetResponse or None
         EPA's fleet curves of the newest year known at the time of the fit.
+    average_fuel_rates : mapping of Fuel to FuelRate or None
+        Emission rate of all of each fuel's generation, for an average; None where the same rates serve.
+    units : UnitFleet or None
+        The zone's plants one by one, as known at the time of the fit.
     """
 
     timezone: str
     fuel_rates: Mapping[Fuel, FuelRate]
     fleet: FleetResponse | None = None
     average_fuel_rates: Mapping[Fuel, FuelRate] | None = None
+    units: UnitFleet | None = None
+
+    def has(self, need: Need) -> bool:
+        """Say whether these facts hold what an estimator may need beside states."""
+        return {Need.FLEET: self.fleet, Need.UNITS: self.units}[need] is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +122,14 @@ class Estimator(Protocol):
         As registered, and as it stands on every estimate; what moves numbers moves the version.
     kind : Kind
         Marginal or average.
-    needs_fleet : bool
-        Whether a fit without `Facts.fleet` is impossible, so that nothing need be read to know it.
+    needs : frozenset of Need
+        Facts without which no fit is possible, so that nothing need be read to know it.
     """
 
     name: str
     version: str
     kind: Kind
-    needs_fleet: bool
+    needs: frozenset[Need]
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""

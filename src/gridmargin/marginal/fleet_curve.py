@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gridmargin.grid import LOAD_QUANTILES, FleetResponse, GridStates
 from gridmargin.marginal.conformal import apply, widening
 from gridmargin.marginal.estimate import Estimates
-from gridmargin.marginal.estimator import Facts, Fit
+from gridmargin.marginal.estimator import Facts, Fit, Need
 from gridmargin.marginal.fleet_range import calibrate_range, regimes, terciles_mw
 from gridmargin.marginal.fleet_response import fuel_shares, response_slope
 from gridmargin.vocab import FOSSIL, Basis, Fuel, Kind, NoFactorError, Status, worst
@@ -39,7 +39,7 @@ class FleetCurve:
     name = "fleet_curve"
     version = "1"
     kind = Kind.MARGINAL
-    needs_fleet = True
+    needs: frozenset[Need] = frozenset({Need.FLEET})
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""

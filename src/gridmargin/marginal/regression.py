@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gridmargin.grid import GridStates
 from gridmargin.marginal.conformal import apply, widening
 from gridmargin.marginal.estimate import Estimates
-from gridmargin.marginal.estimator import Facts, Fit, FuelRate
+from gridmargin.marginal.estimator import Facts, Fit, FuelRate, Need
 from gridmargin.marginal.regimes import (
     BLOCKS,
     LEVEL_QUANTILES,
@@ -97,7 +97,7 @@ class Regression:
     name = "regression"
     version = "1"
     kind = Kind.MARGINAL
-    needs_fleet = False
+    needs: frozenset[Need] = frozenset()
 
     def __init__(self, denominator: str = "thermal", half_life_days: float = HALF_LIFE_DAYS) -> None:
         if denominator not in DENOMINATORS:

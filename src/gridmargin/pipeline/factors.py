@@ -10,7 +10,7 @@ import polars as pl
 
 from gridmargin.grid import GridStates, assemble
 from gridmargin.ledger import Book, PayloadNote
-from gridmargin.marginal import ESTIMATORS, Estimator, Facts, Fit
+from gridmargin.marginal import ESTIMATORS, Estimator, Facts, Fit, Need
 from gridmargin.pipeline.facts import FactsOf
 from gridmargin.sources import Archive, Observations, Source
 from gridmargin.vocab import FOSSIL, Fuel, Interval, Kind, NoFactorError, View, format_utc, generation_column
@@ -88,14 +88,11 @@ class Factory:
         wanted = _whole_slots(wanted, step_s)
         names = [name for name in self.estimators if renew or not self._covered(zone, wanted, name, step_s)]
         pending = [ESTIMATORS.get(name)() for name in names]
-        notes: list[str] = []
-        if not self._has_fleet(zone, wanted):
-            notes = [
-                f"{e.name}: no fleet response of an EPA region is known for {zone}"
-                for e in pending
-                if e.needs_fleet
-            ]
-            pending = [estimator for estimator in pending if not estimator.needs_fleet]
+        lacking = [
+            (e, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
+        ]
+        notes = [f"{e.name}: {need} is not known for {zone}" for e, need in lacking]
+        pending = [e for e in pending if e not in [other for other, _ in lacking]]
         if not pending:
             return Outcome(0, tuple(notes))
         states, lineage = self.states(zone, self._reading(wanted, known))
@@ -178,9 +175,9 @@ class Factory:
                 return estimator.fit(warm, facts), View.HINDCAST
         return reason
 
-    def _has_fleet(self, zone: str, wanted: Interval) -> bool:
+    def _has(self, need: Need, zone: str, wanted: Interval) -> bool:
         years = range(wanted.start_utc.year - 1, wanted.end_utc.year)
-        return any(self.facts_of(zone, year).fleet is not None for year in years)
+        return any(self.facts_of(zone, year).has(need) for year in years)
 
     def _covered(self, zone: str, wanted: Interval, estimator: str, step_s: int) -> bool:
         n = wanted.duration_s // step_s

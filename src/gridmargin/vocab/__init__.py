@@ -15,7 +15,14 @@ from gridmargin.vocab.errors import (
     TimeError,
     UnknownNameError,
 )
-from gridmargin.vocab.fuel import FOSSIL, GENERATION_COLUMNS, Fuel, generation_column
+from gridmargin.vocab.fuel import (
+    FOSSIL,
+    GENERATION_COLUMNS,
+    PUBLISHED_MARGIN_COLUMNS,
+    Fuel,
+    generation_column,
+    published_margin_column,
+)
 from gridmargin.vocab.interval import Interval, format_utc, parse_utc, require_utc
 from gridmargin.vocab.lineage import Cell, canonical_json, sha256_hex
 from gridmargin.vocab.quality import Range, Status, worst
@@ -28,6 +35,7 @@ __all__ = [
     "G_PER_LB",
     "G_PER_SHORT_TON",
     "J_PER_KWH",
+    "PUBLISHED_MARGIN_COLUMNS",
     "Basis",
     "Boundary",
     "Cell",
@@ -53,6 +61,7 @@ __all__ = [
     "format_utc",
     "generation_column",
     "parse_utc",
+    "published_margin_column",
     "require_utc",
     "sha256_hex",
     "worst",

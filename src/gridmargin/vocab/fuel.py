@@ -35,4 +35,14 @@ def generation_column(fuel: Fuel) -> str:
     return f"generation_{fuel.value}_mw"
 
 
+def published_margin_column(fuel: Fuel) -> str:
+    """Name the quantity that holds the operator's own flag for this fuel, such as `published_margin_gas_frac`.
+
+    The share of the interval in which the operator called the fuel marginal. [1]
+    """
+    return f"published_margin_{fuel.value}_frac"
+
+
+PUBLISHED_MARGIN_COLUMNS = {published_margin_column(fuel): fuel for fuel in Fuel}
+
 GENERATION_COLUMNS = {generation_column(fuel): fuel for fuel in Fuel}

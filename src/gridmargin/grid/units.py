@@ -1,0 +1,86 @@
+"""UnitFleet: the plants of a zone one by one, with what decides who answers and what it emits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridmargin.vocab import Fuel, TableError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFleet:
+    """Units as arrays of equal length u; NaN where a figure is not known (C2).
+
+    Attributes
+    ----------
+    name : str
+        What fleet this is, for messages.
+    unit_names : tuple of str
+        Unique.
+    fuels : tuple of Fuel
+        One a unit.
+    places : tuple of str
+        Zone or bus that each unit feeds.
+    capacity_mw, minimum_mw : array, shape (u,)
+        Most, and least while running. [MW]
+    factor_gco2_per_kwh : array, shape (u,)
+        Direct CO2 of one more kilowatt-hour at the busbar. [g kWh⁻¹]
+    marginal_cost_per_mwh : array, shape (u,)
+        Fuel, carbon and variable cost of one more megawatt-hour, in `currency`. [MWh⁻¹]
+    ramp_mw_per_h : array, shape (u,)
+        Up and down while running. [MW h⁻¹]
+    minimum_up_h, minimum_down_h : array, shape (u,)
+        Once started, once stopped. [h]
+    start_cost : array, shape (u,)
+        Of one start, in `currency`.
+    forced_outage_frac : array, shape (u,)
+        Share of the time that the unit is out unplanned. [1]
+    currency : str
+        ISO code, such as `EUR`.
+    payload_sha256s : tuple of str
+        Files it was read from.
+    """
+
+    name: str
+    unit_names: tuple[str, ...]
+    fuels: tuple[Fuel, ...]
+    places: tuple[str, ...]
+    capacity_mw: FloatArray
+    minimum_mw: FloatArray
+    factor_gco2_per_kwh: FloatArray
+    marginal_cost_per_mwh: FloatArray
+    ramp_mw_per_h: FloatArray
+    minimum_up_h: FloatArray
+    minimum_down_h: FloatArray
+    start_cost: FloatArray
+    forced_outage_frac: FloatArray
+    currency: str
+    payload_sha256s: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.unit_names)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray) and value.shape != (n,):
+                raise TableError(f"fleet {self.name}: {field.name} has not one value a unit")
+        if len(self.fuels) != n or len(self.places) != n:
+            raise TableError(f"fleet {self.name}: fuels and places must have one value a unit")
+        if len(set(self.unit_names)) != n:
+            twice = sorted({u for u in self.unit_names if self.unit_names.count(u) > 1})
+            raise TableError(f"fleet {self.name}: unit {twice[0]} stands twice; merge or rename it")
+        bad = ~(self.capacity_mw >= 0)  # NaN is not a capacity either
+        if bad.any():
+            unit = int(bad.argmax())
+            raise TableError(
+                f"fleet {self.name}: unit {self.unit_names[unit]} has capacity {self.capacity_mw[unit]} MW"
+            )
+        if not self.capacity_mw.sum() > 0:
+            raise TableError(f"fleet {self.name} has no capacity at all: nothing can be on its margin")
+
+    def __len__(self) -> int:
+        return len(self.unit_names)
