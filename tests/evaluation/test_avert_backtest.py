@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gridmargin.evaluation import TASKS
+from gridmargin.evaluation import TASKS, Ask
 from gridmargin.evaluation.avert import backtest_avert
 from gridmargin.grid import avert_fleet
 from gridmargin.sources import AvertTables, find_avert_folder, open_avert
@@ -286,7 +286,7 @@ def test_years_in_the_wrong_order_are_refused(avert):
 
 def test_the_task_takes_the_newest_two_years_by_default(avert):
     """`gridmargin backtest avert` without years tests the newest on the one before, and is plain JSON."""
-    report = TASKS.get("avert")(avert)
+    report = TASKS.get("avert")(Ask(avert))
     assert report["task"] == "avert"
     assert [row["mae"] for row in report["rows"]] == [
         row["mae"] for row in backtest_avert(avert, 2021, 2022)["rows"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gridmargin.evaluation import TASKS
+from gridmargin.evaluation import TASKS, Ask
 from gridmargin.vocab import InputError, UnknownNameError
 
 FIGURES = {"n", "mae", "rmse", "bias", "r", "coverage90", "width90"}
@@ -22,7 +22,7 @@ def rows_of(report: dict, **wanted: str) -> list[dict]:
 @pytest.mark.data
 def test_ercots_mean_rate_of_2020_is_within_five_percent_of_epas(data_dir: Path) -> None:
     """Fitted on 2019 with rates of 2019; both of EPA's displacement shares."""
-    report = TASKS.get("ercot")(data_dir, test_year=2020)
+    report = TASKS.get("ercot")(Ask(data_dir, test_year=2020))
     for row in rows_of(report, estimator="regression"):
         assert row["n"] == 8784
         assert abs(row["bias_frac"]) < 0.05
@@ -34,7 +34,7 @@ def test_ercots_mean_rate_of_2020_is_within_five_percent_of_epas(data_dir: Path)
 @pytest.mark.data
 def test_eia930_means_of_2022_are_within_six_percent_of_epas(data_dir: Path) -> None:
     """All five balancing authorities, out of fold over the year, with rates of 2021."""
-    report = TASKS.get("eia930")(data_dir)
+    report = TASKS.get("eia930")(Ask(data_dir))
     rows = rows_of(report, estimator="regression", period="out-of-fold")
     assert {row["zone"] for row in rows} == {"US-ERCO", "US-CISO", "US-NYIS", "US-PJM", "US-MISO"}
     for row in rows:
@@ -44,7 +44,7 @@ def test_eia930_means_of_2022_are_within_six_percent_of_epas(data_dir: Path) -> 
 @pytest.mark.data
 def test_a_report_keeps_the_one_shape_and_is_plain_json(data_dir: Path) -> None:
     """Every row has its region, reference, unit and baselines; nothing is NaN."""
-    report = TASKS.get("ercot")(data_dir / "grid", avert=data_dir / "grid")
+    report = TASKS.get("ercot")(Ask(data_dir / "grid", avert=data_dir / "grid"))
     assert set(report) == {"task", "versions", "seconds", "rows"}
     assert report["task"] == "ercot"
     json.dumps(report, allow_nan=False)
@@ -58,23 +58,23 @@ def test_a_report_keeps_the_one_shape_and_is_plain_json(data_dir: Path) -> None:
 def test_a_fit_never_sees_the_test(data_dir: Path) -> None:
     """Nothing precedes 2019 in these tables, and a train year after the test is refused."""
     with pytest.raises(InputError, match="no states before"):
-        TASKS.get("ercot")(data_dir, test_year=2019)
+        TASKS.get("ercot")(Ask(data_dir, test_year=2019))
     with pytest.raises(InputError, match="does not precede"):
-        TASKS.get("ercot")(data_dir, train_year=2020, test_year=2020)
+        TASKS.get("ercot")(Ask(data_dir, train_year=2020, test_year=2020))
 
 
 @pytest.mark.data
 def test_an_unknown_region_lists_the_known_ones(data_dir: Path) -> None:
     """Each task names its own."""
     with pytest.raises(UnknownNameError, match="Texas"):
-        TASKS.get("ercot")(data_dir, region="Texsa")
+        TASKS.get("ercot")(Ask(data_dir, region="Texsa"))
     with pytest.raises(UnknownNameError, match="US-MISO"):
-        TASKS.get("eia930")(data_dir, region="MISSO")
+        TASKS.get("eia930")(Ask(data_dir, region="MISSO"))
 
 
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     """The message names what was looked for."""
     with pytest.raises(InputError, match="IntGenByFuel"):
-        TASKS.get("ercot")(tmp_path)
+        TASKS.get("ercot")(Ask(tmp_path))
     with pytest.raises(InputError, match="EIA-930"):
-        TASKS.get("eia930")(tmp_path)
+        TASKS.get("eia930")(Ask(tmp_path))

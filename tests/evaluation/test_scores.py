@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gridmargin.evaluation.scores import baseline_scores, baselines, profile_r, report, score
+from gridmargin.evaluation.scores import baseline_scores, baselines, brier, crps, f1, profile_r, report, score
 from gridmargin.vocab import InputError
 
 
@@ -16,7 +16,7 @@ def test_scores_are_what_their_names_say() -> None:
     )
     assert row == {
         "n": 2, "mae": 20.0, "rmse": pytest.approx(500**0.5), "bias": -10.0, "bias_frac": -0.05,
-        "coverage90": 0.5, "width90": 20.0,
+        "coverage90": 0.5, "width90": 20.0, "crps": pytest.approx(12.5, rel=0.2),
     }  # fmt: skip
 
 
@@ -71,3 +71,27 @@ def test_ranges_need_both_ends_and_equal_lengths() -> None:
         score(one, one, low=one)
     with pytest.raises(InputError, match="same intervals"):
         score(one, np.ones(3))
+
+
+def test_crps_of_a_sure_forecast_is_its_error() -> None:
+    """All quantiles at one value: the score is the absolute error, in the same unit."""
+    sure = np.repeat([[7.0], [3.0]], 3, axis=1)
+    assert crps((0.05, 0.5, 0.95), sure, np.array([10.0, 3.0])) == pytest.approx(1.5)
+
+
+def test_crps_agrees_with_the_integral_of_squared_differences() -> None:
+    """Against ∫ (F(x) − 1{x ≥ y})² dx of the same straight-line distribution, point masses at its ends."""
+    levels, values, came = np.array([0.05, 0.5, 0.95]), np.array([10.0, 20.0, 40.0]), 27.0
+    x = np.linspace(0.0, 60.0, 600_001)
+    below = np.interp(x, values, levels, left=0.0, right=1.0)
+    squared = (below - (x >= came)) ** 2
+    exact = float(((squared[1:] + squared[:-1]) / 2 * np.diff(x)).sum())
+    assert crps(levels, values[None, :], np.array([came])) == pytest.approx(exact, rel=0.01)
+
+
+def test_brier_and_f1_are_what_their_names_say() -> None:
+    """One certain and one even guess; two hits of three said and two happened."""
+    assert brier(np.array([1.0, 0.5]), np.array([True, True])) == pytest.approx(0.125)
+    assert brier(np.array([[0.7, 0.3]]), np.array([[True, False]])) == pytest.approx(0.18)
+    assert f1(np.array([True, True, True, False]), np.array([True, True, False, False])) == pytest.approx(0.8)
+    assert f1(np.array([False]), np.array([False])) is None

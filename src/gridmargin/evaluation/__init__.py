@@ -4,41 +4,22 @@ Comes in: a folder of data as its publishers wrote it. Goes out: one report per 
 `gridmargin.evaluation.scores.report`.
 """
 
-from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
+from gridmargin.evaluation.ask import Ask
 from gridmargin.vocab import Registry
 
 
 class Task(Protocol):
-    """One backtest: data in, one report out."""
+    """One backtest: a question in, one report out, in the shape of `scores.report`."""
 
-    def __call__(
-        self,
-        data: Path,
-        *,
-        avert: Path | None = None,
-        train_year: int | None = None,
-        test_year: int | None = None,
-        test_from: datetime | None = None,
-        test_to: datetime | None = None,
-        region: str | None = None,
-    ) -> dict[str, Any]:
+    def __call__(self, ask: Ask) -> dict[str, Any]:
         """Run it.
 
-        Parameters
-        ----------
-        data : Path
-            Folder of the dataset, of `grid/`, or of the whole pack.
-        avert : Path, optional
-            Folder of EPA's AVERT tables where they are not under `data`.
-        train_year, test_year : int, optional
-            Whole years; a task that has no use for one says so.
-        test_from, test_to : datetime, optional
-            Half-open stretch to be tested instead of a year.
-        region : str, optional
-            Only this region.
+        Raises
+        ------
+        InputError
+            If the question asks for what the task or the data do not have.
         """
         ...
 
@@ -53,4 +34,4 @@ TASKS: Registry[Task] = Registry(
     },
 )
 
-__all__ = ["TASKS", "Task"]
+__all__ = ["TASKS", "Ask", "Task"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import UNIT, baseline_scores, baselines, report, score
 from gridmargin.grid import FleetResponse, GridStates, avert_fleet
 from gridmargin.marginal import ESTIMATORS, Estimates, Facts
@@ -123,26 +123,18 @@ def backtest_avert(
     return report("avert", versions, time.perf_counter() - started, rows)
 
 
-def run(
-    data: Path,
-    *,
-    avert: Path | None = None,
-    train_year: int | None = None,
-    test_year: int | None = None,
-    test_from: datetime | None = None,
-    test_to: datetime | None = None,
-    region: str | None = None,
-) -> dict[str, Any]:
+def run(ask: Ask) -> dict[str, Any]:
     """Run the task `avert` as `gridmargin backtest` calls it; by default the newest two years of the folder."""
-    if test_from is not None or test_to is not None:
-        raise InputError("backtest avert takes whole years: give --train-year and --test-year")
-    folder = avert or data
+    ask.refuse(
+        "avert", "takes whole years, --train-year and --test-year", "test_from", "test_to", "horizon_min"
+    )
+    folder, train_year, test_year = ask.avert or ask.data, ask.train_year, ask.test_year
     if train_year is None or test_year is None:
         tables = open_avert(folder)
         years = sorted({year for name in tables.regions() for year in tables.years(name)})
         test_year = test_year or (train_year + 1 if train_year else years[-1])
         train_year = train_year or test_year - 1
-    return backtest_avert(folder, train_year, test_year, [region] if region else None)
+    return backtest_avert(folder, train_year, test_year, [ask.region] if ask.region else None)
 
 
 def _region_rows(data_dir: Path, region: str, train_year: int, test_year: int) -> list[Row]:

@@ -8,7 +8,7 @@ Rates and fleet curves are those of the year before in both.
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gridmargin.evaluation.against_epa import (
     states_of,
     tested_interval,
 )
+from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import report
 from gridmargin.grid import GridStates
 from gridmargin.marginal import ESTIMATORS
@@ -35,22 +36,10 @@ ZONES = ("US-ERCO", "US-CISO", "US-NYIS", "US-PJM", "US-MISO")
 ESTIMATOR_NAMES = ("regression", "fleet_curve")
 
 
-def run(
-    data: Path,
-    *,
-    avert: Path | None = None,
-    train_year: int | None = None,
-    test_year: int | None = None,
-    test_from: datetime | None = None,
-    test_to: datetime | None = None,
-    region: str | None = None,
-) -> dict[str, Any]:
+def run(ask: Ask) -> dict[str, Any]:
     """Score each zone on the last third of its data, or the stretch named, and out of fold on all of it.
 
-    Parameters
-    ----------
-    region : str, optional
-        Zone id, balancing authority or AVERT region; all of `ZONES` that the data hold where none is given.
+    A region is a zone id, balancing authority or AVERT region; without one, all of `ZONES` that the data hold.
 
     Raises
     ------
@@ -58,20 +47,24 @@ def run(
         If nothing precedes the test, or EPA has no rate for it.
     """
     started = time.perf_counter()
-    if train_year is not None:
-        raise InputError("backtest eia930 fits on all that precedes the test: leave out --train-year")
-    source = SOURCES.get("eia930")(data)
+    ask.refuse(
+        "eia930",
+        "fits on all that precedes the test and scores what is observed",
+        "train_year",
+        "horizon_min",
+    )
+    source = SOURCES.get("eia930")(ask.data)
     held = source.zones()
     if not held:
-        raise InputError(f"no EIA-930 tables such as ERCO.csv under {data}")
-    folder = avert or data
+        raise InputError(f"no EIA-930 tables such as ERCO.csv under {ask.data}")
+    folder = ask.avert or ask.data
     rows: list[Row] = []
     versions = {"gridmargin": version("gridmargin")}
     for name in ESTIMATOR_NAMES:
         versions[name] = ESTIMATORS.get(name).version
-    for zone_id in _chosen(held, region):
+    for zone_id in _chosen(held, ask.region):
         zone = zone_named(zone_id)
-        rows += _zone_rows(source, zone, folder, test_year, test_from, test_to)
+        rows += _zone_rows(source, zone, folder, ask)
     return report("eia930", versions, time.perf_counter() - started, rows)
 
 
@@ -88,9 +81,7 @@ def _zone_rows(
     source: Source,
     zone: Zone,
     folder: Path,
-    test_year: int | None,
-    test_from: datetime | None,
-    test_to: datetime | None,
+    ask: Ask,
 ) -> list[Row]:
     if not zone.avert_region:
         raise InputError(f"{zone.id} lies in no AVERT region: there is no rate to score against")
@@ -98,7 +89,7 @@ def _zone_rows(
     offset_h = open_avert(folder).standard_utc_offset_h(zone.avert_region)
     epa = epa_reference(folder, zone.avert_region)
     rows: list[Row] = []
-    test = tested_interval(states, offset_h, test_year, test_from, test_to)
+    test = tested_interval(states, offset_h, ask.test_year, ask.test_from, ask.test_to)
     local_year = (test.start_utc + timedelta(hours=offset_h)).year
     labels = {"region": zone.avert_region, "zone": zone.id}
     facts = facts_before(zone, folder, local_year)
@@ -107,7 +98,7 @@ def _zone_rows(
         estimator = ESTIMATORS.get(name)()
         if name == "fleet_curve" and facts.fleet is None:
             continue  # no curve of a year before the test
-        if precedes or test_year is None:
+        if precedes or ask.test_year is None:
             rows += rows_before(estimator, states, test, facts, epa, {**labels, "period": str(test)})
         if name == "regression":
             whole = _of_year(states, local_year, offset_h)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from gridmargin.evaluation.against_epa import (
@@ -16,6 +15,7 @@ from gridmargin.evaluation.against_epa import (
     states_of,
     tested_interval,
 )
+from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import report
 from gridmargin.grid import GridStates
 from gridmargin.marginal import ESTIMATORS
@@ -27,22 +27,10 @@ ZONE = "US-ERCO"
 ESTIMATOR_NAMES = ("regression", "fleet_curve")
 
 
-def run(
-    data: Path,
-    *,
-    avert: Path | None = None,
-    train_year: int | None = None,
-    test_year: int | None = None,
-    test_from: datetime | None = None,
-    test_to: datetime | None = None,
-    region: str | None = None,
-) -> dict[str, Any]:
+def run(ask: Ask) -> dict[str, Any]:
     """Fit on what precedes the test and score every hour of it; by default the last third of the data.
 
-    Parameters
-    ----------
-    train_year : int, optional
-        Fit on that local standard year only, instead of all that precedes.
+    A train year fits on that local standard year only, instead of all that precedes.
 
     Raises
     ------
@@ -51,18 +39,19 @@ def run(
     """
     started = time.perf_counter()
     zone = zone_named(ZONE)
+    ask.refuse("ercot", "scores what is observed", "horizon_min")
     texas = zone.avert_region or ""
-    if region not in (None, ZONE, texas):
-        raise UnknownNameError("region of the ercot backtest", str(region), (ZONE, texas))
-    source = SOURCES.get("ercot")(data)
+    if ask.region not in (None, ZONE, texas):
+        raise UnknownNameError("region of the ercot backtest", str(ask.region), (ZONE, texas))
+    source = SOURCES.get("ercot")(ask.data)
     if not source.zones():
-        raise InputError(f"no tables named IntGenByFuelYYYYMM.tsv.gz under {data}")
+        raise InputError(f"no tables named IntGenByFuelYYYYMM.tsv.gz under {ask.data}")
     states = states_of(source, ZONE)
-    folder = avert or data
+    folder = ask.avert or ask.data
     offset_h = open_avert(folder).standard_utc_offset_h(texas)
-    test = tested_interval(states, offset_h, test_year, test_from, test_to)
-    if train_year is not None:
-        states = _only(states, train_year, offset_h, test)
+    test = tested_interval(states, offset_h, ask.test_year, ask.test_from, ask.test_to)
+    if ask.train_year is not None:
+        states = _only(states, ask.train_year, offset_h, test)
     facts = facts_before(zone, folder, (test.start_utc + timedelta(hours=offset_h)).year)
     epa = epa_reference(folder, texas)
     rows: list[Row] = []

@@ -6,6 +6,7 @@ A figure that does not apply is left out of a row: never zero, never NaN.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,52 @@ def correlation(estimate: FloatArray, reference: FloatArray) -> float | None:
     return float(np.clip(a @ b / math.sqrt(float(a @ a) * float(b @ b)), -1.0, 1.0))
 
 
+QUANTILE_LEVELS = (0.05, 0.5, 0.95)
+"""What low, mid and high of a 90 % range stand for."""
+
+_CRPS_LEVELS = (np.arange(20) + 0.5) / 20
+
+
+def crps(levels: Sequence[float], quantiles: FloatArray, reference: FloatArray) -> float:
+    """Give the mean continuous ranked probability score of forecasts given by quantiles, in their unit.
+
+    Parameters
+    ----------
+    levels : sequence of float, length k
+        Increasing, inside (0, 1).
+    quantiles : array, shape (n, k)
+        Quantiles at these levels.
+    reference : array, shape (n,)
+        What came.
+
+    Notes
+    -----
+    ``CRPS = 2 ∫ ρ_τ(y − Q(τ)) dτ`` with ρ the pinball loss, by the midpoint rule at 20 levels; Q is linear between
+    the levels and flat beyond them. Gneiting and Ranjan 2011, doi:10.1198/jbes.2010.08110.
+    """
+    total = np.zeros(len(reference))
+    known = np.asarray(levels)
+    for level in _CRPS_LEVELS:
+        right = int(np.clip(np.searchsorted(known, level), 1, len(known) - 1))
+        share = float(np.clip((level - known[right - 1]) / (known[right] - known[right - 1]), 0.0, 1.0))
+        error = reference - (quantiles[:, right - 1] * (1 - share) + quantiles[:, right] * share)
+        total += np.maximum(level * error, (level - 1) * error)
+    return float(2.0 * total.mean() / len(_CRPS_LEVELS))
+
+
+def brier(probability: FloatArray, happened: NDArray[np.bool_]) -> float:
+    """Give the Brier score of probabilities, summed over classes; shape (n, k) each, or (n,) for one event."""
+    squared = (probability - happened) ** 2
+    return float(squared.sum(axis=-1).mean() if squared.ndim > 1 else squared.mean())
+
+
+def f1(said: NDArray[np.bool_], happened: NDArray[np.bool_]) -> float | None:
+    """Give the F1 score of one event, or None where it neither was said nor happened."""
+    hits = int((said & happened).sum())
+    named = int(said.sum() + happened.sum())
+    return 2.0 * hits / named if named else None
+
+
 def score(
     estimate: FloatArray,
     reference: FloatArray,
@@ -50,7 +97,7 @@ def score(
     Returns
     -------
     dict
-        `n, mae, rmse, bias, bias_frac, r, coverage90, width90`; bias is mean estimate minus mean reference,
+        `n, mae, rmse, bias, bias_frac, r, crps, coverage90, width90`; bias is mean estimate minus mean reference,
         `bias_frac` the same relative to the mean reference, `width90` the mean of high − low.
 
     Raises
@@ -78,6 +125,7 @@ def score(
         row["r"] = r
     if low is not None and high is not None:
         low, high = low[known], high[known]
+        row["crps"] = crps(QUANTILE_LEVELS, np.stack([low, estimate, high], axis=1), reference)
         row["coverage90"] = float(((low <= reference) & (reference <= high)).mean())
         row["width90"] = float((high - low).mean())
     return row

@@ -228,6 +228,9 @@ def backtest(
     test_to: Annotated[
         str | None, typer.Option(help="First moment after the scored period.", metavar="TIME")
     ] = None,
+    horizon_min: Annotated[
+        int | None, typer.Option(help="Minutes before its interval that an estimate must stand.", min=0)
+    ] = None,
     region: Annotated[str | None, typer.Option(help="Only this region.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the result as JSON here too.", metavar="FILE")
@@ -239,7 +242,7 @@ def backtest(
 
     result = backtest_commands.backtest(
         task, data, avert=avert, train_year=train_year, test_year=test_year, test_from=test_from, test_to=test_to,
-        region=region, out=out,
+        horizon_min=horizon_min, region=region, out=out,
     )  # fmt: skip
     _emit(result, backtest_commands.show_backtest, as_json)
 

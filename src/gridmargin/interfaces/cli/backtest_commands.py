@@ -10,8 +10,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gridmargin.evaluation import TASKS
+from gridmargin.evaluation import TASKS, Ask
 from gridmargin.vocab import InputError, parse_utc
+
+FIGURES = (
+    ("MAE", "mae", ".4g"),
+    ("RMSE", "rmse", ".4g"),
+    ("bias", "bias", "+.4g"),
+    ("r", "r", ".3f"),
+    ("CRPS", "crps", ".4g"),
+    ("Brier", "brier", ".4f"),
+    ("F1", "f1", ".3f"),
+    ("coverage", "coverage90", ".1%"),
+    ("width", "width90", ".4g"),
+)
+"""Heading, name in the row and format of each score, in the order they are printed."""
 
 
 def backtest(
@@ -23,6 +36,7 @@ def backtest(
     test_year: int | None,
     test_from: str | None,
     test_to: str | None,
+    horizon_min: int | None,
     region: str | None,
     out: Path | None,
 ) -> dict[str, Any]:
@@ -34,13 +48,16 @@ def backtest(
     if out is not None and not out.parent.is_dir():
         raise InputError(f"--out {out}: the folder {out.parent} does not exist; make it first")
     result = run(
-        data,
-        avert=avert,
-        train_year=train_year,
-        test_year=test_year,
-        test_from=parse_utc(test_from, "--test-from") if test_from else None,
-        test_to=parse_utc(test_to, "--test-to") if test_to else None,
-        region=region,
+        Ask(
+            data,
+            avert=avert,
+            train_year=train_year,
+            test_year=test_year,
+            test_from=parse_utc(test_from, "--test-from") if test_from else None,
+            test_to=parse_utc(test_to, "--test-to") if test_to else None,
+            horizon_min=horizon_min,
+            region=region,
+        )
     )
     if out is not None:
         part = out.with_name(out.name + ".part")
@@ -63,28 +80,24 @@ def show_backtest(result: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in words:
         table.add_column(heading, no_wrap=True)
-    for heading in (
+    figures = [(heading, name, spec) for heading, name, spec in FIGURES if any(name in row for row in rows)]
+    shown = [
         "n",
-        "MAE",
-        "bias",
-        "r",
-        "coverage",
-        "width",
+        *(heading for heading, _, _ in figures),
         *(f"{b} {f}" for b in baselines for f in ("MAE", "r")),
-    ):
+    ]
+    for heading in shown:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        scores = [
-            f"{row['n']:,}", _figure(row, "mae", ".1f"), _figure(row, "bias", "+.1f"), _figure(row, "r", ".3f"),
-            _figure(row, "coverage90", ".1%"), _figure(row, "width90", ".0f"),
-        ]  # fmt: skip
+        scores = [f"{row['n']:,}", *(_figure(row, name, spec) for _, name, spec in figures)]
         for name in baselines:
             baseline = row.get("baselines", {}).get(name, {})
-            scores += [_figure(baseline, "mae", ".1f"), _figure(baseline, "r", ".3f")]
+            scores += [_figure(baseline, "mae", ".4g"), _figure(baseline, "r", ".3f")]
         table.add_row(*(str(row.get(name, "")) for name in words), *scores)
     Console(width=400).print(table)
     typer.echo(
-        f"{result['task']}: MAE, bias and width of the 90 % range in the row's unit; {result['seconds']:.1f} s"
+        f"{result['task']}: MAE, RMSE, bias, CRPS and width of the 90 % range in the row's unit;"
+        f" {result['seconds']:.1f} s"
     )
 
 
