@@ -11,7 +11,7 @@ from pathlib import Path
 from platformdirs import user_data_path, user_state_path
 
 from gridmargin.ledger import Book
-from gridmargin.pipeline import Factory, facts_from
+from gridmargin.pipeline import Factory, facts_from, payloads_from
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings
 from gridmargin.sources import SOURCES, Archive, Source
@@ -150,7 +150,12 @@ class Workplace:
     def factory(self, choice: SourceChoice, zone: str, moment_utc: datetime | None = None) -> Factory:
         """Give what covers intervals of `zone` around a moment."""
         return Factory(
-            source_for(choice, zone, moment_utc), self.book, self.archive, facts_from(choice.folder), now_utc
+            source_for(choice, zone, moment_utc),
+            self.book,
+            self.archive,
+            facts_from(choice.folder),
+            now_utc,
+            payload_of=payloads_from(choice.folder),
         )
 
 
@@ -161,7 +166,7 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir"
+            f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
     with Book(folder / "ledger.sqlite") as book:
         yield Workplace(folder, book, Archive(folder / "archive"))

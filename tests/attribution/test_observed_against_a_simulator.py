@@ -71,7 +71,7 @@ def simulate(requests, interval_s):
             ):
                 row[k] += value
         if len(active) == 1:
-            alone[active[0]] += fixed + idle_w * seconds
+            alone[active[0]] += fixed
     return parts, alone, idle_j
 
 
@@ -139,14 +139,14 @@ def test_an_empty_push_changes_nothing(observed):
 
 @given(requests_with_ends, st.booleans())
 def test_marginal_energy_is_at_most_the_allocated(requests, observed):
-    """What a request shares with nobody is part of what it is charged; alone on the device it is all of it."""
+    """What a request shares with nobody is part of what it is charged; alone on the device it is all of the fixed part."""
     batch = batch_of(requests)
     if not observed:
         batch = RequestBatch(batch.row, batch.arrival_us, batch.prompt_tokens, batch.generated_tokens)
     replay = Replay(PROFILE, 300)
     for done in (replay.push(batch), replay.finish()):
         if len(done):
-            shared_j = np.add.reduceat(done.step_fixed_j + done.loaded_idle_j, done.first_slice)
+            shared_j = np.add.reduceat(done.step_fixed_j, done.first_slice)
             assert (done.alone_j <= shared_j * (1 + 1e-9) + 1e-12).all()
             if len(requests) == 1:
                 assert done.alone_j == pytest.approx(shared_j, rel=1e-9)

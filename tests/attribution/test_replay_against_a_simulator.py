@@ -55,7 +55,7 @@ def simulate(requests, profile, interval_s, max_batch):
             parts[2] += profile.fixed_j_per_step / len(everyone)
             parts[3] += profile.loaded_idle_w * seconds / len(everyone)
             if len(everyone) == 1:
-                out[i]["alone"] += profile.fixed_j_per_step + profile.loaded_idle_w * seconds
+                out[i]["alone"] += profile.fixed_j_per_step
         for i in old:
             out[i]["slots"][slot][1] += profile.j_per_decode_token
             active[i] -= 1
@@ -106,13 +106,35 @@ def test_the_replay_equals_a_step_by_step_simulation(requests, interval_s, max_b
         slots, times, alone_j = found[i]
         assert times == pytest.approx((expected["start"], expected["first"], expected["end"]), abs=2e-6)
         assert alone_j == pytest.approx(expected["alone"], rel=1e-9, abs=1e-9)
-        got = np.sum(list(slots.values()), axis=0)
-        assert got == pytest.approx(np.sum(list(expected["slots"].values()), axis=0), rel=1e-9, abs=1e-9)
         assert {s for s, parts in slots.items() if parts.any()} == {s * interval_s for s in expected["slots"]}
+        for slot, parts in expected["slots"].items():
+            assert slots[slot * interval_s] == pytest.approx(parts, rel=1e-9, abs=1e-9)
     metered = sum(w.energy_j for w in replay.readings())
     handed = sum(float(np.sum(p)) for slots, _, _ in found.values() for p in slots.values())
     assert metered == pytest.approx(handed + idle_j, rel=1e-9)
     assert replay.conservation_error() <= 1e-9
+
+
+@given(requests=REQUESTS.filter(lambda r: len(r) > 0), left_out=st.integers(0, 11))
+def test_marginal_energy_is_what_a_lone_request_adds_to_the_meter(requests, left_out):
+    """Far from all others a request adds its own tokens and its steps' fixed energy above idle, as its receipt says."""
+    far = 1_000_000.0
+    gone = requests[left_out % len(requests)]
+    alone = [*(r for n, r in enumerate(requests) if n != left_out % len(requests)), (far, *gone[1:])]
+
+    def dynamic_j(log):
+        replay = Replay(PROFILE, 900, 4)
+        done = [replay.push(batch_of(log)), replay.finish()] if log else []
+        return sum(w.dynamic_j for w in replay.readings()), done
+
+    with_it, done = dynamic_j(alone)
+    without, _ = dynamic_j(alone[:-1])
+    last = len(alone) - 1
+    for part in done:
+        for at in np.flatnonzero(part.batch.row == last):
+            mine = part.slice_request == at
+            own_j = (part.prefill_j + part.decode_j)[mine].sum()
+            assert own_j + part.alone_j[at] == pytest.approx(with_it - without, rel=1e-9, abs=1e-6)
 
 
 @given(requests=REQUESTS, cuts=st.lists(st.integers(0, 12), max_size=4), n_devices=st.integers(1, 3))
@@ -143,14 +165,14 @@ def test_pushing_in_parts_changes_nothing(requests, cuts, n_devices):
 
 
 def test_one_request_alone_pays_for_every_step_it_caused():
-    """Ten tokens alone: one prefill step and nine decode steps, all fixed and idle energy its own."""
+    """Ten tokens alone: one prefill step and nine decode steps, all fixed energy its own."""
     replay = Replay(PROFILE, 900)
     replay.push(batch_of([(0, 100, 10)]))
     done = replay.finish()
     assert done.prefill_j.sum() == pytest.approx(100 * PROFILE.j_per_prefill_token)
     assert done.decode_j.sum() == pytest.approx(9 * PROFILE.j_per_decode_token)
     assert done.step_fixed_j.sum() == pytest.approx(10 * PROFILE.fixed_j_per_step)
-    assert done.alone_j[0] == pytest.approx(done.step_fixed_j.sum() + done.loaded_idle_j.sum())
+    assert done.alone_j[0] == pytest.approx(done.step_fixed_j.sum())
 
 
 def test_two_alike_share_alike():

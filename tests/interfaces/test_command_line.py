@@ -94,7 +94,7 @@ def test_a_port_in_use_is_said(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ran = run("up", "--port", taken.getsockname()[1], "--source", "reference", "--data-dir", tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert "give another --port" in ran.err
+    assert "give another --host or --port" in ran.err
 
 
 @pytest.mark.parametrize(("name", "value"), [("API_KEY", "short"), ("DATA", "/not/there")])
@@ -155,12 +155,21 @@ def test_explain_closes_and_sees_tampering(tmp_path):
     answer = explained(tmp_path, receipt).json()
     assert answer["closes"]
     titles = " ".join(step["title"] for step in answer["steps"])
-    for wanted in ("range, low", "range, high", "average, beside it", "hash, entry", "estimated again"):
+    for wanted in (
+        "range, low",
+        "range, high",
+        "average, beside it",
+        "hash, entry",
+        "estimated again",
+        "step fixed",
+    ):
         assert wanted in titles
+    assert answer["unverified"] == []
     (tmp_path / "requests.csv").write_text("changed\n1\n")
     changed = explained(tmp_path, receipt).json()
     assert changed["steps"][0]["cells"] == []
     assert "no longer there or has changed" in changed["steps"][0]["detail"]
+    assert {"request", "step fixed", "loaded idle"} <= set(changed["unverified"])
     (tmp_path / "out").rename(tmp_path / "moved")
     assert run("explain", receipt, "--out", tmp_path / "moved", "--json").json()["closes"]
     for path in (tmp_path / "moved" / "work" / "archive").rglob("*"):
@@ -171,20 +180,158 @@ def test_explain_closes_and_sees_tampering(tmp_path):
     assert "altered" in tampered.out
 
 
-def test_an_altered_receipt_does_not_close(tmp_path):
-    """Grams written over in the Parquet file no longer follow from energy and factor."""
+ALTERED = {
+    "marginal_gco2": "grams",
+    "step_fixed_j": "step fixed",
+    "loaded_idle_j": "loaded idle",
+    "marginal_energy_j": "marginal energy",
+    "marginal_factor_high_gco2": "factor, high",
+    "marginal_energy_low_gco2": "energy, low",
+    "marginal_overhead_high_gco2": "overhead, high",
+}
+
+
+@pytest.mark.parametrize("column", ALTERED)
+def test_an_altered_receipt_does_not_close(tmp_path, column):
+    """A figure written over in the Parquet file no longer follows from what it was made of."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     receipt = priced(tmp_path).json()["example_receipts"][0]
     (file,) = (tmp_path / "out").glob("receipts/*/*/*.parquet")
     table = pq.ParquetFile(file).read()
-    at = table.schema.get_field_index("marginal_gco2")
-    pq.write_table(
-        table.set_column(at, table.schema.field(at), pc.multiply(table["marginal_gco2"], 0.9)), file
-    )
+    at = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(at, table.schema.field(at), pc.multiply(table[column], 0.9)), file)
     answer = explained(tmp_path, receipt)
     assert answer.code == 1
-    open_steps = [s["title"] for s in json.loads(answer.out)["steps"] if not s["closes"]]
-    assert "grams" in open_steps
+    open_steps = [s["title"] for s in json.loads(answer.out)["steps"] if s["closes"] is False]
+    assert ALTERED[column] in open_steps
     assert not math.isnan(sum(s["value"] or 0 for s in json.loads(answer.out)["steps"]))
+
+
+def test_figures_are_not_cut_off_in_a_narrow_terminal(tmp_path, monkeypatch):
+    """Tables run on rather than lose a digit."""
+    monkeypatch.setenv("COLUMNS", "60")
+    answer = run("now", "US-ERCO", "--at", TIME, "--source", "reference", "--data-dir", tmp_path)
+    assert "…" not in answer.out
+    assert "marginal, regression" in answer.out
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ["9999-12-31T23:59:59Z,5,5", "0001-01-01T00:00:00+05:00,5,5", "1969-07-20T20:17:00Z,5,5"],
+)
+def test_a_time_that_no_grid_can_answer_is_refused_by_row(tmp_path, rows):
+    """Years that cannot be are bad input, not a defect."""
+    log = tmp_path / "log.csv"
+    log.write_text(f"TIMESTAMP,ContextTokens,GeneratedTokens\n{rows}\n")
+    ran = run("account", log, *ACCOUNT, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert "row 2" in ran.err
+    assert "lies outside the years" in ran.err
+    assert run("now", "US-ERCO", "--at", rows.partition(",")[0], "--source", "reference").code == 2
+
+
+def test_a_log_of_two_models_is_refused_and_another_models_log_is_said(tmp_path):
+    """Each model runs on devices of its own; the model asked for is the one that is priced, and the log's is told."""
+    log = tmp_path / "log.csv"
+    head = "TIMESTAMP,ContextTokens,GeneratedTokens,model\n"
+    log.write_text(head + "2026-07-15T18:14:01Z,5,5,llama-3.1-8b\n2026-07-15T18:14:02Z,5,5,gpt-oss-20b\n")
+    ran = run("account", log, *ACCOUNT, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert "row 3 says 'gpt-oss-20b'" in ran.err
+    log.write_text(head + "2026-07-15T18:14:01Z,5,5,gpt-oss-20b\n")
+    other = run("account", log, *ACCOUNT, "--out", tmp_path / "out", "--json").json()
+    assert any("names the model 'gpt-oss-20b'" in note for note in other["notes"])
+    log.write_text(head + "2026-07-15T18:14:01Z,5,5,Llama-3.1-8B\n")
+    same = run("account", log, *ACCOUNT, "--out", tmp_path / "out", "--json").json()
+    assert not any("names the model" in note for note in same["notes"])
+
+
+def test_rows_of_json_lines_count_from_one(tmp_path):
+    """The first line of a file without a header is row 1, in receipts and in messages."""
+    log = tmp_path / "log.jsonl"
+    good = '{"arrival": "2026-07-15T18:14:01Z", "prompt_tokens": 5, "generated_tokens": 5}\n'
+    log.write_text(good * 2)
+    summary = run("account", log, *ACCOUNT, "--out", tmp_path / "out", "--json").json()
+    receipt = summary["example_receipts"][0]
+    assert receipt.endswith("-1")
+    assert "row 1 of log.jsonl" in run("explain", receipt, "--out", tmp_path / "out").out
+    log.write_text(good + good.replace('"generated_tokens": 5', '"generated_tokens": -5'))
+    assert "row 2" in run("account", log, *ACCOUNT, "--out", tmp_path / "new").err
+
+
+def test_the_same_log_on_other_factors_is_another_run(tmp_path):
+    """Receipts that were handed out are never replaced by others under the same id."""
+    first = priced(tmp_path).json()
+    again = priced(tmp_path).json()
+    assert again["run_id"] == first["run_id"]
+    log = tmp_path / "requests.csv"
+    other = run(
+        "account", log, *ACCOUNT, "--out", tmp_path / "out", "--estimator", "fleet_curve", "--json"
+    ).json()
+    assert other["run_id"] != first["run_id"]
+    assert explained(tmp_path, first["example_receipts"][0]).json()["closes"]
+
+
+def test_a_typical_day_is_not_called_observed(tmp_path):
+    """Nothing of the interval was seen: the view says so, and so does the summary."""
+    now = run(
+        "now", "US-ERCO", "--at", TIME, "--source", "reference", "--data-dir", tmp_path, "--json"
+    ).json()
+    assert {estimate["basis"]["view"] for estimate in [*now["marginal"], now["average"]]} == {"typical"}
+    assert any("typical day" in note for note in priced(tmp_path).json()["notes"])
+
+
+def test_garbage_named_csv_is_bad_input(tmp_path):
+    """Bytes that are no text table end in one message."""
+    log = tmp_path / "log.csv"
+    log.write_bytes(bytes(range(256)) * 40)
+    ran = run("account", log, *ACCOUNT, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert "write it again" in ran.err
+    assert "is a folder" in run("account", tmp_path, *ACCOUNT, "--out", tmp_path / "out").err
+
+
+def test_a_report_is_not_written_over_a_folder(tmp_path):
+    """And nothing is left beside it."""
+    (tmp_path / "data").mkdir()
+    ran = run("backtest", "ercot", "--data", tmp_path / "data", "--out", tmp_path / "data")
+    assert ran.code == 2
+    assert "is a folder" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.data
+def test_typical_days_never_answer_for_recorded_ones(tmp_path, data_dir):
+    """One data folder, both sources, in either order: each answers with its own entries."""
+    asked = ("now", "US-CISO", "--at", "2022-07-01T12:10Z", "--json")
+    recorded = ("--source", f"recorded:{data_dir}")
+
+    def mid(home, *source):
+        answer = run(*asked, *source, "--data-dir", tmp_path / home).json()
+        return [e["factor_gco2_per_kwh"]["mid"] for e in [*answer["marginal"], answer["average"]]]
+
+    typical, real = mid("a", "--source", "reference"), mid("a", *recorded)
+    assert mid("b", *recorded) == real != typical
+    assert mid("b", "--source", "reference") == typical
+
+
+@pytest.mark.data
+def test_a_moment_that_the_record_does_not_hold_is_refused_with_its_span(tmp_path, data_dir):
+    """Asked for by name it is refused on either side; only the present may be answered by another year."""
+    asked = (
+        "now",
+        "US-ERCO",
+        "--source",
+        f"recorded:{data_dir}/grid/ercot_fuelmix_15min_2019_2020",
+        "--data-dir",
+        tmp_path,
+    )
+    for moment in ("1990-01-01T00:00Z", "2030-01-05T18:15Z"):
+        ran = run(*asked, "--at", moment)
+        assert ran.code == 2
+        assert "2019-01-01T06:00Z to 2021-01-01T06:00Z" in ran.err
+    present = run(*asked, "--json").json()
+    assert "answered with the record of" in present["note"]
+    assert present["status"] == "imputed"

@@ -1,5 +1,6 @@
 """The ledger says what it said, for ever."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,7 +91,13 @@ def test_saying_the_same_twice_is_saying_it_once(book):
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE marginal_entries SET status = 'x'", "DELETE FROM marginal_entries", "DELETE FROM fits"],
+    [
+        "UPDATE marginal_entries SET status = 'x'",
+        "DELETE FROM marginal_entries",
+        "DELETE FROM fits",
+        "INSERT OR REPLACE INTO marginal_entries SELECT * FROM marginal_entries",
+        "INSERT OR REPLACE INTO fits SELECT * FROM fits",
+    ],
 )
 def test_the_database_itself_refuses_to_rewrite(book, statement):
     """Not even SQL past our own code can change or remove a row."""
@@ -188,3 +195,70 @@ def test_the_newest_schema_is_the_last_migration():
     numbers = sorted(p.name[:4] for p in folder.glob("[0-9]*.py"))
     assert numbers, "no migrations found"
     assert numbers[-1] == NEWEST_SCHEMA
+
+
+def test_a_clock_set_back_changes_no_earlier_answer(book):
+    """What is written after another thing is known after it, whatever the clock says."""
+    book.append(estimates([0.1]), FIT, T0 + timedelta(hours=5))
+    then = T0 + timedelta(hours=4)
+    assert said(book, then) == []
+    book.append(estimates([0.2]), FIT, T0 + timedelta(hours=3))
+    assert said(book, then) == []
+    assert said(book) == estimates([0.2]).mid.tolist()
+    assert book.append(estimates([0.2]), FIT, T0 + timedelta(hours=3)) == 0
+
+
+def test_entries_of_two_sources_stand_side_by_side(book):
+    """One never supersedes the other, each is counted and given by its own name, and unnamed they are not mixed."""
+    book.append(estimates([0.1]), FIT, T0, source="reference")
+    book.append(estimates([0.2]), FIT, T0, source="eia930")
+    for source, share in (("reference", 0.1), ("eia930", 0.2)):
+        found = book.covering(Kind.MARGINAL, "US-ERCO", HOUR, "regression", source=source)
+        assert found.mid.tolist() == estimates([share]).mid.tolist()
+        assert (
+            book.count(Kind.MARGINAL, "US-ERCO", HOUR, "regression", FIT.estimator_version, 900, source) == 1
+        )
+    assert sorted(e.source for e in book.entries(Kind.MARGINAL, "US-ERCO", HOUR, "regression")) == [
+        "eia930",
+        "reference",
+    ]
+    with pytest.raises(TableError, match="eia930, reference"):
+        said(book)
+    assert book.count(Kind.MARGINAL, "US-ERCO", HOUR, "regression", "another version", 900, "eia930") == 0
+
+
+def test_a_ledger_of_the_first_schema_is_brought_up_with_its_rows(tmp_path):
+    """Entries from before keep their words and their hash, and can be superseded."""
+    path = tmp_path / "ledger.sqlite"
+    with Book(path) as book:
+        book.append(estimates([0.1, 0.2]), FIT, T0)
+        rows = book._connection.execute("SELECT * FROM marginal_entries").fetchall()
+    old = tmp_path / "old.sqlite"
+    _first_schema(old, rows, Book, path)
+    with Book(old) as book:
+        assert said(book) == estimates([0.1, 0.2]).mid.tolist()
+        entry = book.entries(Kind.MARGINAL, "US-ERCO", HOUR, "regression")[0]
+        assert entry.source == ""
+        assert book.hashed_again(Kind.MARGINAL, entry.entry_id) == entry.entry_sha256
+        assert book.append(estimates([0.1, 0.3]), FIT, T0 + timedelta(days=1)) == 1
+
+
+def _first_schema(old, rows, book_of, newest):
+    from alembic import command
+    from alembic.config import Config
+
+    folder = Path(__file__).parents[2] / "src/gridmargin/ledger/store/migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    config.attributes["path"] = old
+    command.upgrade(config, "0001")
+    connection = sqlite3.connect(old)
+    with book_of(newest) as book:
+        fits = book._connection.execute("SELECT * FROM fits").fetchall()
+    connection.executemany("INSERT INTO fits VALUES (?, ?, ?, ?, ?)", fits)
+    connection.executemany(
+        f"INSERT INTO marginal_entries VALUES ({', '.join('?' * 22)})", [row[:22] for row in rows]
+    )
+    connection.commit()
+    connection.close()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gridmargin.ledger import Factors
 from gridmargin.receipts import (
     CAUSES,
+    KEYS,
     RECEIPT_SCHEMA,
     Overheads,
     ReceiptWriter,
@@ -45,6 +46,7 @@ def factors(mids, *, kind=Kind.MARGINAL, skip=(), rel=0.2):
         high=mid * (1 + rel),
         entry_id=np.array(keep, dtype=np.int64) + 1,
         status=np.array(["reported"] * len(keep)),
+        view=np.array(["observed"] * len(keep)),
     )
 
 
@@ -282,3 +284,25 @@ def test_writing_a_run_again_replaces_it(folder):
         writer.commit({"run_id": "run1"})
     assert rollup(folder)[0]["requests"] == 2
     assert len(records(table_of(priced, REQUESTS[:2]))) == 2
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_receipts_group_by_every_key(folder, key):
+    """Each key gives groups whose requests and grams add up to the whole."""
+    (whole,) = rollup(folder)
+    groups = rollup(folder, [key])
+    assert groups
+    assert all(key in group for group in groups)
+    assert sum(group["requests"] for group in groups) == whole["requests"]
+    assert sum(g["marginal_gco2"]["mid"] for g in groups) == pytest.approx(whole["marginal_gco2"]["mid"])
+
+
+def test_a_run_without_its_manifest_is_not_seen(folder):
+    """Files that a crash left without a manifest are no receipts."""
+    (whole,) = rollup(folder)
+    for manifest in folder.glob("runs/*.json"):
+        manifest.unlink()
+    assert whole["requests"]
+    assert latest_receipts(folder, 10) == []
+    with pytest.raises(NotFoundError, match="no receipts"):
+        rollup(folder)

@@ -71,7 +71,7 @@ def test_a_count_that_is_none_is_refused_in_parquet_too(tmp_path, value):
     pq.write_table(
         pa.table({"arrival": arrival, "prompt_tokens": [1.0, value], "generated_tokens": [1, 1]}), path
     )
-    with pytest.raises(TableError, match="row 3, column prompt_tokens"):
+    with pytest.raises(TableError, match="row 2, column prompt_tokens"):
         read_log(path)
 
 
@@ -314,13 +314,14 @@ def test_parquet_times_with_a_zone_are_read_as_instants(tmp_path):
 def test_rows_follow_the_file_however_many_threads_read_it(tmp_path, ending):
     """In a log of many blocks, whose prompt tokens are their own row numbers, each row is where it says."""
     n = 600_000
+    first = 2 if ending == "csv" else 1  # only text tables have a header
     path = tmp_path / f"log.{ending}"
     rng = np.random.default_rng(0)
     seconds = rng.permutation(n)
     if ending == "parquet":
         arrival = pa.array(1_594_836_900_000_000 + seconds * 1_000_000, pa.timestamp("us", "UTC"))
         table = pa.table(
-            {"arrival": arrival, "prompt_tokens": np.arange(n) + 2, "generated_tokens": np.zeros(n, int)}
+            {"arrival": arrival, "prompt_tokens": np.arange(n) + first, "generated_tokens": np.zeros(n, int)}
         )
         pq.write_table(table, path, row_group_size=20_000)
     else:
@@ -330,10 +331,10 @@ def test_rows_follow_the_file_however_many_threads_read_it(tmp_path, ending):
         with path.open("w", encoding="utf-8") as file:
             if ending == "csv":
                 file.write("arrival,prompt_tokens,generated_tokens\n")
-                file.writelines(f"{stamp}Z,{i + 2},0\n" for i, stamp in enumerate(stamps))
+                file.writelines(f"{stamp}Z,{i + first},0\n" for i, stamp in enumerate(stamps))
             else:
                 file.writelines(
-                    f'{{"arrival":"{stamp}Z","prompt_tokens":{i + 2},"generated_tokens":0}}\n'
+                    f'{{"arrival":"{stamp}Z","prompt_tokens":{i + first},"generated_tokens":0}}\n'
                     for i, stamp in enumerate(stamps)
                 )
     log = read_log(path)

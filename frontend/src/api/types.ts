@@ -108,5 +108,5 @@ export interface Totals {
 }
 
 export interface Cell { payload_sha256?: string; row?: number | string; column?: string; text?: string | null; value?: number | null }
-export interface Step { title: string; detail?: string | null; equation?: string | null; value?: unknown; unit?: string | null; closes?: boolean; cells?: Cell[] | null }
-export interface Explanation { receipt_id: string; steps: Step[]; closes: boolean }
+export interface Step { title: string; detail?: string | null; equation?: string | null; value?: unknown; unit?: string | null; closes?: boolean | null; cells?: Cell[] | null }
+export interface Explanation { receipt_id: string; steps: Step[]; closes: boolean; unverified?: string[] }

@@ -26,7 +26,7 @@ class Completed:
         Start of the first step, end of it, end of the last; where the log gives the ends, its arrival, NaN (not known)
         and that end. [s since 1970 UTC]
     alone_j : array, shape (n,)
-        Fixed and idle energy of the time in which it was the only one active; part of its shares. [J]
+        Fixed energy of the steps in which it was the only one active; part of its shares. [J]
     first_slice : array of int64, shape (n,)
         Where each request's slices begin.
     slice_request : array of int64, shape (m,)

@@ -204,7 +204,7 @@ def replay(
         sum_fixed += k * (fixed_j / n_active)
         sum_idle += k * (idle_w * seconds / n_active)
         if n_active == 1:
-            alone_j[items[0]] += k * (fixed_j + idle_w * seconds)
+            alone_j[items[0]] += k * fixed_j
         clock += k * seconds
         step += k
         if fresh > 0:

@@ -102,7 +102,7 @@ def observe(
                 sum_fixed += fixed_w * seconds / n_active
                 sum_idle += idle_w * seconds / n_active
                 if n_active == 1:
-                    alone_j[items[0]] += (fixed_w + idle_w) * seconds
+                    alone_j[items[0]] += fixed_w * seconds
             clock_us = until_us
         while n_active > 0 and keys[0] <= clock_us:
             r = items[0]

@@ -47,7 +47,7 @@ class Replay:
         self._devices: list[Device] = []
         self._observed: bool | None = None
         self._n_seen = 0
-        self._handed_j = 0.0
+        self._handed_j: dict[int, float] = {}
 
     def push(self, batch: RequestBatch, known_until_us: int | None = None) -> Completed:
         """Take requests in order of arrival; give those that are known to have completed.
@@ -92,20 +92,27 @@ class Replay:
         return sum(device.n_waiting() for device in self._devices)
 
     def conservation_error(self) -> float:
-        """Relative difference between the meter and the sum of its parts, once everything has completed. [1]
+        """Differences between the meter and its parts, interval by interval, over the whole meter. [1]
 
         Raises
         ------
         ConservationError
             If it is more than `TOLERANCE`.
         """
-        windows = self.readings()
-        metered = float(np.sum([w.energy_j for w in windows]))
-        idle = float(np.sum([w.provisioned_idle_j for w in windows]))
-        error = abs(self._handed_j + idle - metered) / metered if metered else 0.0
+        metered: dict[int, float] = {}
+        for window in self.readings():
+            handed_j = window.energy_j - window.provisioned_idle_j
+            metered[window.slot_start_s] = metered.get(window.slot_start_s, 0.0) + handed_j
+        whole = float(np.sum([window.energy_j for window in self.readings()]))
+        off = {
+            slot: self._handed_j.get(slot, 0.0) - metered.get(slot, 0.0) for slot in metered | self._handed_j
+        }
+        worst = max(off, key=lambda slot: abs(off[slot]), default=0)
+        error = float(np.sum(np.abs(list(off.values())))) / whole if whole else 0.0
         if self.n_waiting() == 0 and error > TOLERANCE:
             raise ConservationError(
-                f"requests and idle add up to {self._handed_j + idle!r} J, the meter to {metered!r} J: off by {error:.2e} (C4)"
+                f"requests add up to {self._handed_j.get(worst, 0.0)!r} J in the interval at {worst} s, the meter less idle to"
+                f" {metered.get(worst, 0.0)!r} J; over all intervals off by {error:.2e} of the meter (C4)"
             )
         return error
 
@@ -128,6 +135,8 @@ class Replay:
         return [ReplayedDevice(self.profile, self.interval_s, self.max_batch) for _ in range(self._n_devices)]
 
     def _count(self, done: Completed) -> Completed:
-        for part in (done.prefill_j, done.decode_j, done.step_fixed_j, done.loaded_idle_j):
-            self._handed_j += float(np.sum(part))
+        slots, at = np.unique(done.slot_start_s, return_inverse=True)
+        whole = done.prefill_j + done.decode_j + done.step_fixed_j + done.loaded_idle_j
+        for slot, energy_j in zip(slots.tolist(), np.bincount(at, weights=whole), strict=True):
+            self._handed_j[slot] = self._handed_j.get(slot, 0.0) + float(energy_j)
         return done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from gridmargin.interfaces.answers import receipt_answer
@@ -16,6 +17,9 @@ from gridmargin.wiring import SourceChoice, Workplace
 
 ESTIMATORS = ("regression", "fleet_curve")
 """Whose marginal factor may price energy."""
+
+LONGEST = timedelta(days=32)
+"""Longest stretch priced at once: each month of it is a fit."""
 
 MOST_REQUESTS = 10_000
 """Longest list taken at once."""
@@ -58,11 +62,16 @@ def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, An
     part.replace(path)
     align_to = body["align_to"]
     log = read_log(path, parse_utc(align_to, "align_to") if align_to else None)
+    if log.last_utc - log.first_utc > LONGEST:
+        raise InputError(
+            f"the requests span {(log.last_utc - log.first_utc).days} days, more than {LONGEST.days};"
+            " price them in parts, or use `gridmargin account`"
+        )
     job = Job(body["zone"], body["estimator"], profile, alignment=alignment_text(align_to))
     summary = account_log(
         log, job, place.factory(choice, body["zone"], log.first_utc), place.folder, lambda _n: None
     )
-    rows = range(2, len(requests) + 2)
+    rows = range(1, len(requests) + 1)
     receipts = [
         receipt_answer(find_receipt(place.folder, f"{summary['run_id']}-{row}")) for row in rows[:500]
     ]

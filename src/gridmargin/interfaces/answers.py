@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.ledger import Entry, Factors
-from gridmargin.pipeline import Factory
+from gridmargin.pipeline import Factory, moment_for, outside
 from gridmargin.reference import known_zones, zone_named
-from gridmargin.vocab import Interval, Kind, NoFactorError, format_utc
+from gridmargin.vocab import Interval, Kind, NoFactorError, Status, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, recorded_sources, source_for
 
 if TYPE_CHECKING:  # receipts load the query engine, which `now` has no need of
@@ -49,6 +49,7 @@ def entry_answer(entry: Entry) -> dict[str, Any]:
         "payload_sha256s": list(entry.payload_sha256s),
         "recorded_utc": format_utc(entry.recorded_utc),
         "supersedes": entry.supersedes,
+        "source": entry.source or None,
         "entry_sha256": entry.entry_sha256,
     }
 
@@ -89,43 +90,43 @@ def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
     return rows
 
 
-def moment_for(factory: Factory, zone: str, asked_utc: datetime) -> tuple[datetime, str]:
-    """Give the moment whose data answer for `asked_utc`, and a note where it is another one.
+def now_answer(
+    workplace: Workplace, choice: SourceChoice, zone: str, asked_utc: datetime, *, stands_in: bool
+) -> dict[str, Any]:
+    """Say what is on the margin, every estimator beside the others and the average apart.
 
-    A recorded source is a film: a moment beyond its end is answered by the same date and time of the newest year it
-    holds, and by its last interval where it holds no such date.
+    Parameters
+    ----------
+    stands_in : bool
+        Whether another moment of the record may answer, as for a present that no record holds.
+
+    Raises
+    ------
+    NoFactorError
+        If the source holds nothing for the moment and no other may stand in.
     """
-    span = factory.source.span(zone)
-    if asked_utc in span:
-        return asked_utc, ""
-    for years in range(1, 200):
-        try:
-            moment = asked_utc.replace(year=asked_utc.year - years)
-        except ValueError:  # 29 February
-            moment = asked_utc.replace(year=asked_utc.year - years, day=28)
-        if moment in span:
-            return (
-                moment,
-                f"no data for {format_utc(asked_utc)}: answered with the record of {format_utc(moment)}",
-            )
-        if moment < span.start_utc:
-            break
-    if asked_utc < span.start_utc:
-        raise NoFactorError(
-            f"{factory.source.name} data for {zone} begin at {format_utc(span.start_utc)}, after {format_utc(asked_utc)}"
-        )
-    last = span.end_utc - timedelta(seconds=factory.source.interval_s(zone))
-    return (
-        last,
-        f"no data for {format_utc(asked_utc)}: answered with the last recorded interval, {format_utc(last)}",
-    )
-
-
-def now_answer(workplace: Workplace, choice: SourceChoice, zone: str, asked_utc: datetime) -> dict[str, Any]:
-    """Say what is on the margin, every estimator beside the others and the average apart."""
     factory = workplace.factory(choice, zone, asked_utc)
-    moment, note = moment_for(factory, zone, asked_utc)
+    moment, note = moment_for(factory.source, zone, asked_utc)
+    if note and not stands_in:
+        raise outside(factory.source, zone, asked_utc)
     interval = Interval.containing(moment, factory.source.interval_s(zone))
+    return asked(margin_answer(workplace, factory, choice, zone, interval), asked_utc, note)
+
+
+def asked(answer: dict[str, Any], asked_utc: datetime, note: str) -> dict[str, Any]:
+    """Say for which moment an interval answers, and whether it only stands in."""
+    notes = [text for text in (note, answer["note"]) if text]
+    return answer | {
+        "asked_utc": format_utc(asked_utc),
+        "note": "; ".join(notes) or None,
+        "status": Status.IMPUTED.value if note and answer["status"] else answer["status"],
+    }
+
+
+def margin_answer(
+    workplace: Workplace, factory: Factory, choice: SourceChoice, zone: str, interval: Interval
+) -> dict[str, Any]:
+    """Say what is on the margin in one interval, whoever asks for it."""
     outcome = factory.ensure(zone, interval)
     marginal, average = _entries_by_kind(workplace, factory, zone, interval)
     states, _ = factory.states(zone, [interval])
@@ -138,10 +139,9 @@ def now_answer(workplace: Workplace, choice: SourceChoice, zone: str, asked_utc:
         "zone": zone,
         "name": zone_named(zone).name,
         "timezone": zone_named(zone).timezone,
-        "asked_utc": format_utc(asked_utc),
         "interval": interval_answer(interval),
         "source": {"name": factory.source.name, "kind": choice.kind, "detail": choice.detail},
-        "note": "; ".join(text for text in (note, *outcome.notes) if text) or None,
+        "note": "; ".join(outcome.notes) or None,
         "status": state.status.value if state else None,
         "primary": PRIMARY
         if any(e["estimator"] == PRIMARY for e in marginal)
@@ -172,7 +172,7 @@ def _entries_by_kind(
     average: dict[str, Any] | None = None
     for name in factory.estimators:
         for kind in Kind:
-            for entry in workplace.book.entries(kind, zone, interval, name):
+            for entry in workplace.book.entries(kind, zone, interval, name, source=factory.source.name):
                 answer = entry_answer(entry) | {"evidence": _evidence(workplace, entry)}
                 if kind is Kind.MARGINAL:
                     marginal.append(answer)
@@ -205,13 +205,17 @@ def factors_answer(
     shift = timedelta(0)
     span = factory.source.span(zone)
     if span.overlap(interval) is None:
-        moment, _ = moment_for(factory, zone, interval.start_utc)
+        moment, _ = moment_for(factory.source, zone, interval.start_utc)
         shift = moment - interval.start_utc
     shifted = Interval(interval.start_utc + shift, interval.end_utc + shift)
     factory.ensure(zone, shifted)
     step_s = factory.source.interval_s(zone)
-    marginal = workplace.book.covering(Kind.MARGINAL, zone, shifted, estimator, step_s)
-    average = workplace.book.covering(Kind.AVERAGE, zone, shifted, "average", step_s)
+    marginal = workplace.book.covering(
+        Kind.MARGINAL, zone, shifted, estimator, step_s, source=factory.source.name
+    )
+    average = workplace.book.covering(
+        Kind.AVERAGE, zone, shifted, "average", step_s, source=factory.source.name
+    )
     shift_s = int(shift.total_seconds())
     return {
         "zone": zone,
@@ -219,6 +223,7 @@ def factors_answer(
         "shifted_s": shift_s,
         "marginal": _columns(marginal, shift_s) | {"estimator": estimator},
         "average": _columns(average, shift_s) | {"estimator": "average"},
+        "note": f"the record of {format_utc(shifted.start_utc)} stands in" if shift_s else None,
     }
 
 
@@ -228,7 +233,7 @@ def _columns(factors: Factors, shift_s: int) -> dict[str, Any]:
         "low": factors.low.tolist(),
         "mid": factors.mid.tolist(),
         "high": factors.high.tolist(),
-        "status": factors.status.tolist(),
+        "status": [Status.IMPUTED.value] * len(factors) if shift_s else factors.status.tolist(),
         "entry_id": factors.entry_id.tolist(),
     }
 

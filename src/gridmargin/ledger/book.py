@@ -50,7 +50,8 @@ class Factors:
     low, mid, high : arrays, shape (n,)
         [g kWh⁻¹]
     entry_id : array of int64, shape (n,)
-    status : array of str, shape (n,)
+    status, view : array of str, shape (n,)
+        `Status` of the inputs; `View` of the estimate.
     """
 
     zone: str
@@ -63,6 +64,7 @@ class Factors:
     high: NDArray[np.float64]
     entry_id: NDArray[np.int64]
     status: NDArray[np.str_]
+    view: NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.start_epoch_s)
@@ -102,6 +104,7 @@ class Book:
         recorded_utc: datetime,
         payload_sha256s: Sequence[str] | None = None,
         conditions: Sequence[str] | None = None,
+        source: str = "",
     ) -> int:
         """Write estimates down; what the book already says in the same words is not said again.
 
@@ -112,11 +115,14 @@ class Book:
         fit : Fit
             The fit that gave them; kept too.
         recorded_utc : datetime
-            The moment of writing.
+            The moment of writing; one that is not after the newest in the book is moved behind it, so that a clock
+            set back changes no earlier as-of answer (C9).
         payload_sha256s : sequence of str, optional
             Per interval, a JSON list of the payload hashes behind its state.
         conditions : sequence of str, optional
             Per interval, a JSON object of grid conditions.
+        source : str
+            Registered name of what the states came from; entries of different sources never supersede each other.
 
         Returns
         -------
@@ -129,11 +135,11 @@ class Book:
         if estimates.fit_id != fit.fit_id:
             raise TableError(f"estimates come from fit {estimates.fit_id}, not from {fit.fit_id}")
         kind = estimates.basis.kind
-        frame = _rows(estimates, payload_sha256s or ["[]"] * n, conditions or ["{}"] * n)
-        recorded_us = _epoch_us(recorded_utc)
+        frame = _rows(estimates, payload_sha256s or ["[]"] * n, conditions or ["{}"] * n, source)
         with self._transaction() as connection:
+            recorded_us = max(_epoch_us(recorded_utc), self._newest_us(connection) + 1)
             self._put_fit(connection, fit, recorded_us)
-            current = self._current(connection, estimates)
+            current = self._current(connection, estimates, source)
             known = pl.DataFrame(
                 current,
                 schema={"start_s": pl.Int64, "supersedes": pl.Int64, "known_sha256": pl.String},
@@ -154,8 +160,17 @@ class Book:
         """Remember a payload; the first word stands."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO payloads VALUES (?, ?, ?, ?, ?)",
-                (note.sha256, note.source, note.name, n_bytes, _epoch_us(note.recorded_utc)),
+                "INSERT INTO payloads SELECT ?, ?, ?, ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM payloads WHERE sha256 = ? AND source = ?)",
+                (
+                    note.sha256,
+                    note.source,
+                    note.name,
+                    n_bytes,
+                    _epoch_us(note.recorded_utc),
+                    note.sha256,
+                    note.source,
+                ),
             )
 
     # -- asking ----------------------------------------------------------------------------------------------------
@@ -168,18 +183,21 @@ class Book:
         estimator: str,
         interval_s: int | None = None,
         as_of_utc: datetime | None = None,
+        source: str | None = None,
     ) -> Factors:
         """Give the factors whose intervals touch `interval`, as known now or at `as_of_utc`.
 
         Parameters
         ----------
         interval_s : int, optional
-            Only intervals of this length: a zone may be known from two publishers. [s]
+            Only intervals of this length. [s]
+        source : str, optional
+            Only entries from this source: a zone may be known from two publishers.
 
         Raises
         ------
         TableError
-            If the entries found do not share one interval length.
+            If the entries found do not share one interval length and one source.
         """
         rows = self._latest(
             kind,
@@ -187,15 +205,20 @@ class Book:
             interval,
             estimator,
             as_of_utc,
-            f"start_s, {_LOW}, {_MID}, {_HIGH}, entry_id, status, interval_s",
+            f"start_s, {_LOW}, {_MID}, {_HIGH}, entry_id, status, interval_s, source, view",
+            source,
         )
         if interval_s is not None:
             rows = [row for row in rows if row[6] == interval_s]
-        columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 7
+        columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 9
         lengths = set(columns[6])
         if len(lengths) > 1:
             raise TableError(
                 f"{zone}: entries by {estimator} have intervals of {sorted(lengths)} s; price one at a time"
+            )
+        if len(set(columns[7])) > 1:
+            raise TableError(
+                f"{zone}: entries by {estimator} come from {', '.join(sorted(set(columns[7])))}; name one source"
             )
         return Factors(
             zone=zone, kind=kind, estimator=estimator, interval_s=int(next(iter(lengths), interval_s or 0)),
@@ -205,28 +228,52 @@ class Book:
             high=np.array(columns[3], dtype=np.float64),
             entry_id=np.array(columns[4], dtype=np.int64),
             status=np.array(columns[5], dtype=np.str_),
+            view=np.array(columns[8], dtype=np.str_),
         )  # fmt: skip
 
-    def count(self, kind: Kind, zone: str, interval: Interval, estimator: str, interval_s: int) -> int:
-        """Count the intervals of this length that begin in `interval` and have an entry."""
+    def count(
+        self,
+        kind: Kind,
+        zone: str,
+        interval: Interval,
+        estimator: str,
+        version: str,
+        interval_s: int,
+        source: str,
+    ) -> int:
+        """Count the intervals of this length that begin in `interval` and have an entry of this source and version."""
         row = self._connection.execute(
             _named(
-                "SELECT count(DISTINCT start_s) FROM {kind}_entries"
-                " WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s >= ? AND start_s < ?",
+                "SELECT count(DISTINCT start_s) FROM {kind}_entries WHERE zone = ? AND estimator = ?"
+                " AND estimator_version = ? AND interval_s = ? AND source = ? AND start_s >= ? AND start_s < ?",
                 kind,
             ),
-            (zone, estimator, interval_s, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
-        ).fetchone()
+            (zone, estimator, version, interval_s, source, interval.start_utc.timestamp(),
+             interval.end_utc.timestamp()),
+        ).fetchone()  # fmt: skip
         return int(row[0])
 
     def entries(
-        self, kind: Kind, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None = None
+        self,
+        kind: Kind,
+        zone: str,
+        interval: Interval,
+        estimator: str,
+        as_of_utc: datetime | None = None,
+        source: str | None = None,
     ) -> list[Entry]:
-        """Give the full entries whose intervals touch `interval`, as known now or at `as_of_utc`."""
+        """Give the full entries whose intervals touch `interval`, as known now or at `as_of_utc`, of any source or one."""
         return [
             _entry(kind, row)
-            for row in self._latest(kind, zone, interval, estimator, as_of_utc, _ENTRY_COLUMNS)
+            for row in self._latest(kind, zone, interval, estimator, as_of_utc, _ENTRY_COLUMNS, source)
         ]
+
+    def digest(
+        self, kind: Kind, zone: str, interval: Interval, estimator: str, interval_s: int, source: str
+    ) -> str:
+        """Hash what the book says now of a stretch: two books that say the same in the same words agree."""
+        rows = self._latest(kind, zone, interval, estimator, None, "interval_s, entry_sha256", source)
+        return sha256_hex("".join(digest for length, digest in rows if length == interval_s).encode())
 
     def entry(self, kind: Kind, entry_id: int) -> Entry:
         """Give one entry by its id.
@@ -267,18 +314,6 @@ class Book:
         body["payload_sha256s"] = tuple(body["payload_sha256s"])
         return Fit(**body)
 
-    def revision(self, kind: Kind, zone: str, interval: Interval, estimator: str) -> str | None:
-        """Give the hash of the newest entry in a stretch that superseded another, or None where none did."""
-        row = self._connection.execute(
-            _named(
-                "SELECT entry_sha256 FROM {kind}_entries WHERE zone = ? AND estimator = ? AND supersedes IS NOT NULL"
-                " AND start_s >= ? AND start_s < ? ORDER BY entry_id DESC LIMIT 1",
-                kind,
-            ),
-            (zone, estimator, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
-        ).fetchone()
-        return None if row is None else str(row[0])
-
     def hashed_again(self, kind: Kind, entry_id: int) -> str:
         """Hash an entry anew from what stands in the book, to be compared with its `entry_sha256`.
 
@@ -287,13 +322,13 @@ class Book:
         NotFoundError
             If the book has no such entry.
         """
-        columns = ", ".join(_named(_stored_name(column, kind), kind) for column in HASHED)
+        columns = ", ".join(_named(_stored_name(column, kind), kind) for column in (*HASHED, "source"))
         row = self._connection.execute(
             _named(f"SELECT {columns} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
         ).fetchone()
         if row is None:
             raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.path}")
-        return _hashes(pl.DataFrame([row], schema=list(HASHED), orient="row"))[0]
+        return _hashes(pl.DataFrame([row], schema=[*HASHED, "source"], orient="row"))[0]
 
     def payload(self, sha256: str) -> PayloadNote:
         """Give what is remembered of a payload.
@@ -334,11 +369,23 @@ class Book:
         body["train_start_utc"] = fit.train_start_utc.isoformat()
         body["train_end_utc"] = fit.train_end_utc.isoformat()
         connection.execute(
-            "INSERT OR IGNORE INTO fits VALUES (?, ?, ?, ?, ?)",
-            (fit.fit_id, fit.estimator, fit.zone, canonical_json(body), recorded_us),
+            "INSERT INTO fits SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM fits WHERE fit_id = ?)",
+            (fit.fit_id, fit.estimator, fit.zone, canonical_json(body), recorded_us, fit.fit_id),
         )
 
-    def _current(self, connection: sqlite3.Connection, estimates: Estimates) -> list[tuple[Any, ...]]:
+    @staticmethod
+    def _newest_us(connection: sqlite3.Connection) -> int:
+        newest = [
+            connection.execute(
+                f"SELECT recorded_us FROM {kind.value}_entries ORDER BY entry_id DESC LIMIT 1"
+            ).fetchone()
+            for kind in Kind
+        ]
+        return max((row[0] for row in newest if row is not None), default=-1)
+
+    def _current(
+        self, connection: sqlite3.Connection, estimates: Estimates, source: str
+    ) -> list[tuple[Any, ...]]:
         basis = estimates.basis
         return connection.execute(
             _named(
@@ -346,11 +393,11 @@ class Book:
                 " SELECT start_s, entry_id, entry_sha256,"
                 " ROW_NUMBER() OVER (PARTITION BY start_s ORDER BY recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s BETWEEN ? AND ?"
-                " AND horizon = ? AND gases = ? AND boundary = ?) WHERE newest = 1",
+                " AND horizon = ? AND gases = ? AND boundary = ? AND source = ?) WHERE newest = 1",
                 basis.kind,
             ),
             (estimates.zone, estimates.estimator, estimates.interval_s, int(estimates.start_epoch_s[0]),
-             int(estimates.start_epoch_s[-1]), basis.horizon.value, basis.gases.value, basis.boundary.value),
+             int(estimates.start_epoch_s[-1]), basis.horizon.value, basis.gases.value, basis.boundary.value, source),
         ).fetchall()  # fmt: skip
 
     def _latest(
@@ -361,18 +408,19 @@ class Book:
         estimator: str,
         as_of_utc: datetime | None,
         columns: str,
+        source: str | None = None,
     ) -> list[tuple[Any, ...]]:
         known_us = _epoch_us(as_of_utc) if as_of_utc is not None else 2**62
         return self._connection.execute(
             _named(
                 f"SELECT {columns} FROM (SELECT *,"
-                " ROW_NUMBER() OVER (PARTITION BY start_s, interval_s ORDER BY recorded_us DESC, entry_id DESC) AS newest"
+                " ROW_NUMBER() OVER (PARTITION BY start_s, interval_s, source ORDER BY recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND start_s < ? AND start_s + interval_s > ?"
-                " AND start_s > ? AND recorded_us <= ?) WHERE newest = 1 ORDER BY start_s",
+                " AND start_s > ? AND recorded_us <= ? AND (? IS NULL OR source = ?)) WHERE newest = 1 ORDER BY start_s, source",
                 kind,
             ),
             (zone, estimator, interval.end_utc.timestamp(), interval.start_utc.timestamp(),
-             interval.start_utc.timestamp() - 86_400, known_us),
+             interval.start_utc.timestamp() - 86_400, known_us, source, source),
         ).fetchall()  # fmt: skip
 
 
@@ -380,7 +428,7 @@ _LOW, _MID, _HIGH = ("{kind}_low_gco2_per_kwh", "{kind}_mid_gco2_per_kwh", "{kin
 _ENTRY_COLUMNS = (
     "entry_id, zone, start_s, interval_s, estimator, estimator_version, horizon, gases, boundary, view, "
     f"{_LOW}, {_MID}, {_HIGH}, sources, conditions, regime, status, fit_id, payload_sha256s, entry_sha256, "
-    "recorded_us, supersedes"
+    "recorded_us, supersedes, source"
 )
 
 
@@ -400,7 +448,9 @@ def _moment(epoch_us: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=epoch_us)
 
 
-def _rows(estimates: Estimates, payload_sha256s: Sequence[str], conditions: Sequence[str]) -> pl.DataFrame:
+def _rows(
+    estimates: Estimates, payload_sha256s: Sequence[str], conditions: Sequence[str], source: str
+) -> pl.DataFrame:
     k = len(estimates.source_names)
     parts: list[pl.Expr] = []
     table: dict[str, Any] = {"start_s": estimates.start_epoch_s}
@@ -440,6 +490,7 @@ def _rows(estimates: Estimates, payload_sha256s: Sequence[str], conditions: Sequ
         "status",
         pl.lit(estimates.fit_id).alias("fit_id"),
         "payload_sha256s",
+        pl.lit(source).alias("source"),
     )
     return frame.with_columns(pl.Series("entry_sha256", _hashes(frame)))
 
@@ -449,19 +500,19 @@ HASHED = (
     "low_gco2_per_kwh", "mid_gco2_per_kwh", "high_gco2_per_kwh", "sources", "conditions", "regime", "status", "fit_id",
     "payload_sha256s",
 )  # fmt: skip
-"""What an entry's hash covers, in order."""
+"""What an entry's hash covers, in order; behind it the source, which entries from before schema 0002 lack."""
 
 
 def _hashes(frame: pl.DataFrame) -> list[str]:
-    text = frame.select(
-        pl.concat_str([pl.col(c).cast(pl.String).fill_null("") for c in HASHED], separator="\x1f")
-    ).to_series()
+    said = pl.concat_str([pl.col(c).cast(pl.String).fill_null("") for c in HASHED], separator="\x1f")
+    source = pl.when(pl.col("source") == "").then(pl.lit("")).otherwise("\x1f" + pl.col("source"))
+    text = frame.select(said + source).to_series()
     return [sha256_hex(line.encode()) for line in text]
 
 
 def _entry(kind: Kind, row: Sequence[Any]) -> Entry:
     (entry_id, zone, start_s, interval_s, estimator, version, horizon, gases, boundary, view, low, mid, high, sources,
-     conditions, regime, status, fit_id, payloads, digest, recorded_us, supersedes) = row  # fmt: skip
+     conditions, regime, status, fit_id, payloads, digest, recorded_us, supersedes, source) = row  # fmt: skip
     kinds: Mapping[Kind, type[MarginalEstimate] | type[AverageEstimate]] = {
         Kind.MARGINAL: MarginalEstimate,
         Kind.AVERAGE: AverageEstimate,
@@ -486,4 +537,5 @@ def _entry(kind: Kind, row: Sequence[Any]) -> Entry:
         recorded_utc=_moment(recorded_us),
         supersedes=supersedes,
         entry_sha256=digest,
+        source=source,
     )

@@ -31,7 +31,9 @@ class Entry:
     supersedes : int or None
         The entry it replaces for the same zone, interval, estimator and basis.
     entry_sha256 : str
-        Hash of everything above but `entry_id`, `recorded_utc` and `supersedes`.
+        Hash of everything here but `entry_id`, `recorded_utc` and `supersedes`.
+    source : str
+        Registered name of what the state came from; empty in entries from before schema 0002.
     """
 
     entry_id: int
@@ -42,6 +44,7 @@ class Entry:
     recorded_utc: datetime
     supersedes: int | None
     entry_sha256: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Average:
         known = np.flatnonzero(total > 0)  # NaN is not
         probability = generation[known] / total[known, None]
         rates, spread = np.array(p["rate_gco2_per_kwh"]), np.array(p["rate_spread90_frac"])
-        mid = probability @ rates
+        mid = (probability * rates).sum(axis=1)  # not @: its last bit depends on how many rows there are
         status = states.frame["status"].gather(known).to_numpy().astype(np.str_)
         error = np.sqrt(((probability * rates * spread) ** 2).sum(axis=1)) * widening(status)
         unrated = np.nansum(_matrix_mw(states, p["unrated_fuels"])[known], axis=1)

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.pipeline.factors import Factory, Outcome, month_starts
-from gridmargin.pipeline.facts import FactsOf, facts_from
+from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
+from gridmargin.pipeline.moment import moment_for, outside
 
 if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
@@ -25,7 +26,10 @@ __all__ = [
     "explain",
     "facts_from",
     "manifest_of",
+    "moment_for",
     "month_starts",
+    "outside",
+    "payloads_from",
 ]
 
 # Pricing compiles and loads a good deal; whoever only asks for a factor need not wait for it.

@@ -14,9 +14,18 @@ from gridmargin.ledger import Factors
 from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
 from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
-from gridmargin.reference import Profile, host_factor, line_loss, price_usd_per_kwh, pue
+from gridmargin.reference import Profile, host_factor, is_model, line_loss, price_usd_per_kwh, pue
 from gridmargin.requests import RequestLog
-from gridmargin.vocab import Interval, Kind, NoFactorError, Range, canonical_json, format_utc, sha256_hex
+from gridmargin.vocab import (
+    Interval,
+    Kind,
+    NoFactorError,
+    Range,
+    View,
+    canonical_json,
+    format_utc,
+    sha256_hex,
+)
 
 LEAD = timedelta(hours=1)
 """How far beyond the slots at hand factors are looked for, so that each batch does not ask anew."""
@@ -66,7 +75,7 @@ def overheads_for(job: Job) -> tuple[Overheads, str]:
 
 
 def manifest_of(
-    job: Job, log: Mapping[str, Any], run_id: str, recorded_utc: datetime, source: str
+    job: Job, log: Mapping[str, Any], run_id: str, recorded_utc: datetime, source: str, interval_s: int
 ) -> dict[str, Any]:
     """Give everything needed to explain a run's receipts."""
     overheads, note = overheads_for(job)
@@ -80,7 +89,12 @@ def manifest_of(
         "rule": "shapley",
         "charged": ["prefill", "decode", "step_fixed", "loaded_idle"],
         "profile": job.profile.as_dict(),
-        "replay": {"max_batch": job.max_batch, "devices": job.n_devices, "mode": "replayed"},
+        "replay": {
+            "max_batch": job.max_batch,
+            "devices": job.n_devices,
+            "mode": "replayed",
+            "interval_s": interval_s,
+        },
         "overheads": {
             "site": job.site,
             "plug_per_device": overheads.plug_per_device.as_dict(),
@@ -132,8 +146,10 @@ def factors_for(
             start, end = datetime.fromtimestamp(first_s, UTC), datetime.fromtimestamp(end_s, UTC)
             stretch = Interval(start - LEAD, end + LEAD)
             outcome = factory.ensure(job.zone, stretch)
-            marginal = factory.book.covering(Kind.MARGINAL, job.zone, stretch, job.estimator, step_s)
-            average = factory.book.covering(Kind.AVERAGE, job.zone, stretch, "average", step_s)
+            marginal, average = (
+                factory.book.covering(kind, job.zone, stretch, name, step_s, source=factory.source.name)
+                for kind, name in ((Kind.MARGINAL, job.estimator), (Kind.AVERAGE, "average"))
+            )
             if not len(marginal):
                 why = "; ".join(outcome.notes) or "the source has no data there"
                 raise NoFactorError(
@@ -167,13 +183,14 @@ def account_log(
     """
     described = {
         "kind": "file", "path": str(log.path.resolve()), "sha256": log.sha256, "n_requests": log.n_requests,
-        "shift_s": log.shift_s, "columns": dict(log.columns),
+        "shift_s": log.shift_s, "columns": dict(log.columns), "model": log.model,
     }  # fmt: skip
     extent = Interval(log.first_utc, log.last_utc + LEAD)
+    factors_of = factors_for(factory, job, extent)
+    marginal, _ = factors_of(int(extent.start_utc.timestamp()), int(extent.end_utc.timestamp()))
+    # Priced with other factors it is another run: the receipts from before stay (C9).
     identity = {key: described[key] for key in ("sha256", "shift_s", "columns")}
-    # Priced again after its factors were revised, it is another run: the receipts from before stay (C9).
-    revision = factory.book.revision(Kind.MARGINAL, job.zone, extent, job.estimator)
-    identity |= {"revision": revision} if revision else {}
+    identity |= {"factors": _factors_digest(factory, job, extent), "gridmargin": version("gridmargin")}
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
     replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
@@ -182,12 +199,13 @@ def account_log(
         job.zone,
         job.profile,
         replay,
-        factors_for(factory, job, extent),
+        factors_of,
         overheads,
         job.fill,
         job.alignment,
     )
-    manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name)
+    step_s = factory.source.interval_s(job.zone)
+    manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name, step_s)
     sample: list[str] = []
     with ReceiptWriter(folder, run_id) as writer:
         for batch in log.batches():
@@ -211,9 +229,46 @@ def account_log(
             "busy_frac": _busy_frac(sum(w.busy_s for w in windows), log, job.n_devices),
             "conservation_error": conservation_error,
         }
+        manifest["views"] = sorted(set(marginal.view.tolist()))
+        manifest["n_filled"] = accountant.n_filled
         manifest["work"] = _seen_from(folder, factory.book.path.parent)
         writer.commit(manifest)
     return summary_of(folder, run_id, manifest, sample)
+
+
+def _factors_digest(factory: Factory, job: Job, extent: Interval) -> list[str]:
+    """Hash the factors of a stretch and their neighbours, marginal and average."""
+    stretch = Interval(extent.start_utc - LEAD, extent.end_utc + LEAD)
+    step_s, source = factory.source.interval_s(job.zone), factory.source.name
+    return [
+        factory.book.digest(kind, job.zone, stretch, name, step_s, source)
+        for kind, name in ((Kind.MARGINAL, job.estimator), (Kind.AVERAGE, "average"))
+    ]
+
+
+_VIEW_NOTES = {
+    View.HINDCAST: "some factors are hindcasts: the record is too young for a fit from before (C10)",
+    View.TYPICAL: "the grid is a typical day of its season, modelled; nothing of these intervals was observed",
+    View.FORECAST: "some factors are forecasts",
+}
+
+
+def _factor_notes(manifest: Mapping[str, Any]) -> list[str]:
+    notes = [_VIEW_NOTES[View(view)] for view in manifest["views"] if View(view) in _VIEW_NOTES]
+    if manifest["n_filled"]:
+        notes.append(
+            f"{manifest['n_filled']:,} request(s) ran in an interval without a factor: the nearest stands in, marked"
+            " imputed, its range doubled (C8)"
+        )
+    return notes
+
+
+def _model_notes(manifest: Mapping[str, Any]) -> list[str]:
+    """Say where the log names another model than the one it was priced as."""
+    named, profile = manifest["log"].get("model"), manifest["profile"]
+    if named is None or is_model(profile["device"], named, profile["model"]):
+        return []
+    return [f"the log names the model {named!r}; priced as {profile['model']}, as asked"]
 
 
 def _seen_from(folder: Path, work: Path) -> str:
@@ -240,6 +295,7 @@ def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: l
         "first_utc": row["first_utc"],
         "last_utc": row["last_utc"],
         "alignment": manifest["alignment"],
+        "notes": [*_factor_notes(manifest), *_model_notes(manifest)],
         "source": manifest["source"],
         "estimator": manifest["estimator"],
         "totals": {

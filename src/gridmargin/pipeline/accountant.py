@@ -67,6 +67,8 @@ class Accountant:
     overheads: Overheads
     fill: bool = False
     alignment: str | None = None
+    n_filled: int = 0
+    """Requests so far with an interval in which a neighbour's factor stood in."""
 
     def push(self, batch: RequestBatch, known_until_us: int | None = None) -> pa.Table:
         """Take requests in order of arrival; give the receipts of those that completed."""
@@ -86,6 +88,7 @@ class Accountant:
         charged_j = done.prefill_j + done.decode_j + done.step_fixed_j + done.loaded_idle_j
         found = look_up(marginal, slots, fill=self.fill)
         priced = self._price(done, charged_j, marginal, found)
+        self.n_filled += int(np.maximum.reduceat(found.filled, done.first_slice).sum())
         beside = look_up(average, slots, fill=self.fill) if len(average) else None
         priced_average = self._price(done, charged_j, average, beside) if beside is not None else None
         per_request = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,8 @@ from gridmargin.grid import GridStates, assemble
 from gridmargin.ledger import Book, PayloadNote
 from gridmargin.marginal import ESTIMATORS, Estimator, Facts, Fit, Need
 from gridmargin.pipeline.facts import FactsOf
-from gridmargin.sources import Archive, Observations, Source
-from gridmargin.vocab import FOSSIL, Fuel, Interval, Kind, NoFactorError, View, format_utc, generation_column
+from gridmargin.sources import Archive, Observations, Payload, Source
+from gridmargin.vocab import FOSSIL, Fuel, Interval, NoFactorError, View, format_utc, generation_column
 
 HISTORY = timedelta(days=365)
 """How far back a fit looks; it is renewed at the start of every UTC month."""
@@ -54,6 +55,8 @@ class Factory:
         The clock.
     estimators : sequence of str
         Registered names, in the order they run.
+    payload_of : callable
+        Gives the payload behind facts by its hash, so that it can be kept; None where it is not to be had.
     """
 
     source: Source
@@ -62,6 +65,7 @@ class Factory:
     facts_of: FactsOf
     now_utc: Callable[[], datetime]
     estimators: Sequence[str] = ("regression", "fleet_curve", "average")
+    payload_of: Callable[[str], Payload | None] = lambda _sha256: None
 
     def ensure(self, zone: str, interval: Interval, *, renew: bool = False) -> Outcome:
         """Make the book cover `interval`, as far as the source reaches.
@@ -86,8 +90,8 @@ class Factory:
                 f" --source at a folder with that period"
             )
         wanted = _whole_slots(wanted, step_s)
-        names = [name for name in self.estimators if renew or not self._covered(zone, wanted, name, step_s)]
-        pending = [ESTIMATORS.get(name)() for name in names]
+        every = [ESTIMATORS.get(name)() for name in self.estimators]
+        pending = [e for e in every if renew or not self._covered(zone, wanted, e, step_s)]
         lacking = [
             (e, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
         ]
@@ -97,6 +101,7 @@ class Factory:
             return Outcome(0, tuple(notes))
         states, lineage = self.states(zone, self._reading(wanted, known))
         n_new = 0
+        kept: set[str] = set()
         for month in month_starts(wanted):
             part = states.between(month)
             if not len(part):
@@ -108,7 +113,12 @@ class Factory:
                     notes.append(f"{estimator.name}, {month.start_utc:%Y-%m}: {found}")
                     continue
                 fit, view = found
+                for digest in set(fit.payload_sha256s) - kept:
+                    kept.add(digest)
+                    self._keep(digest)
+                fit = replace(fit, payload_sha256s=(*fit.payload_sha256s, *_payloads_in(lineage, fit)))
                 estimates = estimator.estimate(part, fit)
+                view = View.TYPICAL if self.source.name == "reference" else view
                 if view is not View.OBSERVED:
                     estimates = replace(estimates, basis=replace(estimates.basis, view=view))
                 behind = pl.DataFrame({"start_s": estimates.start_epoch_s}).join(
@@ -120,6 +130,7 @@ class Factory:
                     self.now_utc(),
                     behind["payloads"].to_list(),
                     behind["conditions"].to_list(),
+                    self.source.name,
                 )
         return Outcome(n_new, tuple(dict.fromkeys(notes)))
 
@@ -179,9 +190,26 @@ class Factory:
         years = range(wanted.start_utc.year - 1, wanted.end_utc.year)
         return any(self.facts_of(zone, year).has(need) for year in years)
 
-    def _covered(self, zone: str, wanted: Interval, estimator: str, step_s: int) -> bool:
-        n = wanted.duration_s // step_s
-        return any(self.book.count(kind, zone, wanted, estimator, step_s) >= n for kind in Kind)
+    def _covered(self, zone: str, wanted: Interval, estimator: Estimator, step_s: int) -> bool:
+        n = self.book.count(
+            estimator.kind, zone, wanted, estimator.name, estimator.version, step_s, self.source.name
+        )
+        return n >= wanted.duration_s // step_s
+
+    def _keep(self, digest: str) -> None:
+        """Keep a payload that facts were read from, so that a fit can be traced to its bytes (C12)."""
+        payload = self.payload_of(digest)
+        if payload is not None:
+            self.archive.put(payload)
+            note = PayloadNote(digest, payload.source, payload.name, self.now_utc())
+            self.book.note_payload(note, len(payload.body))
+
+
+def _payloads_in(lineage: pl.DataFrame, fit: Fit) -> list[str]:
+    """Give the hashes of the payloads behind the states that a fit saw, sorted."""
+    start, end = (int(moment.timestamp()) for moment in (fit.train_start_utc, fit.train_end_utc))
+    seen = lineage.filter(pl.col("start_s").is_between(start, end, closed="left"))["payloads"].unique()
+    return sorted({digest for text in seen for digest in json.loads(text)} - set(fit.payload_sha256s))
 
 
 def _first_of_month(moment: datetime) -> datetime:

@@ -10,6 +10,7 @@ from typing import Literal
 from gridmargin.grid import FleetResponse, avert_fleet, reference_fleet
 from gridmargin.marginal import Facts, FuelRate
 from gridmargin.reference import fuel_rates_for, zone_named
+from gridmargin.sources import Payload, open_avert
 from gridmargin.vocab import Fuel, NotFoundError
 
 FactsOf = Callable[[str, int], Facts]
@@ -35,6 +36,20 @@ def facts_from(folder: Path | None) -> FactsOf:
         )
 
     return facts_of
+
+
+def payloads_from(folder: Path | None) -> Callable[[str], Payload | None]:
+    """Give the function that finds a payload behind facts by its hash, among the files that were read."""
+
+    def payload_of(sha256: str) -> Payload | None:
+        if folder is None:
+            return None
+        try:
+            return open_avert(folder).payload(sha256)
+        except NotFoundError:
+            return None
+
+    return payload_of
 
 
 def _rates(zone_id: str, not_after_year: int, use: Literal["marginal", "average"]) -> dict[Fuel, FuelRate]:

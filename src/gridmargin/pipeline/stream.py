@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,17 @@ from gridmargin.ledger import Factors
 from gridmargin.pipeline.account import Job, factors_for, manifest_of, overheads_for
 from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
+from gridmargin.pipeline.moment import moment_for
 from gridmargin.pipeline.synthetic import arrivals_between
-from gridmargin.receipts import CAUSES, Receipt, ReceiptWriter, range_of, records
+from gridmargin.receipts import CAUSES, FILL_REACH_S, Receipt, ReceiptWriter, range_of, records
 from gridmargin.requests import RequestBatch
 from gridmargin.vocab import format_utc, sha256_hex
 
 RATE_PER_S = 2.0
 """Mean arrivals a second. [s⁻¹]"""
 
-WRITE_EVERY = timedelta(seconds=60)
-"""How often receipts are put on disk."""
+WRITE_EVERY = timedelta(minutes=10)
+"""How often receipts are put on disk: a file and a manifest each time. A crash loses what was drawn since."""
 
 SHOWN = 500
 """How many receipts are held in memory for the page."""
@@ -51,8 +52,6 @@ class Stream:
         Where receipts are written.
     start_utc : datetime
         When the stream begins.
-    shift : timedelta
-        What takes a moment now to the moment whose grid answers it: zero but for a recorded source.
     seed : int
         For the draws.
     """
@@ -63,13 +62,11 @@ class Stream:
         factory: Factory,
         folder: Path,
         start_utc: datetime,
-        shift: timedelta = timedelta(0),
         seed: int = 0,
     ) -> None:
         self.job = job
         self.folder = folder
         self.since_utc = start_utc
-        self._shift_s = int(shift.total_seconds())
         self._factory = factory
         self._seed = seed
         self._clock_us = _us(start_utc)
@@ -83,7 +80,7 @@ class Stream:
             job.zone,
             job.profile,
             replay,
-            self._shifted(factors_for(factory, job)),
+            self._factors_of(factors_for(factory, job)),
             overheads,
             fill=True,
             alignment=job.alignment,
@@ -183,31 +180,68 @@ class Stream:
         self._unwritten.clear()
         self._part += 1
         self._accountant.run_id = self._run_id()
-        self._manifests[self._run_id()] = self._manifest()
+        self._manifests = {self._run_id(): self._manifest()}  # what is written is read from disk
 
     def _run_id(self) -> str:
         return f"{self._base}{self._part:05d}"
 
     def _manifest(self) -> dict[str, Any]:
         log = {"kind": "synthetic", "note": NOTE, "seed": self._seed, "shift_s": 0}
-        manifest = manifest_of(self.job, log, self._run_id(), self.since_utc, self._factory.source.name)
-        return manifest | {"synthetic": True, "grid_shift_s": self._shift_s}
+        manifest = manifest_of(
+            self.job,
+            log,
+            self._run_id(),
+            self.since_utc,
+            self._factory.source.name,
+            self._factory.source.interval_s(self.job.zone),
+        )
+        return manifest | {"synthetic": True}
 
-    def _shifted(
+    def _factors_of(
         self, factors_of: Callable[[int, int], tuple[Factors, Factors]]
     ) -> Callable[[int, int], tuple[Factors, Factors]]:
-        if not self._shift_s:
-            return factors_of
+        """Give factors by the stream's own clock: each interval by that of the moment whose record answers for it."""
+        source, zone = self._factory.source, self.job.zone
+        step_s = source.interval_s(zone)
 
-        def shifted(first_s: int, end_s: int) -> tuple[Factors, Factors]:
-            marginal, average = factors_of(first_s + self._shift_s, end_s + self._shift_s)
-            return _moved(marginal, -self._shift_s), _moved(average, -self._shift_s)
+        def of(first_s: int, end_s: int) -> tuple[Factors, Factors]:
+            parts: list[tuple[Factors, Factors]] = []
+            # One interval more on either side: timing looks at neighbours.
+            for slot_s in range((first_s // step_s - 1) * step_s, end_s + step_s, step_s):
+                moment, _ = moment_for(source, zone, datetime.fromtimestamp(slot_s, UTC))
+                at_s = _seconds(moment)
+                found = factors_of(at_s, at_s + step_s)
+                parts.append((_at(found[0], at_s, slot_s), _at(found[1], at_s, slot_s)))
+            return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
 
-        return shifted
+        return of
 
 
-def _moved(factors: Factors, by_s: int) -> Factors:
-    return replace(factors, start_epoch_s=factors.start_epoch_s + by_s)
+_ARRAYS = ("start_epoch_s", "low", "mid", "high", "entry_id", "status", "view")
+
+
+def _at(factors: Factors, at_s: int, slot_s: int) -> Factors:
+    """Give the factor of one interval, or of its nearest, moved to where the stream is."""
+    offset = slot_s - at_s
+    near = np.abs(factors.start_epoch_s - at_s) <= FILL_REACH_S
+    keep = near & (
+        np.abs(factors.start_epoch_s - at_s) == np.abs(factors.start_epoch_s[near] - at_s).min(initial=2**62)
+    )
+    arrays: dict[str, Any] = {name: getattr(factors, name)[keep] for name in _ARRAYS}
+    return replace(factors, **(arrays | {"start_epoch_s": arrays["start_epoch_s"] + offset}))
+
+
+def _joined(parts: list[Factors]) -> Factors:
+    starts = np.concatenate([part.start_epoch_s for part in parts])
+    _, first = np.unique(starts, return_index=True)
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])[first] for name in _ARRAYS
+    }
+    return replace(parts[0], **arrays)
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
 
 
 def _us(moment: datetime) -> int:

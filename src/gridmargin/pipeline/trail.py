@@ -1,7 +1,9 @@
 """From a receipt down to the raw table cells, and up again: every step is worked out anew and compared.
 
-Nothing here trusts what was stored: grams are multiplied again from energy and factor, the factor is estimated again
-from the archived payload with the stored fit, and each cell is read again from the payload's bytes.
+The log is replayed again for the energy, grams and half-widths are multiplied again from energy, factor and overheads,
+the factor is estimated again from the archived payload with the stored fit, and each cell is read again from the payload's
+bytes. The fit itself is taken as it stands, with the hashes of what it was fitted on. A step that cannot be checked, as
+when the log is gone, says so and counts neither for nor against.
 """
 
 from __future__ import annotations
@@ -9,17 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from gridmargin.grid import assemble, cells_behind
 from gridmargin.ledger import Book, Entry
 from gridmargin.marginal import ESTIMATORS
-from gridmargin.receipts import CAUSES, Receipt, read_run
+from gridmargin.pipeline.again import replayed_again
+from gridmargin.receipts import CAUSES, FILL_WIDENING, Overheads, Receipt, Slice, read_run
 from gridmargin.requests import log_cells
 from gridmargin.sources import SOURCES, Archive, Observations, Payload
-from gridmargin.vocab import J_PER_KWH, Cell, GridmarginError, Interval, Kind, format_utc
+from gridmargin.vocab import J_PER_KWH, Cell, GridmarginError, Interval, Kind, Range, Status, format_utc
 
 TOLERANCE = 1e-9
 """How far a number worked out again may be from the one on the receipt, relative."""
@@ -40,8 +43,9 @@ class _Trail:
         unit: str = "",
         cells: list[dict[str, Any]] | None = None,
         closes: bool | None = None,
+        unchecked: bool = False,
     ) -> None:
-        if closes is None:
+        if closes is None and not unchecked:
             closes = (
                 value is None or again is None or math.isclose(value, again, rel_tol=TOLERANCE, abs_tol=1e-15)
             )
@@ -78,21 +82,24 @@ def explain(
     Returns
     -------
     dict
-        `receipt_id`, `closes`, and `steps` from the request to the cells; a step says what was stored (`value`), what
-        came out now (`again`), and the cells it was read from.
+        `receipt_id`, `closes` (no step that was checked is off), `unverified` (titles of steps that could not be
+        checked), and `steps` from the request to the cells; a step says what was stored (`value`), what came out now
+        (`again`), whether the two agree (`closes`, None where not checked) and the cells it was read from.
     """
     run = manifest if manifest is not None else read_run(folder, receipt.run_id)
     trail = _Trail()
     _request(trail, receipt, run)
     _energy(trail, receipt, run)
     entries = _grams(trail, receipt, run, book)
+    _halves(trail, receipt, run, book)
     _range(trail, receipt)
     for entry in entries:
         _entry(trail, entry, book, archive)
     return {
         "receipt_id": receipt.receipt_id,
         "run_id": receipt.run_id,
-        "closes": all(step["closes"] for step in trail.steps),
+        "closes": all(step["closes"] is not False for step in trail.steps),
+        "unverified": [step["title"] for step in trail.steps if step["closes"] is None],
         "steps": trail.steps,
     }
 
@@ -126,6 +133,8 @@ def _request(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
         columns["generated_tokens"]: receipt.generated_tokens,
     }
     same = all(int(float(texts[column])) == count for column, count in counts.items()) if cells else None
+    if same and not _arrives(texts[columns["arrival"]], receipt, log["shift_s"]):
+        same = False
     missing = (
         ""
         if cells
@@ -135,8 +144,16 @@ def _request(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
         "request",
         f"{what}, row {receipt.log_row} of {path.name}{shift}{missing}",
         cells=cells,
-        closes=same if same is not None else True,
+        closes=same,
+        unchecked=same is None,
     )
+
+
+def _arrives(text: str, receipt: Receipt, shift_s: float) -> bool:
+    """Say whether the log's own arrival, moved as the run says, is the receipt's; to the microsecond."""
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return abs((moment - receipt.arrival_utc).total_seconds() + shift_s) < 2e-6
 
 
 def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
@@ -153,13 +170,26 @@ def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
         again=n_decoded * profile["j_per_decode_token"],
         equation=f"{n_decoded} tokens × {profile['j_per_decode_token']:.6g} J",
     )  # fmt: skip
-    for part, what in (
-        ("step_fixed", "fixed energy of each step"),
-        ("loaded_idle", "idle power during each step"),
-    ):
+    found = replayed_again(run, receipt.log_row, receipt.arrival_utc)
+    checked = f"not replayed again: {found}" if isinstance(found, str) else "the whole log replayed again"
+    shares = {
+        "step fixed": (parts["step_fixed"], "equal share of the fixed energy of each step among the requests active in it"),
+        "loaded idle": (parts["loaded_idle"], "equal share of the idle power during each step among those requests"),
+        "marginal energy": (receipt.marginal_energy_j, "own tokens, and the fixed energy of the steps it was alone in"),
+        "latency": (receipt.latency_s, "from the arrival to the end of its last step"),
+    }  # fmt: skip
+    for title, (value, what) in shares.items():
+        again = None
+        if not isinstance(found, str):
+            again = {
+                "step fixed": found.energy_j["step_fixed"],
+                "loaded idle": found.energy_j["loaded_idle"],
+                "marginal energy": found.marginal_energy_j,
+                "latency": found.latency_s,
+            }[title]
         trail.add(
-            part.replace("_", " "), f"equal share of the {what} among the requests active in it (Shapley value)",
-            unit="J", value=parts[part],
+            title, f"{what}; {checked}", unit="s" if title == "latency" else "J", value=value, again=again,
+            unchecked=again is None,
         )  # fmt: skip
     charged = math.fsum(parts.values())
     trail.add(
@@ -189,7 +219,7 @@ def _grams(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) 
         factor = entry.estimate.factor_gco2_per_kwh.mid
         trail.add(
             f"grams, interval {format_utc(part.start_utc)}",
-            f"energy at the busbar × the marginal factor of {entry.estimate.zone} in that interval, entry {entry.entry_id}",
+            f"energy at the busbar × the marginal factor of {entry.estimate.zone}, entry {entry.entry_id}{_stands_in(entry, part)}",
             unit="g CO2", value=part.marginal_gco2, again=part.energy_j * per_device * factor / J_PER_KWH,
             equation=f"{part.energy_j:.6g} J × {per_device:.5g} × {factor:.6g} g/kWh / 3.6e6",
         )  # fmt: skip
@@ -201,6 +231,53 @@ def _grams(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) 
     )  # fmt: skip
     _average(trail, receipt, per_device, book)
     return list(entries.values())
+
+
+def _stands_in(entry: Entry, part: Slice) -> str:
+    start = entry.estimate.interval.start_utc
+    if start == part.start_utc:
+        return ""
+    return f", of {format_utc(start)}, which stands in for that interval"
+
+
+def _halves(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) -> None:
+    """Work out again what each cause contributes to the range; timing looks at neighbours and is taken as stored."""
+    profile, overheads = run["profile"], run["overheads"]
+    plug, busbar = (Range(**overheads[name]) for name in ("plug_per_device", "busbar_per_plug"))
+    per_device = plug.mid * busbar.mid
+    size = math.fsum(abs(part.marginal_gco2) for part in receipt.slices)
+    over = Overheads(plug, busbar, None).relative()
+    for at, side in enumerate(("low", "high")):
+        factor = 0.0
+        for part in receipt.slices:
+            entry = book.entry(Kind.MARGINAL, part.marginal_entry_id)
+            rate = entry.estimate.factor_gco2_per_kwh
+            moved = entry.estimate.interval.start_utc != part.start_utc
+            # A stream's grid may be another year's: there the status alone tells a neighbour from the interval itself.
+            filled = moved and (run["log"]["kind"] == "file" or receipt.factor_status is Status.IMPUTED)
+            half = rate.mid - rate.low if side == "low" else rate.high - rate.mid
+            if filled and side == "low":
+                half = min(FILL_WIDENING * half, rate.mid - min(0.0, rate.low))
+            elif filled:
+                half *= FILL_WIDENING
+            factor += part.energy_j * per_device / J_PER_KWH * half
+        again = {
+            "factor": factor,
+            "energy": size * profile[f"energy_{side}_frac"],
+            "overhead": size * over[at],
+        }
+        for cause, value in again.items():
+            trail.add(
+                f"{cause}, {side}", _CAUSE_WORDS[cause], unit="g CO2",
+                value=receipt.marginal_halves_gco2[f"{cause}_{side}"], again=value,
+            )  # fmt: skip
+
+
+_CAUSE_WORDS = {
+    "factor": "half-width due to the factor: energy at the busbar × the distance from the factor to the end of its range",
+    "energy": "half-width due to the energy: grams × the profile's relative error",
+    "overhead": "half-width due to host, PUE and losses: grams × their relative errors in quadrature",
+}
 
 
 def _average(trail: _Trail, receipt: Receipt, per_device: float, book: Book) -> None:
@@ -240,7 +317,7 @@ def _entry(trail: _Trail, entry: Entry, book: Book, archive: Archive) -> None:
     factor = estimate.factor_gco2_per_kwh
     trail.add(
         f"factor, entry {entry.entry_id}",
-        f"{estimate.basis}; by {estimate.estimator} {estimate.estimator_version}, regime {estimate.regime}, recorded"
+        f"{estimate.basis}; by {estimate.estimator} {estimate.estimator_version}, regime {estimate.regime}, status {estimate.status}, recorded"
         f" {format_utc(entry.recorded_utc)}; 90 % range {factor.low:.1f} to {factor.high:.1f}",
         unit="g/kWh", value=factor.mid,
         again=math.fsum(s.probability * s.factor_gco2_per_kwh for s in estimate.sources),

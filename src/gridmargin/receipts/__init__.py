@@ -5,6 +5,8 @@ Touches its own files and the query engine.
 """
 
 from gridmargin.receipts.price import (
+    FILL_REACH_S,
+    FILL_WIDENING,
     FactorLookup,
     Overheads,
     Priced,
@@ -27,6 +29,8 @@ from gridmargin.receipts.store import (
 
 __all__ = [
     "CAUSES",
+    "FILL_REACH_S",
+    "FILL_WIDENING",
     "KEYS",
     "RECEIPT_SCHEMA",
     "FactorLookup",

@@ -105,7 +105,7 @@ class Receipt:
     charged_energy_j : float
         Sum of the parts that the run's policy charges. [J]
     marginal_energy_j : float
-        Its own tokens, and all of the fixed and idle energy of the time in which it was the only one active. [J]
+        Its own tokens, and all of the fixed energy of the steps in which it was the only one active. [J]
     plug_energy_j : float
         Charged energy with host overhead and PUE. [J]
     energy_cost_usd : float or None

@@ -40,18 +40,18 @@ _HALVES = tuple(
 )
 
 
-def receipts_glob(folder: Path) -> str:
-    """Name the receipt files of a data folder.
+def committed_files(folder: Path, run_id: str | None = None) -> list[Path]:
+    """List the receipt files of runs that were written whole: those with a manifest."""
+    name = "*" if run_id is None else run_id
+    runs = {path.stem for path in folder.glob(f"runs/{name}.json")}
+    return sorted(path for path in folder.glob(f"receipts/*/*/{name}.parquet") if path.stem in runs)
 
-    Raises
-    ------
-    NotFoundError
-        If there are none.
-    """
-    pattern = folder / "receipts" / "*" / "*" / "*.parquet"
-    if not any(folder.glob("receipts/*/*/*.parquet")):
+
+def _files(folder: Path, run_id: str | None) -> list[str]:
+    files = [str(path) for path in committed_files(folder, run_id)]
+    if not files:
         raise NotFoundError(f"no receipts under {folder}; `gridmargin account … --out {folder}` writes some")
-    return str(pattern)
+    return files
 
 
 def rollup(folder: Path, by: Sequence[str] = (), run_id: str | None = None) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def rollup(folder: Path, by: Sequence[str] = (), run_id: str | None = None) -> l
         raise InputError(f"cannot group receipts by {unknown[0]!r}; known: {', '.join(KEYS)}")
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        cursor = connection.execute(_sql(by, run_id), [receipts_glob(folder), *([run_id] if run_id else [])])
+        cursor = connection.execute(_sql(by, run_id), [_files(folder, run_id), *([run_id] if run_id else [])])
         names = [column[0] for column in cursor.description]
         return [_shape(dict(zip(names, row, strict=True)), by) for row in cursor.fetchall()]
 
@@ -87,8 +87,8 @@ def quantiles(folder: Path, run_id: str | None = None) -> dict[str, float]:
     where = " WHERE run_id = ?" if run_id else ""
     with duckdb.connect() as connection:
         row = connection.execute(
-            f"SELECT quantile_cont(marginal_gco2, [0.5, 0.95]) FROM read_parquet(?){where}",
-            [receipts_glob(folder), *([run_id] if run_id else [])],
+            f"SELECT quantile_cont(marginal_gco2, [0.5, 0.95]) FROM read_parquet(?, hive_partitioning = false){where}",
+            [_files(folder, run_id), *([run_id] if run_id else [])],
         ).fetchone()
     assert row is not None
     return {"p50": row[0][0], "p95": row[0][1]}
@@ -104,7 +104,7 @@ def _sql(by: Sequence[str], run_id: str | None) -> str:
     ctes = [
         f"cells AS (SELECT {keys}CAST(zone AS VARCHAR) AS zone_,"
         f" concat(CAST(device AS VARCHAR), '|', CAST(model AS VARCHAR)) AS profile_, count(*) AS requests,"
-        f" epoch_us(min(arrival_utc)) AS first_us, epoch_us(max(end_utc)) AS last_us, {sums} FROM read_parquet(?){where} GROUP BY {group})"
+        f" epoch_us(min(arrival_utc)) AS first_us, epoch_us(max(end_utc)) AS last_us, {sums} FROM read_parquet(?, hive_partitioning = false){where} GROUP BY {group})"
     ]
     joins = []
     for cause in CAUSES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 
 from gridmargin.receipts.price import range_of
 from gridmargin.receipts.receipt import CAUSES, RECEIPT_SCHEMA, Receipt, Slice
-from gridmargin.receipts.rollup import receipts_glob
+from gridmargin.receipts.rollup import committed_files
 from gridmargin.vocab import InputError, NotFoundError, Status
 
 
@@ -61,17 +62,21 @@ class ReceiptWriter:
             self._writer(day, zone).write_table(part, row_group_size=131_072)
 
     def commit(self, manifest: Mapping[str, Any]) -> None:
-        """Put every file in its place, then the run's manifest."""
+        """Put every file in its place, then the run's manifest; without one, readers see none of the run."""
         for writer in self._writers.values():
             writer.close()
-        for old in self.folder.glob(f"receipts/*/*/{self.run_id}.parquet"):
-            old.unlink()
+        self._writers.clear()
+        placed = set()
         for part in sorted(self._staging.rglob("*.parquet")):
             final = self.folder / "receipts" / part.relative_to(self._staging)
             final.parent.mkdir(parents=True, exist_ok=True)
+            _sync(part)
             part.replace(final)
-        self._writers.clear()
+            placed.add(final)
         write_json(self.folder / "runs" / f"{self.run_id}.json", manifest)
+        for old in self.folder.glob(f"receipts/*/*/{self.run_id}.parquet"):
+            if old not in placed:
+                old.unlink()
 
     def _writer(self, day: date, zone: str) -> pq.ParquetWriter:
         key = (day, zone)
@@ -89,7 +94,13 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
     part.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    _sync(part)
     part.replace(path)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def read_run(folder: Path, run_id: str) -> dict[str, Any]:
@@ -116,8 +127,8 @@ def find_receipt(folder: Path, receipt_id: str) -> Receipt:
         If the folder does not hold it.
     """
     run_id, dash, row = receipt_id.rpartition("-")
-    files = sorted(folder.glob(f"receipts/*/*/{run_id}.parquet")) if dash and run_id.isalnum() else []
-    if files and row.isdigit():
+    files = committed_files(folder, run_id) if dash and run_id.isalnum() else []
+    if files and row.isascii() and row.isdecimal() and len(row) <= 18:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             found = connection.sql(
@@ -139,16 +150,31 @@ def latest_receipts(folder: Path, limit: int, before: tuple[datetime, str] | Non
     before : pair of datetime and str, optional
         End and id of the last receipt already seen; only older ones are given.
     """
-    try:
-        pattern = receipts_glob(folder)
-    except NotFoundError:
-        return []
+    found: list[Receipt] = []
+    # Newest day first: a page of receipts need not read the years before it.
+    full = False
+    for _, files in reversed(_by_day(folder)):
+        found += _latest_of(files, limit, before)
+        if full:
+            break
+        full = len(found) >= limit  # one day more, whose last requests may have ended after midnight
+    return sorted(found, key=lambda r: (r.end_utc, r.receipt_id), reverse=True)[:limit]
+
+
+def _by_day(folder: Path) -> list[tuple[str, list[Path]]]:
+    days: dict[str, list[Path]] = {}
+    for path in committed_files(folder):
+        days.setdefault(path.parent.parent.name, []).append(path)
+    return sorted(days.items())
+
+
+def _latest_of(files: list[Path], limit: int, before: tuple[datetime, str] | None) -> list[Receipt]:
     where = " WHERE (end_utc, receipt_id) < (?, ?)" if before else ""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         found = connection.sql(
             f"SELECT * FROM read_parquet(?, hive_partitioning = false){where} ORDER BY end_utc DESC, receipt_id DESC LIMIT ?",
-            params=[pattern, *(before or ()), limit],
+            params=[[str(f) for f in files], *(before or ()), limit],
         ).to_arrow_table()
     return list(_records(found))
 

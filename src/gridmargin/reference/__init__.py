@@ -4,7 +4,7 @@ Comes in: nothing. Goes out: sourced tables of figures. Touches its own CSV file
 """
 
 from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
-from gridmargin.reference.profiles import Profile, known_devices, known_models, profile_for
+from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
 from gridmargin.reference.zones import Zone, known_zones, zone_named
@@ -15,6 +15,7 @@ __all__ = [
     "Zone",
     "fuel_rates_for",
     "host_factor",
+    "is_model",
     "known_devices",
     "known_models",
     "known_zones",

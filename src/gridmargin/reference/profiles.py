@@ -80,6 +80,12 @@ def known_models(device: str) -> list[str]:
     return sorted({p.model for p in _profiles().values() if p.device.casefold() == device.casefold()})
 
 
+def is_model(device: str, name: str, model: str) -> bool:
+    """Say whether a name stands for a model that has a profile on a device."""
+    profile = _profiles().get((device.casefold(), name.casefold()))
+    return profile is not None and profile.model == model
+
+
 def profile_for(device: str, model: str) -> Profile:
     """Give the profile of a device and model.
 

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from gridmargin.requests.request import RequestBatch
-from gridmargin.vocab import InputError, TableError, TimeError
+from gridmargin.vocab import EARLIEST_YEAR, LATEST_YEAR, InputError, TableError, TimeError
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "arrival": (
@@ -57,6 +57,9 @@ NEEDED = ("arrival", "prompt_tokens", "generated_tokens")
 OFFSET = r":\d\d\S*(Z|z|[+-]\d\d(:?\d\d)?)\s*$"
 """How a time of day with its offset ends; a date alone has neither."""
 
+_EARLIEST_US, _LATEST_US = (
+    int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000 for year in (EARLIEST_YEAR + 1, LATEST_YEAR)
+)
 MOST_TOKENS = 10_000_000
 BATCH_ROWS = 262_144
 MEMORY = "600MB"
@@ -78,6 +81,8 @@ class RequestLog:
         By how much every time was moved to align the log. [s]
     columns : mapping of str to str
         Our name to the log's own, for the columns it has.
+    model : str or None
+        The one model that the log names; None where it names none.
     """
 
     path: Path
@@ -87,13 +92,15 @@ class RequestLog:
     last_utc: datetime
     shift_s: float
     columns: Mapping[str, str]
+    model: str | None = None
 
     def batches(self) -> Iterator[RequestBatch]:
-        """Give the requests in order of arrival, a batch at a time; `row` is the row of the file, its header being 1."""
+        """Give the requests in order of arrival, a batch at a time; `row` counts the file's rows from 1, a header included."""
         words = [name for name in ("request_id", "tenant", "endpoint") if name in self.columns]
         shift_us = round(self.shift_s * 1e6)
+        n_header = _n_header(self.path)
         fields = [
-            "row_number() OVER () + 1 AS row",
+            f"row_number() OVER () + {n_header} AS row",
             f"{_epoch_us(self.columns['arrival'])} + {shift_us} AS arrival_us",
             *(
                 f"CAST({_quoted(self.columns[name])} AS INTEGER) AS {name}"
@@ -129,6 +136,8 @@ def read_log(path: Path, align_to_utc: datetime | None = None) -> RequestLog:
     TimeError
         If times carry no offset and nothing aligns them.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a request log in Parquet, CSV or JSON lines")
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a request log in Parquet, CSV or JSON lines")
     with _connection() as connection:
@@ -138,6 +147,7 @@ def read_log(path: Path, align_to_utc: datetime | None = None) -> RequestLog:
             _check_times(connection, kinds, columns, path, aligned=align_to_utc is not None)
             _check_tokens(connection, kinds, columns, path)
             _check_ids(connection, columns, path)
+            model = _one_model(connection, columns, path)
             arrival = _epoch_us(columns["arrival"])
             row = connection.execute(f"SELECT count(*), min({arrival}), max({arrival}) FROM log").fetchone()
         except duckdb.Error as error:
@@ -150,19 +160,27 @@ def read_log(path: Path, align_to_utc: datetime | None = None) -> RequestLog:
         datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us) for us in (first_us, last_us)
     )
     shift = align_to_utc - first if align_to_utc else timedelta(0)
-    return RequestLog(path, _sha256(path), n, first + shift, last + shift, shift.total_seconds(), columns)
+    return RequestLog(
+        path, _sha256(path), n, first + shift, last + shift, shift.total_seconds(), columns, model
+    )
+
+
+def is_unchanged(path: Path, sha256: str) -> bool:
+    """Say whether a log is still there with the bytes that were priced."""
+    return path.is_file() and _sha256(path) == sha256
 
 
 def log_cells(path: Path, sha256: str, row: int, columns: Mapping[str, str]) -> dict[str, str]:
     """Give the cells of one row as text, or nothing where the file is gone or has changed."""
-    if not path.is_file() or _sha256(path) != sha256:
+    if not is_unchanged(path, sha256):
         return {}
     names = [columns[name] for name in columns]
     with _connection() as connection:
         _open_view(connection, path)
         texts = ", ".join(f"CAST({_quoted(name)} AS VARCHAR)" for name in names)
         found = connection.execute(
-            f"SELECT {texts} FROM (SELECT *, row_number() OVER () + 1 AS _row FROM log) WHERE _row = ?", [row]
+            f"SELECT {texts} FROM (SELECT *, row_number() OVER () + {_n_header(path)} AS _row FROM log) WHERE _row = ?",
+            [row],
         ).fetchone()
     return dict(zip(names, found, strict=True)) if found else {}
 
@@ -178,18 +196,30 @@ def _connection() -> duckdb.DuckDBPyConnection:
     )
 
 
+def _kind(path: Path) -> str:
+    """Give a log's last ending that is not a compression, in lower case."""
+    return next((s.lower() for s in reversed(path.suffixes) if s.lower() != ".gz"), "")
+
+
+_TEXT_TABLES = (".csv", ".tsv", ".txt")
+
+
+def _n_header(path: Path) -> int:
+    """Give how many rows of the file stand before the first request."""
+    return 1 if _kind(path) in _TEXT_TABLES else 0
+
+
 def _open_view(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
     """Name the file `log`; give its columns and their types."""
     connection.execute("SET TimeZone = 'UTC'")
-    suffixes = [s.lower() for s in path.suffixes]
-    kind = next((s for s in reversed(suffixes) if s != ".gz"), "")
+    kind = _kind(path)
     where = str(path).replace("'", "''")
     # DuckDB reads file patterns; a name with such signs in it must stand for itself.
     for sign in "[*?":
         where = where.replace(sign, f"[{sign}]")
     if kind in (".parquet", ".pq"):
         reader = f"read_parquet('{where}')"
-    elif kind in (".csv", ".tsv", ".txt"):
+    elif kind in _TEXT_TABLES:
         # Text throughout: a reader that guesses types would take a time without an offset for UTC.
         delimiter, names = _header(path)
         columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in names)
@@ -222,7 +252,10 @@ def _header(path: Path) -> tuple[str, list[str]]:
             f"{path.name} cannot be read: {error}; it may be cut short, write it again"
         ) from None
     delimiter = max((",", "\t", ";", "|"), key=first.count)
-    names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise TableError(f"{path.name} is no table of text ({error}); write it again") from None
     if not names:
         raise TableError(f"{path.name} is empty; write a header and at least one request")
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -270,10 +303,10 @@ def _check_times(
         name = columns[ours]
         kind = kinds[name]
         if kind.startswith("TIMESTAMP") or kind == "VARCHAR":
-            bad = _first_row(connection, f"{_epoch_us(name)} IS NULL", name)
+            bad = _first_row(connection, path, f"{_epoch_us(name)} IS NULL", name)
             if bad:
                 raise TableError(
-                    f"{path.name}, row {bad[0]}, column {name}: {bad[1]!r} is not a time; correct the cell"
+                    f"{path.name}, row {bad[0]}, column {name}: {_said(bad[1])} is not a time; correct the cell"
                 )
         else:
             raise TableError(
@@ -283,17 +316,28 @@ def _check_times(
             continue
         naive = None
         if kind == "VARCHAR":
-            naive = _first_row(connection, f"NOT regexp_matches({_quoted(name)}, '{OFFSET}')", name)
+            naive = _first_row(connection, path, f"NOT regexp_matches({_quoted(name)}, '{OFFSET}')", name)
         elif "TIME ZONE" not in kind and "TIMESTAMPTZ" not in kind:
-            naive = _first_row(connection, "TRUE", name)
+            naive = _first_row(connection, path, "TRUE", name)
         if naive:
             raise TimeError(
                 f"{path.name}, row {naive[0]}, column {name}: {naive[1]!r} has no UTC offset (C1); write offsets into the log, or give"
                 " --align-to with the moment at which the first request is to arrive"
             )
+    for ours in ("arrival", "end"):
+        if ours in columns:
+            moment = _epoch_us(columns[ours])
+            bad = _first_row(
+                connection, path, f"{moment} < {_EARLIEST_US} OR {moment} >= {_LATEST_US}", columns[ours]
+            )
+            if bad:
+                raise TableError(
+                    f"{path.name}, row {bad[0]}, column {columns[ours]}: {bad[1]!r} lies outside the years"
+                    f" {EARLIEST_YEAR + 1} to {LATEST_YEAR - 1}; correct the cell"
+                )
     if "end" in columns:
         bad = _first_row(
-            connection, f"{_epoch_us(columns['end'])} < {_epoch_us(columns['arrival'])}", columns["end"]
+            connection, path, f"{_epoch_us(columns['end'])} < {_epoch_us(columns['arrival'])}", columns["end"]
         )
         if bad:
             raise TableError(
@@ -311,12 +355,13 @@ def _check_tokens(
         number = f"TRY_CAST({text} AS DOUBLE)"
         bad = _first_row(
             connection,
+            path,
             f"{number} IS NULL OR isnan({number}) OR {number} < 0 OR {number} > {MOST_TOKENS} OR {number} <> floor({number})",
             name,
         )
         if bad:
             raise TableError(
-                f"{path.name}, row {bad[0]}, column {name}: {bad[1]!r} is not a count of tokens (a whole number from 0 to"
+                f"{path.name}, row {bad[0]}, column {name}: {_said(bad[1])} is not a count of tokens (a whole number from 0 to"
                 f" {MOST_TOKENS:,}); correct the cell"
             )
 
@@ -325,7 +370,7 @@ def _check_ids(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]
     if "request_id" not in columns:
         return
     name = columns["request_id"]
-    bad = _first_row(connection, f"{_quoted(name)} IS NULL", name)
+    bad = _first_row(connection, path, f"{_quoted(name)} IS NULL", name)
     if bad:
         raise TableError(f"{path.name}, row {bad[0]}, column {name}: no id; give each request its own")
     twice = connection.execute(
@@ -333,7 +378,7 @@ def _check_ids(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]
     ).fetchone()
     if twice:
         rows = connection.execute(
-            f"SELECT _row FROM (SELECT {_quoted(name)} AS _id, row_number() OVER () + 1 AS _row FROM log)"
+            f"SELECT _row FROM (SELECT {_quoted(name)} AS _id, row_number() OVER () + {_n_header(path)} AS _row FROM log)"
             " WHERE CAST(_id AS VARCHAR) = ? ORDER BY _row LIMIT 2",
             [twice[0]],
         ).fetchall()
@@ -343,14 +388,39 @@ def _check_ids(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]
         )
 
 
-def _first_row(connection: duckdb.DuckDBPyConnection, condition: str, name: str) -> tuple[int, Any] | None:
+def _one_model(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], path: Path) -> str | None:
+    """Give the model that every row names, or None; each model runs on devices of its own, so two are refused."""
+    if "model" not in columns:
+        return None
+    name = columns["model"]
+    found = connection.execute(
+        f"SELECT CAST({_quoted(name)} AS VARCHAR) AS model, min(_row) FROM"
+        f" (SELECT *, row_number() OVER () + {_n_header(path)} AS _row FROM log) GROUP BY 1 ORDER BY 2 LIMIT 2"
+    ).fetchall()
+    if len(found) > 1:
+        (first, first_row), (second, second_row) = found
+        raise TableError(
+            f"{path.name}, column {name}: row {first_row} says {first!r}, row {second_row} says {second!r}; one model runs"
+            " on one set of devices, so split the log by model and price each part with its --model"
+        )
+    return None if not found or found[0][0] is None else str(found[0][0])
+
+
+def _first_row(
+    connection: duckdb.DuckDBPyConnection, path: Path, condition: str, name: str
+) -> tuple[int, Any] | None:
     if not connection.execute(f"SELECT 1 FROM log WHERE {condition} LIMIT 1").fetchone():
         return None
+    n_header = _n_header(path)
     found = connection.execute(
-        f"SELECT _row, CAST({_quoted(name)} AS VARCHAR) FROM (SELECT *, row_number() OVER () + 1 AS _row FROM log)"
+        f"SELECT _row, CAST({_quoted(name)} AS VARCHAR) FROM (SELECT *, row_number() OVER () + {n_header} AS _row FROM log)"
         f" WHERE {condition} ORDER BY _row LIMIT 1"
     ).fetchone()
     return None if found is None else (found[0], found[1])
+
+
+def _said(value: Any) -> str:
+    return "an empty cell" if value is None else repr(value)
 
 
 def _epoch_us(name: str) -> str:

@@ -26,6 +26,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gridmargin.reference import load_table
+from gridmargin.sources.source import Payload
 from gridmargin.vocab import G_PER_SHORT_TON, Fuel, NotFoundError, TableError, UnknownNameError, sha256_hex
 
 FloatArray = NDArray[np.float64]
@@ -178,6 +179,13 @@ class AvertTables:
         if name not in self._hashes:
             self._body(name)
         return self._hashes[name]
+
+    def payload(self, sha256: str) -> Payload | None:
+        """Give a file that was read, by its hash; None where none of them has it."""
+        for name, digest in self._hashes.items():
+            if digest == sha256:
+                return Payload("avert", name, self._body(name))
+        return None
 
     def curve(self, region: str, year: int) -> AvertCurve:
         """Give one region's curve.

@@ -23,18 +23,20 @@ from gridmargin.vocab.fuel import (
     generation_column,
     published_margin_column,
 )
-from gridmargin.vocab.interval import Interval, format_utc, parse_utc, require_utc
+from gridmargin.vocab.interval import EARLIEST_YEAR, LATEST_YEAR, Interval, format_utc, parse_utc, require_utc
 from gridmargin.vocab.lineage import Cell, canonical_json, sha256_hex
 from gridmargin.vocab.quality import Range, Status, worst
 from gridmargin.vocab.quantity import G_PER_LB, G_PER_SHORT_TON, J_PER_KWH
 from gridmargin.vocab.registry import Registry
 
 __all__ = [
+    "EARLIEST_YEAR",
     "FOSSIL",
     "GENERATION_COLUMNS",
     "G_PER_LB",
     "G_PER_SHORT_TON",
     "J_PER_KWH",
+    "LATEST_YEAR",
     "PUBLISHED_MARGIN_COLUMNS",
     "Basis",
     "Boundary",

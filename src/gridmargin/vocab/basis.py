@@ -38,10 +38,12 @@ class View(StrEnum):
     """When the estimate could have been made, relative to its interval.
 
     `hindcast` saw data from after the interval began (warm-up of a first fit); `observed` used the interval's
-    own state and a fit from before it.
+    own state and a fit from before it; `typical` saw no state of the interval at all, only what its season and hour
+    are usually like.
     """
 
     OBSERVED = "observed"
+    TYPICAL = "typical"
     HINDCAST = "hindcast"
     FORECAST = "forecast"
 

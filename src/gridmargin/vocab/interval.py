@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from gridmargin.vocab.errors import TimeError
 
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2199
+"""Years that a time may lie in: there is no grid data before, and a clock that says more is wrong."""
+
 
 def require_utc(moment: datetime, what: str = "time") -> datetime:
     """Give `moment` in UTC; refuse it when it has no offset."""
@@ -31,6 +34,10 @@ def parse_utc(text: str, what: str = "time") -> datetime:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise TimeError(f"{what} {text!r} is not an ISO 8601 time such as 2020-07-15T18:15Z") from None
+    if not EARLIEST_YEAR < moment.year < LATEST_YEAR:  # with a year to spare for offsets and neighbours
+        raise TimeError(
+            f"{what} {text!r} lies outside the years {EARLIEST_YEAR + 1} to {LATEST_YEAR - 1}; correct it"
+        )
     return require_utc(moment, what)
 
 

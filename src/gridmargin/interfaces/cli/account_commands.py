@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from gridmargin.interfaces.account import alignment_text, check_estimator
@@ -84,6 +83,8 @@ def show_account(summary: dict[str, Any]) -> None:
     )
     if summary["alignment"]:
         console.print(f"alignment: {summary['alignment']}")
+    for note in summary["notes"]:
+        console.print(f"note: {note}")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column("CO2", justify="right")
@@ -100,7 +101,7 @@ def show_account(summary: dict[str, Any]) -> None:
                 f"{grams_text(grams['low'])} to {grams_text(grams['high'])}",
                 style=style,
             )
-    Console().print(table)
+    people_console().print(table)
     per = summary["per_request_gco2"]
     per_1k = summary["per_1k_tokens_gco2"]
     console.print(
@@ -170,7 +171,7 @@ def show_explain(answer: dict[str, Any]) -> None:
     console = people_console()
     console.print(f"receipt {answer['receipt_id']}")
     for step in answer["steps"]:
-        mark = "=" if step["closes"] else "≠"
+        mark = "≠" if step["closes"] is False else "=" if step["closes"] else "?"
         value = "" if step["value"] is None else f"  {step['value']:.6g} {step['unit']}"
         console.print(f"\n{step['title']}{value}", style="bold")
         console.print(f"  {step['detail']}")
@@ -184,4 +185,12 @@ def show_explain(answer: dict[str, Any]) -> None:
                 f"    {cell.get('payload', 'request log')} {cell['payload_sha256'][:12]} row {cell['row']}, column"
                 f" {cell['column']}: {cell['text']!r}{shown}"
             )
-    console.print("\nevery step closes" if answer["closes"] else "\nSOME STEPS DO NOT CLOSE", style="bold")
+    console.print(f"\n{_verdict(answer)}", style="bold")
+
+
+def _verdict(answer: dict[str, Any]) -> str:
+    if not answer["closes"]:
+        return "SOME STEPS DO NOT CLOSE"
+    if answer["unverified"]:
+        return f"every step that could be checked closes; not checked: {', '.join(answer['unverified'])}"
+    return "every step closes"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -158,7 +160,7 @@ def ledger_refresh(
 def account(
     requests: Annotated[Path, typer.Argument(help="Request log: Parquet, CSV or JSONL.", metavar="REQUESTS")],
     zone: Annotated[str, typer.Option(help="Zone whose grid served it.")],
-    device: Annotated[str, typer.Option(help="Accelerator, such as H100.")],
+    device: Annotated[str, typer.Option(help="Accelerator, such as H100; an unknown name lists them.")],
     model: Annotated[str, typer.Option(help="Model, such as llama-3.1-8b.")],
     out: Annotated[Path, typer.Option(help="Folder for the receipts and the summary.", metavar="DIR")],
     align_to: Annotated[
@@ -169,10 +171,12 @@ def account(
         ),
     ] = None,
     estimator: Annotated[str, typer.Option(help="Whose marginal factor prices the energy.")] = "regression",
-    devices: Annotated[int, typer.Option(help="How many devices share the log, round-robin.", min=1)] = 1,
+    devices: Annotated[
+        int, typer.Option(help="How many devices share the log, round-robin.", min=1, max=4096)
+    ] = 1,
     max_batch: Annotated[int, typer.Option(help="Most requests a device runs at once.", min=1)] = 256,
     site: Annotated[
-        str, typer.Option(help="Kind of site, for PUE; `gridmargin account --site help` lists them.")
+        str, typer.Option(help="Kind of site, for PUE; an unknown name lists them.")
     ] = "hyperscale",
     on_gap: Annotated[
         OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
@@ -275,6 +279,8 @@ def _emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line: what the user can mend ends in one message and exit code 2, a defect of ours in 70."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)  # to be told to end is to be stopped: nothing half-written stays
     try:
         code = typer.main.get_command(app).main(prog_name="gridmargin", standalone_mode=False)
     except _UsageError as error:
@@ -290,12 +296,24 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except Exception as error:
-        if _debugging():
+        if _was_interrupted(error):
+            code = 130
+        elif _debugging():
             raise
-        _fail(*told(error))
+        else:
+            _fail(*told(error))
     if code == 130:
         typer.echo("gridmargin: stopped", err=True)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Say whether Ctrl-C came while the query engine ran, which makes an error of its own of it."""
+    return isinstance(error, RuntimeError) and "interrupted" in str(error).lower()
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _usage_message(error: Any) -> str:

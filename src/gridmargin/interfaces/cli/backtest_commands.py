@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from gridmargin.evaluation import TASKS, Ask
+from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.vocab import InputError, parse_utc
 
 FIGURES = (
@@ -45,6 +45,8 @@ def backtest(
     for name, folder in (("--data", data), ("--avert", avert)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{name} {folder}: no such folder")
+    if out is not None and out.is_dir():
+        raise InputError(f"--out {out} is a folder; name a file in it")
     if out is not None and not out.parent.is_dir():
         raise InputError(f"--out {out}: the folder {out.parent} does not exist; make it first")
     result = run(
@@ -94,7 +96,7 @@ def show_backtest(result: dict[str, Any]) -> None:
             baseline = row.get("baselines", {}).get(name, {})
             scores += [_figure(baseline, "mae", ".4g"), _figure(baseline, "r", ".3f")]
         table.add_row(*(str(row.get(name, "")) for name in words), *scores)
-    Console(width=400).print(table)
+    people_console(width=400).print(table)
     typer.echo(
         f"{result['task']}: MAE, RMSE, bias, CRPS and width of the 90 % range in the row's unit;"
         f" {result['seconds']:.1f} s"

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from gridmargin.interfaces.answers import entry_answer, interval_answer, now_answer, zones_answer
@@ -36,7 +35,7 @@ def show_zones(answer: dict[str, Any]) -> None:
             zone["first_utc"] or "",
             zone["last_utc"] or "",
         )
-    Console().print(table)
+    people_console().print(table)
 
 
 def _source_words(zone: dict[str, Any]) -> str:
@@ -52,7 +51,7 @@ def now(zone: str, at: str | None, source: str, data_dir: Path | None) -> dict[s
     settings = read_settings()
     choice = choose_source(source, settings)
     with open_workplace(home_folder(data_dir, settings)) as place:
-        return now_answer(place, choice, zone, asked)
+        return now_answer(place, choice, zone, asked, stands_in=at is None)
 
 
 def show_now(answer: dict[str, Any]) -> None:
@@ -78,7 +77,7 @@ def show_now(answer: dict[str, Any]) -> None:
         )
     if answer["average"]:
         table.add_row(*_estimate_row(answer["average"], "average (not marginal)"), style="dim")
-    Console().print(table)
+    people_console().print(table)
 
 
 def _estimate_row(estimate: dict[str, Any], label: str) -> tuple[str, ...]:
@@ -122,7 +121,7 @@ def refresh(zone: str, start: str, end: str | None, source: str, data_dir: Path 
     settings = read_settings()
     choice = choose_source(source, settings)
     with open_workplace(home_folder(data_dir, settings)) as place:
-        outcome = place.factory(choice, zone).ensure(zone, interval, renew=True)
+        outcome = place.factory(choice, zone, interval.start_utc).ensure(zone, interval, renew=True)
     return {
         "zone": zone,
         "interval": interval_answer(interval),
@@ -154,6 +153,7 @@ def show_ledger(answer: dict[str, Any]) -> None:
         "g CO2/kWh",
         "90 % range",
         "status",
+        "source",
         "recorded",
         "supersedes",
     ):
@@ -162,9 +162,9 @@ def show_ledger(answer: dict[str, Any]) -> None:
         factor = entry["factor_gco2_per_kwh"]
         table.add_row(
             str(entry["entry_id"]), entry["interval"]["start_utc"], entry["kind"], f"{factor['mid']:.1f}",
-            f"{factor['low']:.1f} to {factor['high']:.1f}", entry["status"], entry["recorded_utc"],
+            f"{factor['low']:.1f} to {factor['high']:.1f}", entry["status"], entry["source"] or "", entry["recorded_utc"],
             str(entry["supersedes"] or ""),
         )  # fmt: skip
-    Console().print(
+    people_console().print(
         table if answer["entries"] else f"no entries of {answer['estimator']} for {answer['zone']} there"
     )

@@ -12,9 +12,9 @@ WIDTH = 140
 """Tables are this wide at least: a figure cut off is worse than a line that runs on. [characters]"""
 
 
-def people_console() -> Console:
+def people_console(width: int = WIDTH) -> Console:
     """Give a console that prints text as it stands: no markup read out of paths, no lines broken for it."""
-    return Console(highlight=False, markup=False, soft_wrap=True, width=max(WIDTH, Console().width))
+    return Console(highlight=False, markup=False, soft_wrap=True, width=max(width, Console().width))
 
 
 @contextmanager

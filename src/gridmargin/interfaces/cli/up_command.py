@@ -9,9 +9,9 @@ from pathlib import Path
 import typer
 import uvicorn
 
-from gridmargin.interfaces.answers import PRIMARY, moment_for
+from gridmargin.interfaces.answers import PRIMARY
 from gridmargin.interfaces.rest import Desk, build_app, is_loopback
-from gridmargin.pipeline import Job, Stream
+from gridmargin.pipeline import Job, Stream, moment_for
 from gridmargin.reference import profile_for
 from gridmargin.vocab import InputError, format_utc
 from gridmargin.wiring import (
@@ -48,7 +48,7 @@ def up(*, host: str, port: int, zone: str | None, source: str, data_dir: Path | 
         typer.echo(f"gridmargin: {address}  (zone {opened}; source: {choice.detail})")
         typer.echo("stop with Ctrl-C")
         config = uvicorn.Config(
-            build_app(Desk(place, choice, opened, running), key if not is_loopback(host) else None),
+            build_app(Desk(place, choice, opened, running), key),
             log_level="warning", access_log=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listener])
@@ -75,18 +75,20 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(128)  # whoever reads the address below is answered as soon as the server is up
     except OSError as error:
         listener.close()
-        raise InputError(f"cannot listen on {host}:{port} ({error.strerror}); give another --port") from error
+        raise InputError(
+            f"cannot listen on {host}:{port} ({error.strerror}); give another --host or --port"
+        ) from error
     return listener
 
 
 def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
     start = now_utc()
     factory = place.factory(choice, zone, start)
-    moment, _ = moment_for(factory, zone, start)
+    moment, _ = moment_for(factory.source, zone, start)
     alignment = (
         f"priced on the grid of {format_utc(moment)}, standing for {format_utc(start)}"
         if moment != start
         else None
     )
     job = Job(zone, PRIMARY, profile_for("H100", "llama-3.1-8b"), fill=True, alignment=alignment)
-    return Stream(job, factory, place.folder, start, moment - start)
+    return Stream(job, factory, place.folder, start)

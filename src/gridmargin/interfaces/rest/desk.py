@@ -15,17 +15,17 @@ from typing import Any, TypeVar
 
 from gridmargin.interfaces.account import price_requests
 from gridmargin.interfaces.answers import (
+    asked,
     assumptions_answer,
     entry_answer,
     factors_answer,
-    moment_for,
-    now_answer,
+    margin_answer,
     receipt_answer,
     zones_answer,
 )
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.rest.schemas import AccountModel
-from gridmargin.pipeline import Stream, explain
+from gridmargin.pipeline import Stream, explain, moment_for, outside
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
@@ -143,7 +143,13 @@ class Desk:
 
     async def _apart(self, work: Callable[..., T], *arguments: Any) -> T:
         async with self._lock:
-            return await asyncio.to_thread(work, *arguments)
+            running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                # A thread cannot be stopped: whoever comes next waits until it is done.
+                await asyncio.wait([running])
+                raise
 
     # -- grid ------------------------------------------------------------------------------------------------------
 
@@ -168,17 +174,20 @@ class Desk:
     async def now(self, zone: str, at_utc: datetime | None) -> dict[str, Any]:
         """Say what is on the margin; one interval is worked out once."""
         zone_named(zone)
-        asked = at_utc or now_utc()
+        moment_asked = at_utc or now_utc()
 
         def work() -> dict[str, Any]:
-            factory = self.place.factory(self.choice, zone, asked)
-            moment, _ = moment_for(factory, zone, asked)
-            key = (zone, Interval.containing(moment, factory.source.interval_s(zone)).start_utc)
+            factory = self.place.factory(self.choice, zone, moment_asked)
+            moment, note = moment_for(factory.source, zone, moment_asked)
+            if note and at_utc is not None:
+                raise outside(factory.source, zone, moment_asked)
+            interval = Interval.containing(moment, factory.source.interval_s(zone))
+            key = (zone, interval.start_utc)
             if key not in self._now:
                 if len(self._now) > 256:
                     self._now.clear()
-                self._now[key] = now_answer(self.place, self.choice, zone, asked)
-            return self._now[key] | {"asked_utc": format_utc(asked)}
+                self._now[key] = margin_answer(self.place, factory, self.choice, zone, interval)
+            return asked(self._now[key], moment_asked, note)
 
         return await self._apart(work)
 

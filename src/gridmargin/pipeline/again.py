@@ -1,0 +1,85 @@
+"""A receipt's energy, worked out again: the whole log is replayed as the run's manifest says, and one request is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gridmargin.attribution import Completed, Replay
+from gridmargin.reference import Profile
+from gridmargin.requests import RequestLog, is_unchanged
+
+LARGEST = 2_000_000
+"""Longest log that is replayed to explain one receipt: some ten seconds. [requests]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the replay says of one request.
+
+    Attributes
+    ----------
+    energy_j : mapping of str to float
+        The parts, as on the receipt. [J]
+    marginal_energy_j : float
+        [J]
+    latency_s : float
+        [s]
+    """
+
+    energy_j: Mapping[str, float]
+    marginal_energy_j: float
+    latency_s: float
+
+
+def replayed_again(run: Mapping[str, Any], log_row: int, arrival_utc: datetime) -> Replayed | str:
+    """Replay a run's log up to one request.
+
+    Returns
+    -------
+    Replayed or str
+        The reason, where it cannot be replayed.
+    """
+    described, how = run["log"], run["replay"]
+    if described["kind"] != "file":
+        return "the stream's requests are not kept"
+    if "interval_s" not in how:
+        return "the run is from a version that did not note its interval"
+    path = Path(described["path"])
+    if not is_unchanged(path, described["sha256"]):
+        return f"the log {path.name} is no longer there or has changed"
+    if described["n_requests"] > LARGEST:
+        return f"a log of {described['n_requests']:,} requests is not replayed to explain one"
+    log = RequestLog(
+        path, described["sha256"], described["n_requests"], arrival_utc, arrival_utc,
+        described["shift_s"], described["columns"],
+    )  # fmt: skip
+    replay = Replay(Profile(**run["profile"]), how["interval_s"], how["max_batch"], how["devices"])
+    for batch in log.batches():
+        found = _of_row(replay.push(batch), log_row)
+        if found is not None:
+            return found
+    found = _of_row(replay.finish(), log_row)
+    return found if found is not None else f"{path.name} has no row {log_row}"
+
+
+def _of_row(done: Completed, log_row: int) -> Replayed | None:
+    at = np.flatnonzero(done.batch.row == log_row)
+    if not len(at):
+        return None
+    n = int(at[0])
+    mine = done.slice_request == n
+    parts = {
+        part: float(getattr(done, f"{part}_j")[mine].sum())
+        for part in ("prefill", "decode", "step_fixed", "loaded_idle")
+    }
+    return Replayed(
+        energy_j=parts,
+        marginal_energy_j=parts["prefill"] + parts["decode"] + float(done.alone_j[n]),
+        latency_s=float(done.end_s[n] - done.batch.arrival_us[n] / 1e6),
+    )
