@@ -24,6 +24,9 @@ SOURCES: Registry[type[Source]] = Registry(
         "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
         "eia930": "gridmargin.sources.eia930:Eia930",
         "ercot": "gridmargin.sources.ercot:Ercot",
+        "fuel_on_margin": "gridmargin.sources.fuel_on_margin:FuelOnMargin",
+        "isone": "gridmargin.sources.isone:IsoNe",
+        "nyiso": "gridmargin.sources.nyiso:NyIso",
         "reference": "gridmargin.sources.reference:ReferenceDays",
     },
 )
