@@ -14,6 +14,7 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
     {
         "average": "gridmargin.marginal.average:Average",
         "fleet_curve": "gridmargin.marginal.fleet_curve:FleetCurve",
+        "published": "gridmargin.marginal.published:Published",
         "regression": "gridmargin.marginal.regression:Regression",
     },
 )
