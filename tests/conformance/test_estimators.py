@@ -101,7 +101,9 @@ def test_one_interval_is_estimated_as_it_is_among_many(estimator) -> None:
 def test_a_state_without_its_input_is_left_out(estimator) -> None:
     """Null generation gives no estimate; nothing is filled."""
     fit = estimator.fit(HISTORY, WITH_FLEET)
-    stated = pl.selectors.starts_with("generation_", "published_") - pl.selectors.starts_with("generation_wind")
+    stated = pl.selectors.starts_with("generation_", "published_") - pl.selectors.starts_with(
+        "generation_wind"
+    )
     frame = HISTORY.frame.with_columns(stated * pl.lit(None, dtype=pl.Float64))
     assert len(estimator.estimate(replace(HISTORY, frame=frame), fit)) == 0
 

@@ -91,7 +91,10 @@ def isone_table(snapshots=None, name="genfuelmix.csv.gz") -> Payload:
 def nyiso_day(stamps: list[str], timezone="EST") -> str:
     lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
     for number, stamp in enumerate(stamps):
-        lines += [f"{stamp},{timezone},Dual Fuel,{4000.0 + number}", f"{stamp},{timezone},Wind,{600.0 + number}"]
+        lines += [
+            f"{stamp},{timezone},Dual Fuel,{4000.0 + number}",
+            f"{stamp},{timezone},Wind,{600.0 + number}",
+        ]
     return "\n".join(lines) + "\n"
 
 

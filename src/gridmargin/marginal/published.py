@@ -84,9 +84,8 @@ class Published:
         usable = has_rate | (flagged & ~(np.nansum(flags[:, np.logical_not(rated)], axis=1) > 0))
         if usable.sum() < 2:
             unrated = [fuel.value for fuel, known in zip(fuels, rated, strict=True) if not known]
-            return (
-                f"{where} needs two states that can be priced and has {int(usable.sum())}"
-                + (f"; no emission rate is known for {', '.join(unrated)}" if unrated else "")
+            return f"{where} needs two states that can be priced and has {int(usable.sum())}" + (
+                f"; no emission rate is known for {', '.join(unrated)}" if unrated else ""
             )
         return None
 

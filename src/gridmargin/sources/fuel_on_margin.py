@@ -122,7 +122,9 @@ def _read(payload: Payload) -> pl.DataFrame:
     """Give `zone, start_utc, interval_s, fuel, value, row` of the whole table."""
     table = read_strings(payload, ",", _COLUMNS).with_columns(
         pl.coalesce(
-            pl.col("time_utc").str.strip_chars().str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+            pl.col("time_utc")
+            .str.strip_chars()
+            .str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
             for form in _FORMS
         ).alias("start_utc"),
         pl.col("zone", "fuel").str.strip_chars(),
@@ -156,4 +158,6 @@ def _read(payload: Payload) -> pl.DataFrame:
         .group_by("zone")
         .agg(pl.col("start_utc").diff().dt.total_seconds().min().fill_null(_HOUR_S).alias("interval_s"))
     )
-    return table.join(steps, on="zone", maintain_order="left").with_columns(pl.col("interval_s").cast(pl.Int32))
+    return table.join(steps, on="zone", maintain_order="left").with_columns(
+        pl.col("interval_s").cast(pl.Int32)
+    )

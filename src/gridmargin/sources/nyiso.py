@@ -133,9 +133,7 @@ class NyIso:
         for member in _tables(payload):
             n_rows = len(member.body.rstrip(b"\r\n").splitlines())
             if cell.row <= before + n_rows:
-                return delimited_cell(
-                    member, Cell(cell.payload_sha256, cell.row - before, cell.column), ","
-                )
+                return delimited_cell(member, Cell(cell.payload_sha256, cell.row - before, cell.column), ",")
             before += n_rows
         raise TableError(f"{payload.name} has no row {cell.row}")
 
@@ -147,9 +145,7 @@ def _tables(payload: Payload) -> list[Payload]:
     try:
         with zipfile.ZipFile(io.BytesIO(payload.body)) as packed:
             names = sorted(name for name in packed.namelist() if name.endswith(".csv"))
-            tables = [
-                Payload(payload.source, f"{payload.name}/{name}", packed.read(name)) for name in names
-            ]
+            tables = [Payload(payload.source, f"{payload.name}/{name}", packed.read(name)) for name in names]
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise TableError(f"{payload.name} is cut short or damaged ({error}); fetch it again") from None
     if not tables:
