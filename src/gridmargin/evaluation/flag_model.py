@@ -116,7 +116,7 @@ def cases_of(states: GridStates) -> Cases:
     rise = np.stack([_rise(start_s, generation, window_s) for window_s in WINDOWS_S], axis=-1)
     load_rise = np.stack([_rise(start_s, load, window_s) for window_s in WINDOWS_S], axis=-1)
     cases = Cases(start_s, fuels, flagged, generation, rise, load, load_rise, previous)
-    return cases.rows(flagged.any(axis=1))
+    return cases.rows(np.flatnonzero(flagged.any(axis=1)))
 
 
 def _rise(start_s: NDArray[np.int64], value: FloatArray, window_s: int) -> FloatArray:
@@ -273,7 +273,7 @@ def _threshold(probability: FloatArray, happened: BoolArray) -> float:
     order = np.argsort(-probability, kind="stable")
     hits = np.cumsum(happened[order])
     f1 = 2 * hits / (np.arange(1, len(order) + 1) + happened.sum())
-    ends = np.append(np.diff(probability[order]) < 0, True)  # noqa: FBT003 - an array, not a switch
+    ends = np.append(np.diff(probability[order]) < 0, True)
     best = int(np.where(ends, f1, -1.0).argmax())
     beyond = probability[order][best + 1] if best + 1 < len(order) else 0.0
     return float((probability[order][best] + beyond) / 2)

@@ -240,7 +240,8 @@ def _moved_mw(history: GridStates, fuels: list[Fuel]) -> list[float]:
         if len(chosen) >= MIN_MOVES and chosen.mean() > 0:
             means[number] = chosen.mean()
     known = means[np.isfinite(means)]
-    return np.where(np.isfinite(means), means, np.median(known) if len(known) else 1.0).tolist()
+    stand_in = float(np.median(known)) if len(known) else 1.0
+    return [float(mean) if np.isfinite(mean) else stand_in for mean in means]
 
 
 def _spread(rate: FuelRate) -> float:
