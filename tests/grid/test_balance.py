@@ -29,7 +29,9 @@ def balanced(n: int = N) -> GridStates:
         3600,
         pl.DataFrame(
             {
-                "start_utc": pl.Series([START + timedelta(hours=int(h)) for h in hour], dtype=pl.Datetime("us", "UTC")),
+                "start_utc": pl.Series(
+                    [START + timedelta(hours=int(h)) for h in hour], dtype=pl.Datetime("us", "UTC")
+                ),
                 "status": ["reported"] * n,
                 "completeness_frac": [1.0] * n,
                 "demand_mw": demand,
@@ -114,7 +116,9 @@ def test_negative_generation_is_flagged_and_charging_is_not() -> None:
         [f for f in faults_of(changed(states, 3, generation_wind_mw=-500.0)) if f.kind is FaultKind.NEGATIVE]
     )
     assert (fault.term, fault.size) == ("generation_wind_mw", -500.0)
-    assert [f for f in faults_of(changed(states, 3, generation_wind_mw=-5.0)) if f.kind is FaultKind.NEGATIVE] == []
+    assert [
+        f for f in faults_of(changed(states, 3, generation_wind_mw=-5.0)) if f.kind is FaultKind.NEGATIVE
+    ] == []
     charging = replace(
         states,
         frame=states.frame.with_columns(

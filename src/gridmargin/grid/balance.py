@@ -47,7 +47,9 @@ class FaultKind(StrEnum):
     NEGATIVE = "negative"  # a plant that cannot charge, below zero beyond its own use
     MISSING = "missing"  # a fuel or the demand that is usually there
     NOT_A_NUMBER = "not_a_number"  # NaN or infinity where null would say "not known"
-    NO_FOSSIL = "no_fossil"  # nothing that burns is running: estimators of fossil response have nothing to say
+    NO_FOSSIL = (
+        "no_fossil"  # nothing that burns is running: estimators of fossil response have nothing to say
+    )
     NO_GENERATION = "no_generation"  # all stated generation is zero
     DUPLICATE = "duplicate"  # an interval stated twice
     SHUFFLED = "shuffled"  # an interval before the one it follows
@@ -132,9 +134,7 @@ def order_faults(frame: pl.DataFrame, interval_s: int, zone: str) -> list[Fault]
         for row in np.flatnonzero(where).tolist():
             at = frame["start_utc"][row]
             found.append(
-                Fault(
-                    at, kind, "start_utc", float("nan"), f"{zone} {format_utc(at)}, row {row + 1}: {why}"
-                )
+                Fault(at, kind, "start_utc", float("nan"), f"{zone} {format_utc(at)}, row {row + 1}: {why}")
             )
     return found
 
@@ -235,9 +235,10 @@ def _unbalanced(states: GridStates, tolerance_frac: float, tolerance_mw: float) 
     if not usual:
         return []
     # A fuel that is seldom stated counts where it is; a usual one that is absent leaves the balance open.
-    total = np.sum(list(usual.values()), axis=0) + np.sum(
-        [np.nan_to_num(mw, nan=0.0) for name, mw in generation.items() if name not in usual] or [0.0], axis=0
-    )
+    total = np.sum(list(usual.values()), axis=0)
+    for name, mw in generation.items():
+        if name not in usual:
+            total = total + np.nan_to_num(mw, nan=0.0)
     residual = total + imports - demand
     off = np.abs(residual) > tolerance_frac * np.abs(demand) + tolerance_mw
     rows = np.flatnonzero(off)  # NaN is not
@@ -263,7 +264,8 @@ def _unbalanced(states: GridStates, tolerance_frac: float, tolerance_mw: float) 
 def _jump(values: FloatArray) -> FloatArray:
     """Give how far each value lies from the median of those around it; 0 where not known."""
     around = pl.Series(values, nan_to_null=True).rolling_median(_NEIGHBOURS, min_samples=1, center=True)
-    return np.nan_to_num(values - around.to_numpy(), nan=0.0)
+    jump: FloatArray = np.nan_to_num(values - around.to_numpy(), nan=0.0)
+    return jump
 
 
 def _neighbours(states: GridStates, tolerance_frac: float, tolerance_mw: float) -> list[Fault]:

@@ -4,8 +4,12 @@ Comes in: `GridStates` and `Facts`. Goes out: `Estimates`. Touches nothing.
 """
 
 from gridmargin.grid import FleetResponse
+from gridmargin.marginal.curtailment import Curtailment
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
 from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
+from gridmargin.marginal.imports import Imports
+from gridmargin.marginal.modifier import Applied, Modified, Modifier, modify
+from gridmargin.marginal.storage import Storage
 from gridmargin.vocab import Registry
 
 ESTIMATORS: Registry[type[Estimator]] = Registry(
@@ -21,14 +25,21 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
 
 __all__ = [
     "ESTIMATORS",
+    "Applied",
     "AverageEstimate",
+    "Curtailment",
     "Estimates",
     "Estimator",
     "Facts",
     "Fit",
     "FleetResponse",
     "FuelRate",
+    "Imports",
     "MarginalEstimate",
     "MarginalSource",
+    "Modified",
+    "Modifier",
     "Need",
+    "Storage",
+    "modify",
 ]
