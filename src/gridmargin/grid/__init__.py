@@ -16,14 +16,17 @@ from gridmargin.grid.balance import (
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
 from gridmargin.grid.state import GridState, GridStates, imports_column, is_quantity
 from gridmargin.grid.units import UnitFleet
+from gridmargin.sources import BuiltFleet, LongRunRate
 
 __all__ = [
     "LOAD_QUANTILES",
+    "BuiltFleet",
     "Fault",
     "FaultKind",
     "FleetResponse",
     "GridState",
     "GridStates",
+    "LongRunRate",
     "UnitFleet",
     "assemble",
     "avert_fleet",

@@ -168,6 +168,7 @@ class Book:
         estimator: str,
         interval_s: int | None = None,
         as_of_utc: datetime | None = None,
+        horizon: Horizon = Horizon.SHORT_RUN,
     ) -> Factors:
         """Give the factors whose intervals touch `interval`, as known now or at `as_of_utc`.
 
@@ -175,6 +176,8 @@ class Book:
         ----------
         interval_s : int, optional
             Only intervals of this length: a zone may be known from two publishers. [s]
+        horizon : Horizon
+            Short-run moves work, long-run sites it; one answer holds one of them (C3).
 
         Raises
         ------
@@ -188,6 +191,7 @@ class Book:
             estimator,
             as_of_utc,
             f"start_s, {_LOW}, {_MID}, {_HIGH}, entry_id, status, interval_s",
+            horizon,
         )
         if interval_s is not None:
             rows = [row for row in rows if row[6] == interval_s]
@@ -207,25 +211,46 @@ class Book:
             status=np.array(columns[5], dtype=np.str_),
         )  # fmt: skip
 
-    def count(self, kind: Kind, zone: str, interval: Interval, estimator: str, interval_s: int) -> int:
+    def count(
+        self,
+        kind: Kind,
+        zone: str,
+        interval: Interval,
+        estimator: str,
+        interval_s: int,
+        horizon: Horizon = Horizon.SHORT_RUN,
+    ) -> int:
         """Count the intervals of this length that begin in `interval` and have an entry."""
         row = self._connection.execute(
             _named(
                 "SELECT count(DISTINCT start_s) FROM {kind}_entries"
-                " WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s >= ? AND start_s < ?",
+                " WHERE zone = ? AND estimator = ? AND horizon = ? AND interval_s = ? AND start_s >= ? AND start_s < ?",
                 kind,
             ),
-            (zone, estimator, interval_s, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
+            (
+                zone,
+                estimator,
+                horizon.value,
+                interval_s,
+                interval.start_utc.timestamp(),
+                interval.end_utc.timestamp(),
+            ),
         ).fetchone()
         return int(row[0])
 
     def entries(
-        self, kind: Kind, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None = None
+        self,
+        kind: Kind,
+        zone: str,
+        interval: Interval,
+        estimator: str,
+        as_of_utc: datetime | None = None,
+        horizon: Horizon = Horizon.SHORT_RUN,
     ) -> list[Entry]:
         """Give the full entries whose intervals touch `interval`, as known now or at `as_of_utc`."""
         return [
             _entry(kind, row)
-            for row in self._latest(kind, zone, interval, estimator, as_of_utc, _ENTRY_COLUMNS)
+            for row in self._latest(kind, zone, interval, estimator, as_of_utc, _ENTRY_COLUMNS, horizon)
         ]
 
     def entry(self, kind: Kind, entry_id: int) -> Entry:
@@ -361,17 +386,19 @@ class Book:
         estimator: str,
         as_of_utc: datetime | None,
         columns: str,
+        horizon: Horizon,
     ) -> list[tuple[Any, ...]]:
         known_us = _epoch_us(as_of_utc) if as_of_utc is not None else 2**62
         return self._connection.execute(
             _named(
                 f"SELECT {columns} FROM (SELECT *,"
                 " ROW_NUMBER() OVER (PARTITION BY start_s, interval_s ORDER BY recorded_us DESC, entry_id DESC) AS newest"
-                " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND start_s < ? AND start_s + interval_s > ?"
+                " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND horizon = ?"
+                " AND start_s < ? AND start_s + interval_s > ?"
                 " AND start_s > ? AND recorded_us <= ?) WHERE newest = 1 ORDER BY start_s",
                 kind,
             ),
-            (zone, estimator, interval.end_utc.timestamp(), interval.start_utc.timestamp(),
+            (zone, estimator, horizon.value, interval.end_utc.timestamp(), interval.start_utc.timestamp(),
              interval.start_utc.timestamp() - 86_400, known_us),
         ).fetchall()  # fmt: skip
 

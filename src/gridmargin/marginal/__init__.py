@@ -8,6 +8,13 @@ from gridmargin.marginal.curtailment import Curtailment
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
 from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
 from gridmargin.marginal.imports import Imports
+from gridmargin.marginal.long_run import (
+    LongRunFactor,
+    build_margin,
+    combined_margin,
+    operating_margin,
+    table_factor,
+)
 from gridmargin.marginal.modifier import Applied, Modified, Modifier, modify
 from gridmargin.marginal.storage import Storage
 from gridmargin.vocab import Registry
@@ -35,11 +42,16 @@ __all__ = [
     "FleetResponse",
     "FuelRate",
     "Imports",
+    "LongRunFactor",
     "MarginalEstimate",
     "MarginalSource",
     "Modified",
     "Modifier",
     "Need",
     "Storage",
+    "build_margin",
+    "combined_margin",
     "modify",
+    "operating_margin",
+    "table_factor",
 ]

@@ -13,6 +13,7 @@ from gridmargin.sources.avert import (
     find_avert_folder,
     open_avert,
 )
+from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.source import Payload, Source
 from gridmargin.vocab import Cell, Registry
@@ -46,6 +47,8 @@ __all__ = [
     "AvertLoad",
     "AvertTables",
     "AvertUnits",
+    "BuiltFleet",
+    "LongRunRate",
     "Observation",
     "Observations",
     "Payload",
@@ -53,4 +56,6 @@ __all__ = [
     "cell_text",
     "find_avert_folder",
     "open_avert",
+    "read_built_fleet",
+    "read_long_run_rates",
 ]
