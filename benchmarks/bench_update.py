@@ -55,14 +55,21 @@ def main() -> int:
             new = [GridStates(zone, 900, history.frame[at : at + 1]) for zone in zones]
             started = time.perf_counter()
             found = [
-                (estimator.estimate(state, fits[estimator.name][state.zone]), fits[estimator.name][state.zone])
+                (
+                    estimator.estimate(state, fits[estimator.name][state.zone]),
+                    fits[estimator.name][state.zone],
+                )
                 for state in new
                 for estimator in estimators
             ]
-            n = book.append_all(found, datetime(2020, 7, 1, tzinfo=UTC) + timedelta(minutes=15 * turn), "ercot")
+            n = book.append_all(
+                found, datetime(2020, 7, 1, tzinfo=UTC) + timedelta(minutes=15 * turn), "ercot"
+            )
             seconds.append(time.perf_counter() - started)
         report.check("entries of the last update", n, "", at_least=N_ZONES * len(NAMES))
-    report.ratio(f"update of {N_ZONES} zones / limit", float(np.median(seconds[1:])), LIMIT_S, "s", at_most=1.0)
+    report.ratio(
+        f"update of {N_ZONES} zones / limit", float(np.median(seconds[1:])), LIMIT_S, "s", at_most=1.0
+    )
     return report.exit_code()
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from gridmargin.grid import FleetResponse
@@ -27,6 +28,13 @@ FLEET = FleetResponse(
 WITH_FLEET = replace(FACTS, fleet=FLEET)
 LOAD = wandering_load(24 * 90)
 HISTORY = states_of({Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4})
+HISTORY = replace(
+    HISTORY,
+    frame=HISTORY.frame.with_columns(
+        published_margin_gas_frac=pl.Series((LOAD > 16_000).astype(float)),
+        published_margin_coal_frac=pl.Series((LOAD <= 18_000).astype(float)),
+    ),
+)
 
 
 def test_there_are_estimators_to_test() -> None:
@@ -94,9 +102,10 @@ def test_one_interval_is_estimated_as_it_is_among_many(estimator) -> None:
 def test_a_state_without_its_input_is_left_out(estimator) -> None:
     """Null generation gives no estimate; nothing is filled."""
     fit = estimator.fit(HISTORY, WITH_FLEET)
-    frame = HISTORY.frame.with_columns(generation_coal_mw=None, generation_gas_mw=None).cast(
-        {"generation_coal_mw": float, "generation_gas_mw": float}
+    stated = pl.selectors.starts_with("generation_", "published_") - pl.selectors.starts_with(
+        "generation_wind"
     )
+    frame = HISTORY.frame.with_columns(stated * pl.lit(None, dtype=pl.Float64))
     assert len(estimator.estimate(replace(HISTORY, frame=frame), fit)) == 0
 
 
@@ -115,9 +124,7 @@ def test_a_status_that_is_not_reported_is_carried_on(estimator) -> None:
     """What was imputed stays imputed, and its range is no narrower."""
     fit = estimator.fit(HISTORY, WITH_FLEET)
     reported = estimator.estimate(HISTORY, fit)
-    imputed = states_of(
-        {Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4}, status="imputed"
-    )
+    imputed = replace(HISTORY, frame=HISTORY.frame.with_columns(status=pl.lit("imputed")))
     estimates = estimator.estimate(imputed, fit)
     assert "reported" not in estimates.status.tolist()
     assert (estimates.high - estimates.low >= reported.high - reported.low - 1e-9).all()

@@ -88,7 +88,7 @@ def test_each_cell_can_be_read_again(sample):
     for index in range(0, len(observations), 7):
         found = observations.record(index)
         text = cell_text(payload, found.cell)
-        ratio = found.value / float(text.replace(",", "")) if found.value else 1.0
+        ratio = found.value / float({"Y": "1"}.get(text, text).replace(",", "")) if found.value else 1.0
         assert ratio == pytest.approx(
             ratios.setdefault(found.cell.payload_sha256, ratio) if found.value else 1.0
         )

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zipfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -67,6 +68,61 @@ def moer_table(start=datetime(2020, 5, 1, tzinfo=UTC), n=12) -> Payload:
     return Payload("caiso_moer", "moer_5min.parquet", out.getvalue())
 
 
+ISONE_HEADER = "BeginDate,GenMw,FuelCategoryRollup,FuelCategory,MarginalFlag"
+
+
+def isone_table(snapshots=None, name="genfuelmix.csv.gz") -> Payload:
+    """Rows of (time, {category: (MW, flag)}); by default one snapshot every five minutes of an hour."""
+    if snapshots is None:
+        snapshots = [
+            (
+                f"2024-03-09T05:{minute:02d}:34.000-05:00",
+                {"Natural Gas": (6000 + minute, "Y"), "Hydro": (1000, "N"), "Wood": (200, "N")},
+            )
+            for minute in range(1, 60, 5)
+        ]
+    lines = [ISONE_HEADER]
+    for time, mix in snapshots:
+        lines += [f"{time},{mw},{category},{category},{flag}" for category, (mw, flag) in mix.items()]
+    text = ("\n".join(lines) + "\n").encode()
+    return Payload("isone", name, gzip.compress(text) if name.endswith(".gz") else text)
+
+
+def nyiso_day(stamps: list[str], timezone="EST") -> str:
+    lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
+    for number, stamp in enumerate(stamps):
+        lines += [
+            f"{stamp},{timezone},Dual Fuel,{4000.0 + number}",
+            f"{stamp},{timezone},Wind,{600.0 + number}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def nyiso_zip(days: dict[str, str] | None = None, name="20250201rtfuelmix_csv.zip") -> Payload:
+    """Tables by name; by default two days of half an hour each, around midnight."""
+    days = days or {
+        "20250201rtfuelmix.csv": nyiso_day(
+            [f"02/01/2025 23:{minute}:00" for minute in range(35, 60, 5)] + ["02/02/2025 00:00:00"]
+        ),
+        "20250202rtfuelmix.csv": nyiso_day([f"02/02/2025 00:{minute:02d}:00" for minute in range(5, 35, 5)]),
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for member, text in days.items():
+            packed.writestr(zipfile.ZipInfo(member), text)
+    return Payload("nyiso", name, out.getvalue())
+
+
+def fuel_on_margin_table(rows: list[str] | None = None, header="time_utc,zone,fuel,share") -> Payload:
+    rows = rows or [
+        f"2024-07-01T{hour:02d}:00:00Z,US-MISO,{fuel},{share}"
+        for hour in range(6)
+        for fuel, share in (("coal", 0.25), ("gas", 0.5), ("wind", 0.25))
+    ]
+    text = "\n".join([header, *rows]) + "\n"
+    return Payload("fuel_on_margin", "fuel_on_margin.csv.gz", gzip.compress(text.encode()))
+
+
 def reference_table() -> Payload:
     interval = Interval(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
     return next(iter(SOURCES.get("reference")(Path()).fetch("DE", interval)))
@@ -84,6 +140,18 @@ SAMPLES = {
     "ercot": (
         lambda: ercot_table(ercot_day(date(2020, 7, 15))),
         Interval(datetime(2020, 7, 15, 5, tzinfo=UTC), datetime(2020, 7, 16, 5, tzinfo=UTC)),
+    ),
+    "fuel_on_margin": (
+        fuel_on_margin_table,
+        Interval(datetime(2024, 7, 1, tzinfo=UTC), datetime(2024, 7, 1, 6, tzinfo=UTC)),
+    ),
+    "isone": (
+        isone_table,
+        Interval(datetime(2024, 3, 9, 10, tzinfo=UTC), datetime(2024, 3, 9, 11, tzinfo=UTC)),
+    ),
+    "nyiso": (
+        nyiso_zip,
+        Interval(datetime(2025, 2, 2, 4, 30, tzinfo=UTC), datetime(2025, 2, 2, 5, 30, tzinfo=UTC)),
     ),
     "reference": (
         reference_table,

@@ -184,6 +184,7 @@ class Book:
         interval_s: int | None = None,
         as_of_utc: datetime | None = None,
         source: str | None = None,
+        horizon: Horizon = Horizon.SHORT_RUN,
     ) -> Factors:
         """Give the factors whose intervals touch `interval`, as known now or at `as_of_utc`.
 
@@ -193,6 +194,8 @@ class Book:
             Only intervals of this length. [s]
         source : str, optional
             Only entries from this source: a zone may be known from two publishers.
+        horizon : Horizon
+            Short-run moves work, long-run sites it; one answer holds one of them (C3).
 
         Raises
         ------
@@ -207,6 +210,7 @@ class Book:
             as_of_utc,
             f"start_s, {_LOW}, {_MID}, {_HIGH}, entry_id, status, interval_s, source, view",
             source,
+            horizon,
         )
         if interval_s is not None:
             rows = [row for row in rows if row[6] == interval_s]
@@ -240,15 +244,16 @@ class Book:
         version: str,
         interval_s: int,
         source: str,
+        horizon: Horizon = Horizon.SHORT_RUN,
     ) -> int:
         """Count the intervals of this length that begin in `interval` and have an entry of this source and version."""
         row = self._connection.execute(
             _named(
                 "SELECT count(DISTINCT start_s) FROM {kind}_entries WHERE zone = ? AND estimator = ?"
-                " AND estimator_version = ? AND interval_s = ? AND source = ? AND start_s >= ? AND start_s < ?",
+                " AND estimator_version = ? AND interval_s = ? AND source = ? AND horizon = ? AND start_s >= ? AND start_s < ?",
                 kind,
             ),
-            (zone, estimator, version, interval_s, source, interval.start_utc.timestamp(),
+            (zone, estimator, version, interval_s, source, horizon.value, interval.start_utc.timestamp(),
              interval.end_utc.timestamp()),
         ).fetchone()  # fmt: skip
         return int(row[0])
@@ -261,11 +266,14 @@ class Book:
         estimator: str,
         as_of_utc: datetime | None = None,
         source: str | None = None,
+        horizon: Horizon = Horizon.SHORT_RUN,
     ) -> list[Entry]:
         """Give the full entries whose intervals touch `interval`, as known now or at `as_of_utc`, of any source or one."""
         return [
             _entry(kind, row)
-            for row in self._latest(kind, zone, interval, estimator, as_of_utc, _ENTRY_COLUMNS, source)
+            for row in self._latest(
+                kind, zone, interval, estimator, as_of_utc, _ENTRY_COLUMNS, source, horizon
+            )
         ]
 
     def digest(
@@ -409,6 +417,7 @@ class Book:
         as_of_utc: datetime | None,
         columns: str,
         source: str | None = None,
+        horizon: Horizon = Horizon.SHORT_RUN,
     ) -> list[tuple[Any, ...]]:
         known_us = _epoch_us(as_of_utc) if as_of_utc is not None else 2**62
         return self._connection.execute(
@@ -416,11 +425,11 @@ class Book:
                 f"SELECT {columns} FROM (SELECT *,"
                 " ROW_NUMBER() OVER (PARTITION BY start_s, interval_s, source ORDER BY recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND start_s < ? AND start_s + interval_s > ?"
-                " AND start_s > ? AND recorded_us <= ? AND (? IS NULL OR source = ?)) WHERE newest = 1 ORDER BY start_s, source",
+                " AND start_s > ? AND recorded_us <= ? AND horizon = ? AND (? IS NULL OR source = ?)) WHERE newest = 1 ORDER BY start_s, source",
                 kind,
             ),
             (zone, estimator, interval.end_utc.timestamp(), interval.start_utc.timestamp(),
-             interval.start_utc.timestamp() - 86_400, known_us, source, source),
+             interval.start_utc.timestamp() - 86_400, known_us, horizon.value, source, source),
         ).fetchall()  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from gridmargin.sources.avert import (
     find_avert_folder,
     open_avert,
 )
+from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.source import Payload, Source
 from gridmargin.vocab import Cell, Registry
@@ -24,6 +25,9 @@ SOURCES: Registry[type[Source]] = Registry(
         "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
         "eia930": "gridmargin.sources.eia930:Eia930",
         "ercot": "gridmargin.sources.ercot:Ercot",
+        "fuel_on_margin": "gridmargin.sources.fuel_on_margin:FuelOnMargin",
+        "isone": "gridmargin.sources.isone:IsoNe",
+        "nyiso": "gridmargin.sources.nyiso:NyIso",
         "reference": "gridmargin.sources.reference:ReferenceDays",
     },
 )
@@ -43,6 +47,8 @@ __all__ = [
     "AvertLoad",
     "AvertTables",
     "AvertUnits",
+    "BuiltFleet",
+    "LongRunRate",
     "Observation",
     "Observations",
     "Payload",
@@ -50,4 +56,6 @@ __all__ = [
     "cell_text",
     "find_avert_folder",
     "open_avert",
+    "read_built_fleet",
+    "read_long_run_rates",
 ]

@@ -13,20 +13,23 @@ class Fuel(StrEnum):
     GAS = "gas"  # technology not stated
     GAS_CC = "gas_cc"  # combined cycle
     GAS_SIMPLE = "gas_simple"  # simple-cycle turbine, steam, engine
+    GAS_OIL = "gas_oil"  # dual fuel: gas, or oil when gas is short; which of them is not stated
     OIL = "oil"
     NUCLEAR = "nuclear"
     HYDRO = "hydro"
     PUMPED = "pumped"
     WIND = "wind"
     SOLAR = "solar"
-    BIOMASS = "biomass"
+    BIOMASS = "biomass"  # wood, or rank not stated
+    BIOGAS = "biogas"  # landfill gas and the like
+    WASTE = "waste"  # refuse, part of it fossil
     GEOTHERMAL = "geothermal"
     BATTERY = "battery"
     IMPORTS = "imports"
     OTHER = "other"
 
 
-FOSSIL = frozenset({Fuel.COAL, Fuel.LIGNITE, Fuel.GAS, Fuel.GAS_CC, Fuel.GAS_SIMPLE, Fuel.OIL})
+FOSSIL = frozenset({Fuel.COAL, Fuel.LIGNITE, Fuel.GAS, Fuel.GAS_CC, Fuel.GAS_SIMPLE, Fuel.GAS_OIL, Fuel.OIL})
 """Fuels whose direct CO2 is counted."""
 
 

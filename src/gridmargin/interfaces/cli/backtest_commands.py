@@ -83,10 +83,15 @@ def show_backtest(result: dict[str, Any]) -> None:
     for heading in words:
         table.add_column(heading, no_wrap=True)
     figures = [(heading, name, spec) for heading, name, spec in FIGURES if any(name in row for row in rows)]
+    beside = [
+        figure
+        for figure in FIGURES
+        if any(figure[1] in baseline for row in rows for baseline in row.get("baselines", {}).values())
+    ]
     shown = [
         "n",
         *(heading for heading, _, _ in figures),
-        *(f"{b} {f}" for b in baselines for f in ("MAE", "r")),
+        *(f"{b} {heading}" for b in baselines for heading, _, _ in beside),
     ]
     for heading in shown:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -94,7 +99,7 @@ def show_backtest(result: dict[str, Any]) -> None:
         scores = [f"{row['n']:,}", *(_figure(row, name, spec) for _, name, spec in figures)]
         for name in baselines:
             baseline = row.get("baselines", {}).get(name, {})
-            scores += [_figure(baseline, "mae", ".4g"), _figure(baseline, "r", ".3f")]
+            scores += [_figure(baseline, figure, spec) for _, figure, spec in beside]
         table.add_row(*(str(row.get(name, "")) for name in words), *scores)
     people_console(width=400).print(table)
     typer.echo(
