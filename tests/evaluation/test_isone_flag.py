@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from gridmargin.evaluation import TASKS, Ask
-from gridmargin.evaluation.flag_model import Cases, cases_of, learn
-from gridmargin.evaluation.scores import f1
+from gridmargin.evaluation.flag_model import Cases, _regress, cases_of, learn
 from gridmargin.grid import assemble
 from gridmargin.sources import SOURCES, Payload
 from gridmargin.vocab import InputError, Interval, UnknownNameError
@@ -132,6 +131,20 @@ def test_without_the_past_the_flags_before_do_not_matter() -> None:
     np.testing.assert_array_equal(model.predict(found)[0], model.predict(blind)[0])
 
 
+@pytest.mark.parametrize("ridge", [0.1, 1.0, 10.0])
+def test_the_regression_is_the_one_that_a_library_finds(ridge: float) -> None:
+    """Slopes and intercept agree with scikit-learn's, whose C is this ridge."""
+    from sklearn.linear_model import LogisticRegression
+
+    generator = np.random.default_rng(3)
+    x = generator.normal(size=(300, 4))
+    happened = generator.random(300) < 1 / (1 + np.exp(2 - x[:, 0] + 0.5 * x[:, 2]))
+    weight, intercept = _regress(x, happened, ridge)
+    oracle = LogisticRegression(C=ridge, tol=1e-10, max_iter=10_000).fit(x, happened)
+    np.testing.assert_allclose(weight, oracle.coef_[0], atol=1e-5)
+    assert intercept == pytest.approx(float(oracle.intercept_[0]), abs=1e-5)
+
+
 def test_a_change_over_a_gap_is_not_known() -> None:
     """States a day apart have no rise over half an hour; one flagged state before a gap is no past."""
     early, late = cases(table(1)), cases(table(4))
@@ -171,4 +184,3 @@ def test_on_the_recorded_days_the_probabilities_beat_the_frequency(data_dir) -> 
         if row["reference"] == "operator's flag":
             assert row["brier"] < row["baselines"]["climatology"]["brier"]
             assert row["f1"] >= row["baselines"]["always_gas"]["f1"] - 1e-9
-    assert f1(np.array([True]), np.array([True])) == 1.0

@@ -18,6 +18,7 @@ from gridmargin.evaluation.against_epa import states_of
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.flag_model import Cases, cases_of, learn
 from gridmargin.evaluation.scores import Row, brier, f1, report
+from gridmargin.grid import sound
 from gridmargin.sources import SOURCES
 from gridmargin.vocab import InputError, Interval, UnknownNameError
 
@@ -53,7 +54,8 @@ def run(ask: Ask) -> dict[str, Any]:
         raise UnknownNameError("region of the isone-flag backtest", str(ask.region), zones)
     rows: list[Row] = []
     for zone in zones:
-        cases = cases_of(states_of(source, zone))
+        states, _ = sound(states_of(source, zone))
+        cases = cases_of(states)
         train, test = _split(cases, ask)
         labels = {"region": zone, "period": _period(test)}
         for name, with_past in ESTIMATORS.items():

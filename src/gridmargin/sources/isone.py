@@ -1,7 +1,7 @@
 """ISO New England: `genfuelmix` answers, generation by fuel with the operator's own marginal flag.
 
 One line per snapshot and fuel category: `BeginDate` (with its offset), `GenMw`, `FuelCategoryRollup`, `FuelCategory`,
-`MarginalFlag`. A snapshot is taken every 1 to 12 minutes and states an instant. It is laid on the 5-minute grid by the
+`MarginalFlag`. A snapshot states an instant and comes at no fixed step, every six minutes on average. It is laid on the 5-minute grid by the
 interval that holds its instant; where several fall in one, the last stands for it and the others are left in the
 payload; an interval that holds none has no state. Nothing is carried on or interpolated (C2). A category that a
 snapshot does not list is not known there, neither its output nor its flag.
