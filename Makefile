@@ -23,7 +23,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 LOCKED := $(PIP) install --require-hashes --no-deps --only-binary :all: --no-compile
 SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: up test lint bench screenshot lock clean setup setup-dev
+.PHONY: up test lint bench scoreboard screenshot lock clean setup setup-dev
 .DEFAULT_GOAL := up
 
 up: setup
@@ -42,6 +42,10 @@ bench: setup-dev
 	@set -e; found=; for script in benchmarks/bench_*.py; do \
 		[ -e "$$script" ] || continue; found=1; echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done; \
 	[ -n "$$found" ] || { echo "no benchmarks/bench_*.py found" >&2; exit 1; }
+
+# Runs every backtest on the data pack and writes SCOREBOARD.md with a plot a run.
+scoreboard: setup-dev
+	@$(BIN)/python tools/scoreboard.py $(or $(GRIDMARGIN_DATA),../shared/data) $(ARGS)
 
 # The browser tests rewrite the README's picture only when asked to.
 screenshot: setup-dev

@@ -5,11 +5,20 @@ Writes SCOREBOARD.md and one plot a run under docs/images/scores/. A goal is jud
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-from collections.abc import Callable, Iterable
+import math
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from gridmargin.evaluation import TASKS, Ask
+from gridmargin.vocab import GridmarginError
 
 REPO = Path(__file__).resolve().parents[1]
 PLOTS = REPO / "docs" / "images" / "scores"
@@ -94,3 +103,219 @@ def data_hash(folder: Path) -> str:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
+
+
+def avert_goal(rows: list[Row]) -> Verdict:
+    """Judge the hourly r of CO2 changes and the bias in every region."""
+    changes = rows_where(rows, reference="epa-hourly-change", estimator="fleet_curve") or rows_where(
+        rows, reference="epa-hourly-change"
+    )
+    return both(
+        worst(changes, lambda r: r["r"], 0.97, "least r", True),
+        worst(changes, lambda r: abs(r["bias_frac"]), 0.03, "largest bias", False),
+        pooled_coverage(rows_where(rows, reference="epa-displacement-5pct")),
+    )
+
+
+def eia930_goal(rows: list[Row]) -> Verdict:
+    """Judge means of the year and hourly r, fuel mix only."""
+    year = rows_where(rows, estimator="regression", period="out-of-fold", reference="epa-displacement-15pct")
+    return both(
+        worst(year, lambda r: abs(r["bias_frac"]), 0.03, "largest bias of the mean", False),
+        worst(year, lambda r: r["r"], 0.7, "least hourly r", True),
+    )
+
+
+def ercot_goal(rows: list[Row]) -> Verdict:
+    """Judge the mean, and the mean day."""
+    mine = rows_where(rows, estimator="regression", reference="epa-displacement-15pct")
+    return both(
+        worst(mine, lambda r: abs(r["bias_frac"]), 0.03, "bias", False),
+        worst(mine, lambda r: r["profile_r"], 0.9, "r of the mean day", True),
+    )
+
+
+def over(reference: str, baseline: str, limit: float) -> Callable[[list[Row]], Verdict]:
+    """Judge MAE over a baseline's, and the coverage, in the rows of one reference."""
+
+    def judge(rows: list[Row]) -> Verdict:
+        mine = [row for row in rows_where(rows, reference=reference) if "regime" not in row and "mae" in row]
+        return both(
+            worst(mine, mae_over(baseline), limit, f"MAE over {baseline}", False), pooled_coverage(mine)
+        )
+
+    return judge
+
+
+def rate_goal(rows: list[Row]) -> Verdict:
+    """Judge MAE over the better of hour-of-day and persistence."""
+    mine = [row for row in rows if "regime" not in row and "mae" in row]
+
+    def ratio(row: Row) -> float:
+        return row["mae"] / min(row["baselines"][name]["mae"] for name in ("hour_of_day", "persistence"))
+
+    return worst(mine, ratio, 0.9, "MAE over the better baseline", False)
+
+
+def zero_goal(rows: list[Row]) -> Verdict:
+    """Judge the F1 of "the margin is zero" an hour ahead."""
+    return worst(rows_where(rows, reference="published-zero"), lambda r: r["f1"], 0.6, "F1", True)
+
+
+def flag_goal(rows: list[Row]) -> Verdict:
+    """Judge macro-F1 and Brier of the operator's flags in the last third."""
+    mine = [
+        r for r in rows if r["reference"] == "operator's flag" and not r["period"].startswith("out-of-fold")
+    ]
+    return both(
+        worst(
+            mine,
+            lambda r: r["f1"] / r["baselines"]["always_gas"]["f1"],
+            2.0,
+            "macro-F1 over always gas",
+            True,
+        ),
+        worst(
+            mine,
+            lambda r: r["brier"] / r["baselines"]["climatology"]["brier"],
+            1.0,
+            "Brier over climatology",
+            False,
+        ),
+    )
+
+
+def nothing_to_judge(rows: list[Row]) -> Verdict:
+    """Say how many rows there are."""
+    return Verdict(f"{len(rows)} rows", None)
+
+
+RUNS = (
+    Run("avert", "grid", "r ≥ 0.97 of hourly changes and bias within ±3 % in every region", avert_goal,
+        {"train_year": 2021, "test_year": 2022}),
+    Run("eia930", "grid", "means within 3 % and hourly r ≥ 0.7 in all five", eia930_goal),
+    Run("ercot", "grid", "mean within 3 %, r of the mean day ≥ 0.9", ercot_goal, {"test_year": 2020}),
+    Run("caiso-moer", "grid", "MAE ≤ 0.80 × month-by-hour", over("published-rate", "month_by_hour", 0.80)),
+    Run("caiso-moer", "grid", "MAE ≤ 0.75 × persistence; zeros F1 ≥ 0.6",
+        lambda rows: both(over("published-rate", "persistence", 0.75)(rows), zero_goal(rows)), {"horizon_min": 60}),
+    Run("caiso-moer", "grid", "MAE ≤ 0.55 × persistence", over("published-rate", "persistence", 0.55),
+        {"horizon_min": 180}),
+    Run("caiso-moer", "grid", "MAE ≤ 0.85 × the day before", over("published-rate", "day_before", 0.85),
+        {"horizon_min": 1440}),
+    Run("isone-flag", "grid", "macro-F1 ≥ 2 × always gas; Brier below climatology", flag_goal),
+)  # fmt: skip
+"""Every run of the scoreboard; a task that is not registered yet stops it."""
+
+
+def cell(value: Any, spec: str) -> str:
+    """Write a figure, or nothing where there is none."""
+    return format(value, spec) if value is not None else ""
+
+
+def table_of(rows: list[Row]) -> Iterator[str]:
+    """Write the rows of a run as a Markdown table."""
+    yield "| region | reference | estimator | n | MAE | RMSE | bias | r | CRPS or Brier | F1 | coverage | width | baselines' MAE |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for row in rows:
+        beside = ", ".join(
+            f"{name} {cell(b.get('mae', b.get('f1', b.get('brier'))), '.4g')}"
+            for name, b in row.get("baselines", {}).items()
+        )
+        figures = [
+            cell(row.get("mae"), ".4g"), cell(row.get("rmse"), ".4g"), cell(row.get("bias"), "+.3g"),
+            cell(row.get("r"), ".3f"), cell(row.get("crps", row.get("brier")), ".4g"), cell(row.get("f1"), ".3f"),
+            cell(row.get("coverage90"), ".1%"), cell(row.get("width90"), ".4g"), beside,
+        ]  # fmt: skip
+        name = " / ".join(str(row[k]) for k in ("estimator", "regime", "period") if k in row)
+        yield f"| {row['region']} | {row['reference']} | {name} | {row['n']:,} | {' | '.join(figures)} |"
+
+
+def plot(run: Run, rows: list[Row]) -> bool:
+    """Draw each row's error beside its best baseline's, and its coverage; False where nothing can be drawn."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "scores", "font.size": 8})
+    chosen = [row for row in rows if "mae" in row and row.get("baselines") and row["mae"] > 0][:40]
+    if not chosen:
+        return False
+    relative = [
+        row["mae"] / min(b["mae"] for b in row["baselines"].values() if b.get("mae", math.nan) > 0)
+        for row in chosen
+    ]
+    labels = [
+        " ".join(str(row[k]) for k in ("region", "reference", "estimator", "regime") if k in row)
+        for row in chosen
+    ]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 1 + 0.2 * len(chosen)), sharey=True, layout="constrained")
+    y = range(len(chosen))
+    axes[0].barh(y, relative, color="#3a6ea5")
+    axes[0].axvline(1.0, color="black", linewidth=0.8)
+    axes[0].set(yticks=list(y), yticklabels=labels, xlabel="MAE over that of the best baseline")
+    axes[0].invert_yaxis()
+    covered = [row.get("coverage90", math.nan) for row in chosen]
+    axes[1].axvspan(0.88, 0.92, color="#d8e6d3")
+    axes[1].scatter(covered, list(y), color="#3a6ea5", s=12)
+    axes[1].set(xlim=(0.5, 1.01), xlabel="share held by the 90 % range")
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PLOTS / f"{run.slug}.svg", metadata={"Date": None})
+    plt.close(figure)
+    return True
+
+
+def main() -> int:
+    """Run, judge, write."""
+    parser = argparse.ArgumentParser(description="Run every backtest and write SCOREBOARD.md.")
+    parser.add_argument("data", type=Path, help="folder that holds grid/")
+    parser.add_argument("--only", help="one task")
+    asked = parser.parse_args()
+    lines, summary = [], []
+    for run in RUNS:
+        if asked.only not in (None, run.task):
+            continue
+        folder = asked.data / run.folder
+        print(f"{run.command} …", file=sys.stderr, flush=True)
+        try:
+            result = TASKS.get(run.task)(Ask(folder, **run.options))
+        except GridmarginError as error:
+            print(f"gridmargin: {run.command}: {error}", file=sys.stderr)
+            return 2
+        verdict = run.judge(result["rows"])
+        word = {True: "reached", False: "not reached", None: ""}[verdict.kept]
+        summary.append(
+            f"| `{run.command}` | {run.goal} | {verdict.figure} | {word} | {result['seconds']:.1f} |"
+        )
+        lines += [
+            "",
+            f"## {run.slug}",
+            "",
+            f"    {run.command}",
+            "",
+            f"Goal: {run.goal}. {verdict.figure}: {word}.",
+            "",
+        ]
+        lines += list(table_of(result["rows"]))
+        if plot(run, result["rows"]):
+            lines += [
+                "",
+                f"![Errors over the best baseline, and coverage](docs/images/scores/{run.slug}.svg)",
+            ]
+    head = [
+        "# Scoreboard", "",
+        "Written by `make scoreboard`; each figure is also printed by the command beside it.",
+        "There is no true marginal rate: each reference has its own rows, and no score blends them.", "",
+        f"{datetime.now(UTC):%Y-%m-%d}; data {data_hash(asked.data / 'grid')}; gridmargin {version('gridmargin')}, Python"
+        f" {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}.", "",
+        "| command | goal | reached | | seconds |", "|---|---|---|---|---|", *summary,
+    ]  # fmt: skip
+    target = REPO / "SCOREBOARD.md"
+    part = target.with_name(".part-SCOREBOARD.md")
+    part.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+    part.replace(target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
