@@ -185,6 +185,26 @@ def flag_goal(rows: list[Row]) -> Verdict:
     )
 
 
+def rts_goal(rows: list[Row]) -> Verdict:
+    """Judge exactness off ties, and the cost of the reference days."""
+    return both(
+        worst(
+            rows_where(rows, reference="one-more-mwh"),
+            lambda r: r["max_error"],
+            1e-6,
+            "largest difference",
+            False,
+        ),
+        worst(
+            rows_where(rows, reference="reference-cost-of-a-day"),
+            lambda r: abs(r["bias_frac"]),
+            0.01,
+            "cost off by",
+            False,
+        ),
+    )
+
+
 def nothing_to_judge(rows: list[Row]) -> Verdict:
     """Say how many rows there are."""
     return Verdict(f"{len(rows)} rows", None)
@@ -202,6 +222,7 @@ RUNS = (
         {"horizon_min": 180}),
     Run("caiso-moer", "grid", "MAE ≤ 0.85 × the day before", over("published-rate", "day_before", 0.85),
         {"horizon_min": 1440}),
+    Run("rts", "grid", "identical to 1e-6 off ties; cost within 1 % of the reference", rts_goal),
     Run("isone-flag", "grid", "macro-F1 ≥ 2 × always gas; Brier below climatology", flag_goal),
 )  # fmt: skip
 """Every run of the scoreboard; a task that is not registered yet stops it."""

@@ -31,6 +31,7 @@ TASKS: Registry[Task] = Registry(
         "avert": "gridmargin.evaluation.avert:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
+        "rts": "gridmargin.evaluation.rts:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
     },
 )

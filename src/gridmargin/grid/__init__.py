@@ -14,6 +14,8 @@ from gridmargin.grid.balance import (
     states_of_table,
 )
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
+from gridmargin.grid.network import Network
+from gridmargin.grid.rts import RtsCase, rts_case
 from gridmargin.grid.state import GridState, GridStates, imports_column, is_quantity
 from gridmargin.grid.units import UnitFleet
 from gridmargin.sources import BuiltFleet, LongRunRate
@@ -27,6 +29,8 @@ __all__ = [
     "GridState",
     "GridStates",
     "LongRunRate",
+    "Network",
+    "RtsCase",
     "UnitFleet",
     "assemble",
     "avert_fleet",
@@ -38,6 +42,7 @@ __all__ = [
     "order_faults",
     "reference_fleet",
     "require_sound",
+    "rts_case",
     "sound",
     "states_of_table",
 ]

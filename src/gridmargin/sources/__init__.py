@@ -15,6 +15,7 @@ from gridmargin.sources.avert import (
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
+from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
 from gridmargin.vocab import Cell, Registry
 
@@ -52,6 +53,8 @@ __all__ = [
     "Observation",
     "Observations",
     "Payload",
+    "ReferenceRun",
+    "RtsTables",
     "Source",
     "cell_text",
     "find_avert_folder",
