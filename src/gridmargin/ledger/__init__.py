@@ -5,6 +5,7 @@ at any earlier moment. Touches its own SQLite database.
 """
 
 from gridmargin.ledger.book import Book, Factors
+from gridmargin.ledger.changes import Declaration, GridChange, Recalibration
 from gridmargin.ledger.entry import Entry, PayloadNote
 
-__all__ = ["Book", "Entry", "Factors", "PayloadNote"]
+__all__ = ["Book", "Declaration", "Entry", "Factors", "GridChange", "PayloadNote", "Recalibration"]

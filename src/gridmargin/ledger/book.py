@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,25 +16,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridmargin.ledger import changes
+from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import Entry, PayloadNote
-from gridmargin.ledger.store import open_database
-from gridmargin.marginal import AverageEstimate, Estimates, Fit, MarginalEstimate, MarginalSource
-from gridmargin.vocab import (
-    Basis,
-    Boundary,
-    Gases,
-    Horizon,
-    Interval,
-    Kind,
-    NotFoundError,
-    Range,
-    Status,
-    TableError,
-    View,
-    canonical_json,
-    require_utc,
-    sha256_hex,
+from gridmargin.ledger.rows import (
+    ENTRY_COLUMNS,
+    HASHED,
+    HIGH,
+    LOW,
+    MID,
+    entry_of,
+    epoch_us,
+    hashes,
+    moment_of,
+    named,
+    rows_of,
+    stored_name,
 )
+from gridmargin.ledger.store import open_database
+from gridmargin.marginal import Estimates, Fit
+from gridmargin.vocab import Interval, Kind, NotFoundError, TableError, View, canonical_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ class Book:
     ) -> int:
         """Write estimates down; what the book already says in the same words is not said again.
 
+        Forecasts supersede earlier issues and never an observed estimate, and the other way round (C3).
+
         Parameters
         ----------
         estimates : Estimates
@@ -112,7 +115,9 @@ class Book:
         fit : Fit
             The fit that gave them; kept too.
         recorded_utc : datetime
-            The moment of writing.
+            The moment of writing. Where the book holds a later one already (a clock was set back, or another process
+            was faster), the entries are written one microsecond after that: an as-of answer that was given stays
+            true (C9).
         payload_sha256s : sequence of str, optional
             Per interval, a JSON list of the payload hashes behind its state.
         conditions : sequence of str, optional
@@ -123,39 +128,50 @@ class Book:
         int
             How many entries are new.
         """
-        n = len(estimates)
-        if n == 0:
+        if not len(estimates):
             return 0
-        if estimates.fit_id != fit.fit_id:
-            raise TableError(f"estimates come from fit {estimates.fit_id}, not from {fit.fit_id}")
-        kind = estimates.basis.kind
-        frame = _rows(estimates, payload_sha256s or ["[]"] * n, conditions or ["{}"] * n)
-        recorded_us = _epoch_us(recorded_utc)
         with self._transaction() as connection:
+            recorded_us = self._moment_to_write(connection, estimates.basis.kind, recorded_utc)
             self._put_fit(connection, fit, recorded_us)
-            current = self._current(connection, estimates)
-            known = pl.DataFrame(
-                current,
-                schema={"start_s": pl.Int64, "supersedes": pl.Int64, "known_sha256": pl.String},
-                orient="row",
+            return self._put(connection, estimates, fit, recorded_us, payload_sha256s, conditions)
+
+    def recalibrate(
+        self,
+        record: Recalibration,
+        estimates: Estimates,
+        fit: Fit,
+        payload_sha256s: Sequence[str] | None = None,
+        conditions: Sequence[str] | None = None,
+    ) -> tuple[int, int]:
+        """Write down a recalibration, its fit and the entries that supersede because of it: all of it or nothing.
+
+        Returns
+        -------
+        int
+            The id of the record, which every one of the entries names.
+        int
+            How many entries are new.
+        """
+        with self._transaction() as connection:
+            recorded_us = self._moment_to_write(connection, record.kind, record.recorded_utc)
+            self._put_fit(connection, fit, recorded_us)
+            recalibration_id = changes.put_recalibration(connection, record, recorded_us)
+            n_new = self._put(
+                connection, estimates, fit, recorded_us, payload_sha256s, conditions, recalibration_id
             )
-            fresh = frame.join(known, on="start_s", how="left", maintain_order="left").filter(
-                pl.col("known_sha256").is_null() | (pl.col("known_sha256") != pl.col("entry_sha256"))
-            )
-            columns = [*frame.columns, "supersedes"]
-            sql = (
-                f"INSERT INTO {kind.value}_entries ({', '.join(_stored_name(c, kind) for c in columns)}, recorded_us)"
-                f" VALUES ({', '.join('?' * len(columns))}, {recorded_us})"
-            )
-            connection.executemany(sql, fresh.select(columns).iter_rows())
-        return fresh.height
+        return recalibration_id, n_new
+
+    def declare(self, declaration: Declaration) -> int:
+        """Write down that the grid changed and give the declaration's id; said again, it is the same one."""
+        with self._transaction() as connection:
+            return changes.put_declaration(connection, declaration)
 
     def note_payload(self, note: PayloadNote, n_bytes: int) -> None:
         """Remember a payload; the first word stands."""
         with self._transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO payloads VALUES (?, ?, ?, ?, ?)",
-                (note.sha256, note.source, note.name, n_bytes, _epoch_us(note.recorded_utc)),
+                (note.sha256, note.source, note.name, n_bytes, epoch_us(note.recorded_utc)),
             )
 
     # -- asking ----------------------------------------------------------------------------------------------------
@@ -168,11 +184,15 @@ class Book:
         estimator: str,
         interval_s: int | None = None,
         as_of_utc: datetime | None = None,
+        *,
+        forecast: bool = False,
     ) -> Factors:
         """Give the factors whose intervals touch `interval`, as known now or at `as_of_utc`.
 
         Parameters
         ----------
+        forecast : bool
+            The newest issue of each forecast; without it what was observed, and never both.
         interval_s : int, optional
             Only intervals of this length: a zone may be known from two publishers. [s]
 
@@ -187,7 +207,8 @@ class Book:
             interval,
             estimator,
             as_of_utc,
-            f"start_s, {_LOW}, {_MID}, {_HIGH}, entry_id, status, interval_s",
+            f"start_s, {LOW}, {MID}, {HIGH}, entry_id, status, interval_s",
+            forecast,
         )
         if interval_s is not None:
             rows = [row for row in rows if row[6] == interval_s]
@@ -207,26 +228,128 @@ class Book:
             status=np.array(columns[5], dtype=np.str_),
         )  # fmt: skip
 
-    def count(self, kind: Kind, zone: str, interval: Interval, estimator: str, interval_s: int) -> int:
-        """Count the intervals of this length that begin in `interval` and have an entry."""
+    def count(
+        self,
+        kind: Kind,
+        zone: str,
+        interval: Interval,
+        estimator: str,
+        interval_s: int,
+        recorded_from_utc: datetime | None = None,
+    ) -> int:
+        """Count the intervals of this length that begin in `interval` and have an entry that is no forecast.
+
+        Parameters
+        ----------
+        recorded_from_utc : datetime, optional
+            Only entries written down at this moment or later.
+        """
         row = self._connection.execute(
-            _named(
-                "SELECT count(DISTINCT start_s) FROM {kind}_entries"
-                " WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s >= ? AND start_s < ?",
+            named(
+                "SELECT count(DISTINCT start_s) FROM {kind}_entries WHERE zone = ? AND estimator = ?"
+                " AND interval_s = ? AND start_s >= ? AND start_s < ? AND view <> 'forecast' AND recorded_us >= ?",
                 kind,
             ),
-            (zone, estimator, interval_s, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
-        ).fetchone()
+            (zone, estimator, interval_s, interval.start_utc.timestamp(), interval.end_utc.timestamp(),
+             0 if recorded_from_utc is None else epoch_us(recorded_from_utc)),
+        ).fetchone()  # fmt: skip
         return int(row[0])
 
     def entries(
-        self, kind: Kind, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None = None
+        self,
+        kind: Kind,
+        zone: str,
+        interval: Interval,
+        estimator: str,
+        as_of_utc: datetime | None = None,
+        *,
+        forecast: bool = False,
     ) -> list[Entry]:
-        """Give the full entries whose intervals touch `interval`, as known now or at `as_of_utc`."""
+        """Give the full entries whose intervals touch `interval`, as known now or at `as_of_utc`; as `covering`."""
         return [
-            _entry(kind, row)
-            for row in self._latest(kind, zone, interval, estimator, as_of_utc, _ENTRY_COLUMNS)
+            entry_of(kind, row)
+            for row in self._latest(kind, zone, interval, estimator, as_of_utc, ENTRY_COLUMNS, forecast)
         ]
+
+    def forecasts(
+        self,
+        zone: str,
+        interval: Interval | None = None,
+        issued: Interval | None = None,
+        estimator: str | None = None,
+        as_of_utc: datetime | None = None,
+        kind: Kind = Kind.MARGINAL,
+    ) -> list[Entry]:
+        """Give forecasts as they were issued, every issue of every interval, by issue time and then by interval.
+
+        Parameters
+        ----------
+        interval : Interval, optional
+            Only forecasts of intervals that touch it.
+        issued : Interval, optional
+            Only what was issued in it.
+        as_of_utc : datetime, optional
+            Only what was written down by then; an issue written down again is given as it stood then.
+        """
+        asked = interval or _ALWAYS
+        issues = issued or _ALWAYS
+        rows = self._connection.execute(
+            named(
+                f"SELECT {ENTRY_COLUMNS} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY estimator, start_s,"
+                " interval_s, issued_us ORDER BY recorded_us DESC, entry_id DESC) AS newest"
+                " FROM {kind}_entries WHERE zone = ? AND issued_us >= ? AND issued_us < ? AND start_s < ?"
+                " AND start_s + interval_s > ? AND (? IS NULL OR estimator = ?) AND recorded_us <= ?)"
+                " WHERE newest = 1 ORDER BY issued_us, start_s, estimator",
+                kind,
+            ),
+            (zone, epoch_us(issues.start_utc), epoch_us(issues.end_utc), asked.end_utc.timestamp(),
+             asked.start_utc.timestamp(), estimator, estimator, _known_us(as_of_utc)),
+        )  # fmt: skip
+        return [entry_of(kind, row) for row in rows]
+
+    def judged(
+        self, kind: Kind, zone: str, interval: Interval, estimator: str, *, first: bool = False
+    ) -> pl.DataFrame:
+        """Give the entries that begin in a stretch as a table to be held against a reference; no forecasts.
+
+        Parameters
+        ----------
+        first : bool
+            What was said first of each interval, and not what is said now.
+
+        Returns
+        -------
+        polars.DataFrame
+            `start_s`, `interval_s`, `low`, `mid`, `high` [g kWh⁻¹], `regime`, `status`, `view`, `entry_id`, `fit_id`,
+            `recalibration_id`; ordered by start.
+        """
+        order = "ASC" if first else "DESC"
+        rows = self._connection.execute(
+            named(
+                f"SELECT start_s, interval_s, {LOW}, {MID}, {HIGH}, regime, status, view, entry_id, fit_id,"
+                " recalibration_id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY start_s, interval_s"
+                f" ORDER BY recorded_us {order}, entry_id {order}) AS place FROM {{kind}}_entries WHERE zone = ?"
+                " AND estimator = ? AND start_s >= ? AND start_s < ? AND view <> 'forecast')"
+                " WHERE place = 1 ORDER BY start_s, interval_s",
+                kind,
+            ),
+            (zone, estimator, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
+        ).fetchall()
+        return pl.DataFrame(rows, schema=_JUDGED, orient="row")
+
+    def extent(self, kind: Kind, zone: str, estimator: str) -> Interval | None:
+        """Give the stretch from the first to the last entry that is no forecast, or None where there is none."""
+        row = self._connection.execute(
+            named(
+                "SELECT min(start_s), max(start_s + interval_s) FROM {kind}_entries"
+                " WHERE zone = ? AND estimator = ? AND view <> 'forecast'",
+                kind,
+            ),
+            (zone, estimator),
+        ).fetchone()
+        if row[0] is None:
+            return None
+        return Interval(datetime.fromtimestamp(row[0], UTC), datetime.fromtimestamp(row[1], UTC))
 
     def entry(self, kind: Kind, entry_id: int) -> Entry:
         """Give one entry by its id.
@@ -237,11 +360,11 @@ class Book:
             If the book has no such entry.
         """
         row = self._connection.execute(
-            _named(f"SELECT {_ENTRY_COLUMNS} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
+            named(f"SELECT {ENTRY_COLUMNS} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
         ).fetchone()
         if row is None:
             raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.path}")
-        return _entry(kind, row)
+        return entry_of(kind, row)
 
     def history(self, kind: Kind, entry_id: int) -> list[Entry]:
         """Give an entry and everything it superseded, newest first."""
@@ -270,9 +393,9 @@ class Book:
     def revision(self, kind: Kind, zone: str, interval: Interval, estimator: str) -> str | None:
         """Give the hash of the newest entry in a stretch that superseded another, or None where none did."""
         row = self._connection.execute(
-            _named(
+            named(
                 "SELECT entry_sha256 FROM {kind}_entries WHERE zone = ? AND estimator = ? AND supersedes IS NOT NULL"
-                " AND start_s >= ? AND start_s < ? ORDER BY entry_id DESC LIMIT 1",
+                " AND view <> 'forecast' AND start_s >= ? AND start_s < ? ORDER BY entry_id DESC LIMIT 1",
                 kind,
             ),
             (zone, estimator, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
@@ -287,13 +410,14 @@ class Book:
         NotFoundError
             If the book has no such entry.
         """
-        columns = ", ".join(_named(_stored_name(column, kind), kind) for column in HASHED)
+        wanted = (*HASHED, "issued_us")
+        columns = ", ".join(named(stored_name(column, kind), kind) for column in wanted)
         row = self._connection.execute(
-            _named(f"SELECT {columns} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
+            named(f"SELECT {columns} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
         ).fetchone()
         if row is None:
             raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.path}")
-        return _hashes(pl.DataFrame([row], schema=list(HASHED), orient="row"))[0]
+        return hashes(pl.DataFrame([row], schema=list(wanted), orient="row"))[0]
 
     def payload(self, sha256: str) -> PayloadNote:
         """Give what is remembered of a payload.
@@ -308,7 +432,7 @@ class Book:
         ).fetchone()
         if row is None:
             raise NotFoundError(f"no payload {sha256} noted in the ledger {self.path}")
-        return PayloadNote(row[0], row[1], row[2], _moment(row[3]))
+        return PayloadNote(row[0], row[1], row[2], moment_of(row[3]))
 
     def zones(self) -> list[str]:
         """List the zones with entries."""
@@ -316,6 +440,21 @@ class Book:
             row[0]
             for row in self._connection.execute("SELECT DISTINCT zone FROM marginal_entries ORDER BY zone")
         ]
+
+    def estimators(self, kind: Kind, zone: str) -> list[str]:
+        """List whose entries of a kind a zone has."""
+        rows = self._connection.execute(
+            named("SELECT DISTINCT estimator FROM {kind}_entries WHERE zone = ? ORDER BY estimator", kind), (zone,)
+        )
+        return [row[0] for row in rows]
+
+    def declarations(self, zone: str) -> list[Declaration]:
+        """Give the declared changes of a zone's grid, by the moment from which they hold."""
+        return changes.declarations(self._connection, zone)
+
+    def recalibrations(self, zone: str, estimator: str | None = None) -> list[Recalibration]:
+        """Give the recalibrations of a zone, oldest first."""
+        return changes.recalibrations(self._connection, zone, estimator)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -338,19 +477,62 @@ class Book:
             (fit.fit_id, fit.estimator, fit.zone, canonical_json(body), recorded_us),
         )
 
+    @staticmethod
+    def _moment_to_write(connection: sqlite3.Connection, kind: Kind, recorded_utc: datetime) -> int:
+        newest = connection.execute(
+            named("SELECT recorded_us FROM {kind}_entries ORDER BY entry_id DESC LIMIT 1", kind)
+        ).fetchone()
+        return epoch_us(recorded_utc) if newest is None else max(epoch_us(recorded_utc), newest[0] + 1)
+
+    def _put(
+        self,
+        connection: sqlite3.Connection,
+        estimates: Estimates,
+        fit: Fit,
+        recorded_us: int,
+        payload_sha256s: Sequence[str] | None,
+        conditions: Sequence[str] | None,
+        recalibration_id: int | None = None,
+    ) -> int:
+        n, kind = len(estimates), estimates.basis.kind
+        if estimates.fit_id != fit.fit_id:
+            raise TableError(f"estimates come from fit {estimates.fit_id}, not from {fit.fit_id}")
+        if n == 0:
+            return 0
+        frame = rows_of(estimates, payload_sha256s or ["[]"] * n, conditions or ["{}"] * n)
+        known = pl.DataFrame(
+            self._current(connection, estimates),
+            schema={"start_s": pl.Int64, "supersedes": pl.Int64, "known_sha256": pl.String},
+            orient="row",
+        )
+        fresh = frame.join(known, on="start_s", how="left", maintain_order="left").filter(
+            pl.col("known_sha256").is_null() | (pl.col("known_sha256") != pl.col("entry_sha256"))
+        )
+        columns = [*frame.columns, "supersedes"]
+        sql = (
+            f"INSERT INTO {kind.value}_entries ({', '.join(stored_name(c, kind) for c in columns)},"
+            f" recalibration_id, recorded_us) VALUES ({', '.join('?' * len(columns))},"
+            f" {'NULL' if recalibration_id is None else recalibration_id}, {recorded_us})"
+        )
+        connection.executemany(sql, fresh.select(columns).iter_rows())
+        return fresh.height
+
     def _current(self, connection: sqlite3.Connection, estimates: Estimates) -> list[tuple[Any, ...]]:
-        basis = estimates.basis
+        """Give what an append would supersede; of forecasts, the newest that was not issued after these."""
+        basis, issued = estimates.basis, estimates.issued_utc
         return connection.execute(
-            _named(
+            named(
                 "SELECT start_s, entry_id, entry_sha256 FROM ("
-                " SELECT start_s, entry_id, entry_sha256,"
-                " ROW_NUMBER() OVER (PARTITION BY start_s ORDER BY recorded_us DESC, entry_id DESC) AS newest"
+                " SELECT start_s, entry_id, entry_sha256, ROW_NUMBER() OVER"
+                " (PARTITION BY start_s ORDER BY issued_us DESC, recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s BETWEEN ? AND ?"
-                " AND horizon = ? AND gases = ? AND boundary = ?) WHERE newest = 1",
+                " AND horizon = ? AND gases = ? AND boundary = ? AND (view = 'forecast') = ?"
+                " AND (issued_us IS NULL OR issued_us <= ?)) WHERE newest = 1",
                 basis.kind,
             ),
             (estimates.zone, estimates.estimator, estimates.interval_s, int(estimates.start_epoch_s[0]),
-             int(estimates.start_epoch_s[-1]), basis.horizon.value, basis.gases.value, basis.boundary.value),
+             int(estimates.start_epoch_s[-1]), basis.horizon.value, basis.gases.value, basis.boundary.value,
+             basis.view is View.FORECAST, 0 if issued is None else epoch_us(issued)),
         ).fetchall()  # fmt: skip
 
     def _latest(
@@ -361,129 +543,28 @@ class Book:
         estimator: str,
         as_of_utc: datetime | None,
         columns: str,
+        forecast: bool,
     ) -> list[tuple[Any, ...]]:
-        known_us = _epoch_us(as_of_utc) if as_of_utc is not None else 2**62
         return self._connection.execute(
-            _named(
-                f"SELECT {columns} FROM (SELECT *,"
-                " ROW_NUMBER() OVER (PARTITION BY start_s, interval_s ORDER BY recorded_us DESC, entry_id DESC) AS newest"
+            named(
+                f"SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY start_s, interval_s"
+                " ORDER BY issued_us DESC, recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND start_s < ? AND start_s + interval_s > ?"
-                " AND start_s > ? AND recorded_us <= ?) WHERE newest = 1 ORDER BY start_s",
+                " AND start_s > ? AND recorded_us <= ? AND (view = 'forecast') = ?) WHERE newest = 1 ORDER BY start_s",
                 kind,
             ),
             (zone, estimator, interval.end_utc.timestamp(), interval.start_utc.timestamp(),
-             interval.start_utc.timestamp() - 86_400, known_us),
+             interval.start_utc.timestamp() - 86_400, _known_us(as_of_utc), forecast),
         ).fetchall()  # fmt: skip
 
 
-_LOW, _MID, _HIGH = ("{kind}_low_gco2_per_kwh", "{kind}_mid_gco2_per_kwh", "{kind}_high_gco2_per_kwh")
-_ENTRY_COLUMNS = (
-    "entry_id, zone, start_s, interval_s, estimator, estimator_version, horizon, gases, boundary, view, "
-    f"{_LOW}, {_MID}, {_HIGH}, sources, conditions, regime, status, fit_id, payload_sha256s, entry_sha256, "
-    "recorded_us, supersedes"
-)
+_ALWAYS = Interval(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+_JUDGED = {
+    "start_s": pl.Int64, "interval_s": pl.Int64, "low": pl.Float64, "mid": pl.Float64, "high": pl.Float64,
+    "regime": pl.String, "status": pl.String, "view": pl.String, "entry_id": pl.Int64, "fit_id": pl.String,
+    "recalibration_id": pl.Int64,
+}  # fmt: skip
 
 
-def _named(sql: str, kind: Kind) -> str:
-    return sql.replace("{kind}", kind.value)
-
-
-def _stored_name(column: str, kind: Kind) -> str:
-    return f"{kind.value}_{column}" if column.endswith("_gco2_per_kwh") else column
-
-
-def _epoch_us(moment: datetime) -> int:
-    return int((require_utc(moment) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
-
-
-def _moment(epoch_us: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=epoch_us)
-
-
-def _rows(estimates: Estimates, payload_sha256s: Sequence[str], conditions: Sequence[str]) -> pl.DataFrame:
-    k = len(estimates.source_names)
-    parts: list[pl.Expr] = []
-    table: dict[str, Any] = {"start_s": estimates.start_epoch_s}
-    for j in range(k):
-        table[f"p{j}"] = estimates.source_probability[:, j]
-        table[f"f{j}"] = estimates.source_factor[:, j]
-        parts += [pl.col(f"p{j}").cast(pl.String), pl.col(f"f{j}").cast(pl.String)]
-    pattern = "[" + ",".join(f"[{json.dumps(name)},{{}},{{}}]" for name in estimates.source_names) + "]"
-    basis = estimates.basis
-    frame = pl.DataFrame(
-        {
-            **table,
-            "low_gco2_per_kwh": estimates.low,
-            "mid_gco2_per_kwh": estimates.mid,
-            "high_gco2_per_kwh": estimates.high,
-            "conditions": pl.Series(list(conditions), dtype=pl.String),
-            "regime": estimates.regime.astype(str),
-            "status": estimates.status.astype(str),
-            "payload_sha256s": pl.Series(list(payload_sha256s), dtype=pl.String),
-        }
-    ).select(
-        pl.lit(estimates.zone).alias("zone"),
-        "start_s",
-        pl.lit(estimates.interval_s).alias("interval_s"),
-        pl.lit(estimates.estimator).alias("estimator"),
-        pl.lit(estimates.estimator_version).alias("estimator_version"),
-        pl.lit(basis.horizon.value).alias("horizon"),
-        pl.lit(basis.gases.value).alias("gases"),
-        pl.lit(basis.boundary.value).alias("boundary"),
-        pl.lit(basis.view.value).alias("view"),
-        "low_gco2_per_kwh",
-        "mid_gco2_per_kwh",
-        "high_gco2_per_kwh",
-        pl.format(pattern, *parts).alias("sources"),
-        "conditions",
-        "regime",
-        "status",
-        pl.lit(estimates.fit_id).alias("fit_id"),
-        "payload_sha256s",
-    )
-    return frame.with_columns(pl.Series("entry_sha256", _hashes(frame)))
-
-
-HASHED = (
-    "zone", "start_s", "interval_s", "estimator", "estimator_version", "horizon", "gases", "boundary", "view",
-    "low_gco2_per_kwh", "mid_gco2_per_kwh", "high_gco2_per_kwh", "sources", "conditions", "regime", "status", "fit_id",
-    "payload_sha256s",
-)  # fmt: skip
-"""What an entry's hash covers, in order."""
-
-
-def _hashes(frame: pl.DataFrame) -> list[str]:
-    text = frame.select(
-        pl.concat_str([pl.col(c).cast(pl.String).fill_null("") for c in HASHED], separator="\x1f")
-    ).to_series()
-    return [sha256_hex(line.encode()) for line in text]
-
-
-def _entry(kind: Kind, row: Sequence[Any]) -> Entry:
-    (entry_id, zone, start_s, interval_s, estimator, version, horizon, gases, boundary, view, low, mid, high, sources,
-     conditions, regime, status, fit_id, payloads, digest, recorded_us, supersedes) = row  # fmt: skip
-    kinds: Mapping[Kind, type[MarginalEstimate] | type[AverageEstimate]] = {
-        Kind.MARGINAL: MarginalEstimate,
-        Kind.AVERAGE: AverageEstimate,
-    }
-    estimate = kinds[kind](
-        zone=zone,
-        interval=Interval.starting(datetime.fromtimestamp(start_s, UTC), interval_s),
-        factor_gco2_per_kwh=Range(low, mid, high),
-        sources=tuple(MarginalSource(*source) for source in json.loads(sources)),
-        basis=Basis(kind, Horizon(horizon), Gases(gases), Boundary(boundary), View(view)),
-        estimator=estimator,
-        estimator_version=version,
-        regime=regime,
-        status=Status(status),
-    )
-    return Entry(
-        entry_id=entry_id,
-        estimate=estimate,
-        conditions=json.loads(conditions),
-        fit_id=fit_id,
-        payload_sha256s=tuple(json.loads(payloads)),
-        recorded_utc=_moment(recorded_us),
-        supersedes=supersedes,
-        entry_sha256=digest,
-    )
+def _known_us(as_of_utc: datetime | None) -> int:
+    return 2**62 if as_of_utc is None else epoch_us(as_of_utc)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gridmargin.vocab import InputError
 
-NEWEST_SCHEMA = "0001"
+NEWEST_SCHEMA = "0003"
 """Name of the last migration; a test holds it against the folder."""
 
 
