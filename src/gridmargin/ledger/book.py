@@ -444,7 +444,8 @@ class Book:
     def estimators(self, kind: Kind, zone: str) -> list[str]:
         """List whose entries of a kind a zone has."""
         rows = self._connection.execute(
-            named("SELECT DISTINCT estimator FROM {kind}_entries WHERE zone = ? ORDER BY estimator", kind), (zone,)
+            named("SELECT DISTINCT estimator FROM {kind}_entries WHERE zone = ? ORDER BY estimator", kind),
+            (zone,),
         )
         return [row[0] for row in rows]
 

@@ -47,7 +47,9 @@ class Declaration:
 
     def __post_init__(self) -> None:
         if not self.note.strip():
-            raise InputError("a declared change needs a note; say in --note what happened and where it is written")
+            raise InputError(
+                "a declared change needs a note; say in --note what happened and where it is written"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def put_declaration(connection: sqlite3.Connection, declaration: Declaration) ->
         (*said, epoch_us(declaration.recorded_utc)),
     )
     row = connection.execute(
-        "SELECT declaration_id FROM declarations WHERE zone = ? AND what = ? AND from_us = ? AND note = ?", said
+        "SELECT declaration_id FROM declarations WHERE zone = ? AND what = ? AND from_us = ? AND note = ?",
+        said,
     ).fetchone()
     return int(row[0])
 

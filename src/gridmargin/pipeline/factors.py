@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 
 from gridmargin.grid import GridStates, assemble
-from gridmargin.ledger import Book, PayloadNote
-from gridmargin.marginal import ESTIMATORS, Estimator, Facts, Fit, Need
+from gridmargin.ledger import Book, Declaration, PayloadNote
+from gridmargin.marginal import ESTIMATORS, Estimates, Estimator, Facts, Fit, Need, weigh_history
 from gridmargin.pipeline.facts import FactsOf
 from gridmargin.sources import Archive, Observations, Source
 from gridmargin.vocab import FOSSIL, Fuel, Interval, Kind, NoFactorError, View, format_utc, generation_column
@@ -95,31 +96,24 @@ class Factory:
         pending = [e for e in pending if e not in [other for other, _ in lacking]]
         if not pending:
             return Outcome(0, tuple(notes))
-        states, lineage = self.states(zone, self._reading(wanted, known))
+        states, lineage = self.states(zone, self.reading(wanted, known))
         n_new = 0
-        for month in month_starts(wanted):
-            part = states.between(month)
-            if not len(part):
+        for part in self._parts(zone, wanted):
+            some = states.between(part)
+            if not len(some):
                 continue
-            facts = self.facts_of(zone, month.start_utc.year - 1)
+            facts = self.facts_of(zone, part.start_utc.year - 1)
             for estimator in pending:
-                found = self._fit(estimator, states, facts, _first_of_month(month.start_utc), known.start_utc)
+                found = self._fit(estimator, states, facts, part, known.start_utc)
                 if isinstance(found, str):
-                    notes.append(f"{estimator.name}, {month.start_utc:%Y-%m}: {found}")
+                    notes.append(f"{estimator.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
                 fit, view = found
-                estimates = estimator.estimate(part, fit)
+                estimates = estimator.estimate(some, fit)
                 if view is not View.OBSERVED:
                     estimates = replace(estimates, basis=replace(estimates.basis, view=view))
-                behind = pl.DataFrame({"start_s": estimates.start_epoch_s}).join(
-                    lineage, on="start_s", how="left", maintain_order="left"
-                )
                 n_new += self.book.append(
-                    estimates,
-                    fit,
-                    self.now_utc(),
-                    behind["payloads"].to_list(),
-                    behind["conditions"].to_list(),
+                    estimates, fit, self.now_utc(), *payloads_and_conditions(estimates, lineage)
                 )
         return Outcome(n_new, tuple(dict.fromkeys(notes)))
 
@@ -147,7 +141,8 @@ class Factory:
         states = assemble(observations, zone, self.source.interval_s(zone))
         return states, _lineage(states, observations)
 
-    def _reading(self, wanted: Interval, known: Interval) -> list[Interval]:
+    def reading(self, wanted: Interval, known: Interval) -> list[Interval]:
+        """Give the stretches to read so that `wanted` can be estimated: itself and what its fits learn from."""
         first_month = _first_of_month(wanted.start_utc)
         if self.source.name == "reference":
             # A typical day of each of the four seasons before: more of the same days would add no knowledge.
@@ -157,23 +152,78 @@ class Factory:
         end = max(wanted.end_utc, warm) if start == known.start_utc else wanted.end_utc
         return [Interval(start, end)]
 
-    def _fit(
+    def learn(
         self,
         estimator: Estimator,
-        states: GridStates,
+        history: GridStates,
         facts: Facts,
-        month_utc: datetime,
-        known_from_utc: datetime,
+        changes: Sequence[tuple[str, datetime, str]],
+    ) -> Fit | str:
+        """Fit on a history in which the grid changed, or say what is missing.
+
+        Parameters
+        ----------
+        changes : sequence of (what, from, note)
+            In order of time. What became of each stands in the fit's parameters, under `grid_changes`.
+        """
+        seen, effects = weigh_history(
+            history, [moment for _, moment, _ in changes], lambda part: estimator.can_fit(part, facts) is None
+        )
+        missing = estimator.can_fit(seen, facts)
+        if missing is not None:
+            return missing
+        fit = estimator.fit(seen, facts)
+        if not changes:
+            return fit
+        told = [
+            {"what": what, "from_utc": format_utc(moment), "note": note, "effect": effect}
+            for (what, moment, note), effect in zip(changes, effects, strict=True)
+        ]
+        return replace(fit, parameters={**fit.parameters, "grid_changes": told})
+
+    def declared(self, zone: str, start_utc: datetime, end_utc: datetime) -> list[Declaration]:
+        """Give the declared changes that an interval in `[start_utc, end_utc)` can notice, in order of time."""
+        oldest = _first_of_month(start_utc) - HISTORY
+        return [d for d in self.book.declarations(zone) if oldest < d.from_utc < end_utc]
+
+    def _parts(self, zone: str, wanted: Interval) -> Iterator[Interval]:
+        """Cut a stretch where another fit or another grid begins."""
+        recalibrations = self.book.recalibrations(zone)
+        cuts = {wanted.start_utc, wanted.end_utc}
+        cuts |= {month.start_utc for month in month_starts(wanted)}
+        cuts |= {d.from_utc for d in self.declared(zone, wanted.start_utc, wanted.end_utc)}
+        for record in recalibrations:
+            cuts |= {record.interval.start_utc, record.interval.end_utc}
+        inside = sorted(cut for cut in cuts if wanted.start_utc <= cut <= wanted.end_utc)
+        return (Interval(start, end) for start, end in pairwise(inside))
+
+    def _fit(
+        self, estimator: Estimator, states: GridStates, facts: Facts, part: Interval, known_from_utc: datetime
     ) -> tuple[Fit, View] | str:
-        history = states.between(Interval(month_utc - HISTORY, month_utc))
-        reason = estimator.can_fit(history, facts)
-        if reason is None:
-            return estimator.fit(history, facts), View.OBSERVED
+        """Give the fit for one part: of its month, or of a recalibration since the month began."""
+        month_utc = _first_of_month(part.start_utc)
+        for record in reversed(self.book.recalibrations(states.zone, estimator.name)):
+            learned = record.interval.end_utc
+            if record.interval.start_utc <= part.start_utc and month_utc < learned:
+                fit = self.book.fit(record.new_fit_id)
+                if fit.estimator_version == estimator.version:
+                    return fit, View.OBSERVED if part.start_utc >= learned else View.HINDCAST
+        changes = [
+            (d.what.value, d.from_utc, d.note)
+            for d in self.declared(states.zone, part.start_utc, part.end_utc)
+        ]
+        found = self.learn(
+            estimator, states.between(Interval(month_utc - HISTORY, month_utc)), facts, changes
+        )
+        if isinstance(found, Fit):
+            return found, View.OBSERVED
         if month_utc < known_from_utc + WARM_UP:
-            warm = states.between(Interval(known_from_utc, known_from_utc + WARM_UP))
-            if estimator.can_fit(warm, facts) is None:
-                return estimator.fit(warm, facts), View.HINDCAST
-        return reason
+            warm = self.learn(
+                estimator, states.between(Interval(known_from_utc, known_from_utc + WARM_UP)), facts, changes
+            )
+            if isinstance(warm, Fit):
+                return warm, View.HINDCAST
+        return found
 
     def _has(self, need: Need, zone: str, wanted: Interval) -> bool:
         years = range(wanted.start_utc.year - 1, wanted.end_utc.year)
@@ -181,7 +231,24 @@ class Factory:
 
     def _covered(self, zone: str, wanted: Interval, estimator: str, step_s: int) -> bool:
         n = wanted.duration_s // step_s
-        return any(self.book.count(kind, zone, wanted, estimator, step_s) >= n for kind in Kind)
+        if not any(self.book.count(kind, zone, wanted, estimator, step_s) >= n for kind in Kind):
+            return False
+        # What was written before a change was declared does not know of it.
+        for declaration in self.declared(zone, wanted.start_utc, wanted.end_utc):
+            new = _whole_slots(Interval(max(declaration.from_utc, wanted.start_utc), wanted.end_utc), step_s)
+            n = new.duration_s // step_s
+            said = declaration.recorded_utc
+            if not any(self.book.count(kind, zone, new, estimator, step_s, said) >= n for kind in Kind):
+                return False
+        return True
+
+
+def payloads_and_conditions(estimates: Estimates, lineage: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """Give what the book keeps beside each estimate, from what `Factory.states` tells."""
+    behind = pl.DataFrame({"start_s": estimates.start_epoch_s}).join(
+        lineage, on="start_s", how="left", maintain_order="left"
+    )
+    return behind["payloads"].to_list(), behind["conditions"].to_list()
 
 
 def _first_of_month(moment: datetime) -> datetime:

@@ -1,5 +1,7 @@
 """Runs the numbered migrations against one SQLite file, each in a transaction of its own: whole or not at all."""
 
+from typing import Any
+
 from alembic import context
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL
@@ -13,13 +15,13 @@ engine = create_engine(
 
 
 @event.listens_for(engine, "connect")
-def _leave_transactions_to_us(connection, _record):
+def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
     # Python's driver would commit before each CREATE and ALTER; SQLite itself can take them back.
     connection.isolation_level = None
 
 
 @event.listens_for(engine, "begin")
-def _begin(connection):
+def _begin(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
