@@ -113,4 +113,6 @@ def test_a_migration_that_fails_half_way_leaves_the_ledger_as_it_was(tmp_path, m
     connection.close()
     with Book(path) as book:
         assert len(book.entries(Kind.MARGINAL, "US-ERCO", HOUR, "regression")) == 2
-    assert database.NEWEST_SCHEMA in {row[0] for row in sqlite3.connect(path).execute("SELECT * FROM alembic_version")}
+    assert database.NEWEST_SCHEMA in {
+        row[0] for row in sqlite3.connect(path).execute("SELECT * FROM alembic_version")
+    }

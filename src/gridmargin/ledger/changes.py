@@ -91,12 +91,12 @@ class Recalibration:
             raise InputError("a recalibration needs a reason; say it in --reason")
 
 
-def put_declaration(connection: sqlite3.Connection, declaration: Declaration) -> int:
+def put_declaration(connection: sqlite3.Connection, declaration: Declaration, recorded_us: int) -> int:
     """Write a declaration down and give its id; the same words twice are one declaration."""
     said = (declaration.zone, declaration.what.value, epoch_us(declaration.from_utc), declaration.note)
     connection.execute(
         "INSERT OR IGNORE INTO declarations (zone, what, from_us, note, recorded_us) VALUES (?, ?, ?, ?, ?)",
-        (*said, epoch_us(declaration.recorded_utc)),
+        (*said, recorded_us),
     )
     row = connection.execute(
         "SELECT declaration_id FROM declarations WHERE zone = ? AND what = ? AND from_us = ? AND note = ?",

@@ -57,13 +57,14 @@ def published(factory: Factory, zone: str, interval: Interval) -> Reference | No
 def later(book: Book, kind: Kind, zone: str, interval: Interval, estimator: str) -> Reference:
     """Give what the estimator says now of intervals that it once spoke of otherwise, from newer data.
 
-    Entries that a recalibration made are no reference: they come from the estimator's own doubts, not from the grid.
+    An entry from the same payloads under another fit is no reference: it comes from a recalibration or a declared change,
+    not from better data.
     """
     first = book.judged(kind, zone, interval, estimator, first=True)
     newest = book.judged(kind, zone, interval, estimator)
     both = first.join(newest, on=["start_s", "interval_s"], how="inner", suffix="_now", maintain_order="left")
     better = both.filter(
-        (pl.col("entry_id") != pl.col("entry_id_now"))
+        (pl.col("payload_sha256s") != pl.col("payload_sha256s_now"))
         & pl.col("recalibration_id_now").is_null()
         & (pl.col("view_now") == View.OBSERVED.value)
     )

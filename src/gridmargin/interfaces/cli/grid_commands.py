@@ -87,7 +87,7 @@ def _changes(estimate: dict[str, Any]) -> list[str]:
     """Say which changes of the grid and which recalibration an estimate's fit knows of."""
     evidence, name = estimate["evidence"], estimate["estimator"]
     lines = [
-        f"{name}: {change['what']} changed from {change['from_utc']} ({change['note']}): {change['effect']}"
+        f"{name}: history before {change['from_utc']} ({change['what']}: {change['note']}): {change['effect']}"
         for change in evidence["grid_changes"]
     ]
     record = evidence["recalibration"]
