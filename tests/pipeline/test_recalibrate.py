@@ -81,6 +81,13 @@ def test_the_rest_of_the_month_is_estimated_with_the_new_fit(tmp_path):
     by_fit = after.group_by("fit_id", maintain_order=True).len()
     assert by_fit["fit_id"][0] == record.new_fit_id
     assert by_fit["len"].to_list() == [12 * 24, 24]
+    (june,) = factory.book.fit(by_fit["fit_id"][1]).parameters["grid_changes"]
+    assert (june["what"], june["effect"]) == ("drift", "cut")  # learned from May's new grid alone
+    declared = Declaration(ZONE, GridChange.FLEET, CHANGE, "a coal plant closed", factory.now_utc())
+    factory.book.declare(declared)
+    late = Interval(datetime(2021, 5, 21, tzinfo=UTC), datetime(2021, 5, 22, tzinfo=UTC))
+    assert factory.ensure(ZONE, late).n_new == 24  # a declaration made later has its say
+    assert factory.ensure(ZONE, late).n_new == 0
     factory.book.close()
 
 

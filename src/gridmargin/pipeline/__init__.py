@@ -13,7 +13,7 @@ from gridmargin.pipeline.facts import FactsOf, facts_from
 if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
-    from gridmargin.pipeline.recalibration import Checked, recalibrate
+    from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
     from gridmargin.pipeline.trail import explain
@@ -29,6 +29,7 @@ __all__ = [
     "Stream",
     "account_log",
     "append_forecasts",
+    "checkable",
     "entries_of",
     "explain",
     "facts_from",
@@ -45,6 +46,7 @@ _LATER = {
     "Reference": "references",
     "ScoredForecast": "forecasts",
     "append_forecasts": "forecasts",
+    "checkable": "recalibration",
     "entries_of": "references",
     "published": "references",
     "recalibrate": "recalibration",

@@ -23,6 +23,10 @@ WARM_UP = timedelta(days=60)
 """Where the record is too young for a fit from before, its first stretch of this length serves, named `hindcast` (C10)."""
 
 
+DRIFT = "drift"
+"""What a change of the grid is called that nobody declared, but a recalibration found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was done to cover an interval.
@@ -186,6 +190,19 @@ class Factory:
         oldest = _first_of_month(start_utc) - HISTORY
         return [d for d in self.book.declarations(zone) if oldest < d.from_utc < end_utc]
 
+    def changes(
+        self, zone: str, estimator: str, start_utc: datetime, end_utc: datetime
+    ) -> list[tuple[str, datetime, str]]:
+        """Give what is known to have changed, declared or found by a recalibration of this estimator; for `learn`."""
+        oldest = _first_of_month(start_utc) - HISTORY
+        found = [(d.what.value, d.from_utc, d.note) for d in self.declared(zone, start_utc, end_utc)]
+        found += [
+            (DRIFT, record.interval.start_utc, record.cause)
+            for record in self.book.recalibrations(zone, estimator)
+            if record.event and oldest < record.interval.start_utc < end_utc
+        ]
+        return sorted(found, key=lambda change: change[1])
+
     def _parts(self, zone: str, wanted: Interval) -> Iterator[Interval]:
         """Cut a stretch where another fit or another grid begins."""
         recalibrations = self.book.recalibrations(zone)
@@ -202,16 +219,15 @@ class Factory:
     ) -> tuple[Fit, View] | str:
         """Give the fit for one part: of its month, or of a recalibration since the month began."""
         month_utc = _first_of_month(part.start_utc)
+        declared = self.declared(states.zone, part.start_utc, part.end_utc)
         for record in reversed(self.book.recalibrations(states.zone, estimator.name)):
             learned = record.interval.end_utc
-            if record.interval.start_utc <= part.start_utc and month_utc < learned:
+            newer = any(d.recorded_utc > record.recorded_utc for d in declared)
+            if record.interval.start_utc <= part.start_utc and month_utc < learned and not newer:
                 fit = self.book.fit(record.new_fit_id)
                 if fit.estimator_version == estimator.version:
                     return fit, View.OBSERVED if part.start_utc >= learned else View.HINDCAST
-        changes = [
-            (d.what.value, d.from_utc, d.note)
-            for d in self.declared(states.zone, part.start_utc, part.end_utc)
-        ]
+        changes = self.changes(states.zone, estimator.name, part.start_utc, part.end_utc)
         found = self.learn(
             estimator, states.between(Interval(month_utc - HISTORY, month_utc)), facts, changes
         )

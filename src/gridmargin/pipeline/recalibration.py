@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from gridmargin.ledger import Recalibration
+from gridmargin.ledger import Book, Recalibration
 from gridmargin.marginal import (
     ESTIMATORS,
     DriftEvent,
@@ -19,7 +19,7 @@ from gridmargin.marginal import (
     parameter_changes,
     watch,
 )
-from gridmargin.pipeline.factors import HISTORY, Factory, payloads_and_conditions
+from gridmargin.pipeline.factors import DRIFT, HISTORY, Factory, payloads_and_conditions
 from gridmargin.pipeline.references import LATER, PUBLISHED, Reference, entries_of, later, published
 from gridmargin.vocab import (
     InputError,
@@ -128,6 +128,11 @@ def recalibrate(
     return _renew(factory, estimator, zone, entries, span, since, event, watched, told, str(reason))
 
 
+def checkable(book: Book, zone: str) -> list[str]:
+    """List the estimators with marginal entries of a zone that can be fitted again."""
+    return [name for name in book.estimators(Kind.MARGINAL, zone) if name in set(ESTIMATORS)]
+
+
 def _entries(factory: Factory, estimator: Estimator, zone: str, stretch: Interval | None) -> pl.DataFrame:
     extent = factory.book.extent(estimator.kind, zone, estimator.name)
     wanted = extent.overlap(stretch) if extent is not None and stretch is not None else extent
@@ -216,9 +221,9 @@ def _renew(
     book, end = factory.book, span.end_utc
     renewed = Interval(since, end)
     states, lineage = factory.states(zone, factory.reading(renewed, factory.source.span(zone)))
-    changes = [(d.what.value, d.from_utc, d.note) for d in factory.declared(zone, since, end)]
+    changes = factory.changes(zone, estimator.name, since, end)
     if event is not None:
-        changes = sorted([*changes, ("drift", since, WORDS[event.cause])], key=lambda change: change[1])
+        changes = sorted([*changes, (DRIFT, since, event.cause)], key=lambda change: change[1])
     history = states.between(Interval(end - HISTORY, end))
     fit = factory.learn(estimator, history, factory.facts_of(zone, (end - timedelta(1)).year - 1), changes)
     if not isinstance(fit, Fit):
@@ -244,7 +249,7 @@ def _renew(
         zone=zone,
         estimator=estimator.name,
         reference=reference,
-        event={} if watched is None else {"events": [e.as_dict() for e in watched.events]},
+        event={} if event is None or watched is None else {"events": [e.as_dict() for e in watched.events]},
         cause=FORCED if event is None else event.cause,
         reason=reason,
         interval=renewed,

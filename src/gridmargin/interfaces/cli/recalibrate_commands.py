@@ -9,9 +9,9 @@ from typing import Any
 from gridmargin.interfaces.answers import interval_answer
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.ledger import Declaration, GridChange
-from gridmargin.pipeline import Checked, recalibrate
+from gridmargin.pipeline import Checked, checkable, recalibrate
 from gridmargin.reference import zone_named
-from gridmargin.vocab import GridmarginError, InputError, Interval, Kind, NotFoundError, format_utc, parse_utc
+from gridmargin.vocab import GridmarginError, InputError, Interval, NotFoundError, format_utc, parse_utc
 from gridmargin.wiring import (
     Workplace,
     choose_source,
@@ -75,12 +75,10 @@ def recalibrated(
 def _estimators(place: Workplace, zone: str, asked: str | None, notes: list[str] | None) -> list[str]:
     if asked is not None:
         return [asked]
-    from gridmargin.marginal import ESTIMATORS
-
-    found = place.book.estimators(Kind.MARGINAL, zone)
+    found = checkable(place.book, zone)
     if not found and notes is not None:
         notes.append(f"{zone}: the ledger has no marginal entries; `gridmargin now {zone}` makes some")
-    return [name for name in found if name in set(ESTIMATORS)]
+    return found
 
 
 def _checked_answer(checked: Checked) -> dict[str, Any]:
