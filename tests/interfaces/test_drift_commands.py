@@ -65,6 +65,18 @@ def test_a_forced_recalibration_says_what_and_why(home):
     assert "nothing changed" in again.out
 
 
+def test_without_a_zone_every_zone_is_checked(home):
+    """Each zone and estimator of the ledger is answered for; what the source lacks is left alone."""
+    run("now", "DE", "--source", "reference", "--at", AT, "--data-dir", home, "--json").json()
+    asked = ("recalibrate", "--source", "reference", "--data-dir", home)
+    nothing = run(*asked)
+    assert (nothing.code, nothing.out) == (2, "")
+    assert "US-ERCO, regression: nothing to hold" in nothing.err
+    answer = run(*asked, "--force", "--reason", "new rates", "--json").json()
+    checked = {(c["zone"], c["estimator"]) for c in answer["checked"]}
+    assert {("DE", "regression"), ("US-ERCO", "regression"), ("US-ERCO", "fleet_curve")} <= checked
+
+
 def test_forecasts_are_listed_beside_what_was_observed(tmp_path):
     """Issue, horizon, error and coverage; what is not observed yet has none; as a table too."""
     with Book(tmp_path / "ledger.sqlite") as book:

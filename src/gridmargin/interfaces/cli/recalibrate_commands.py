@@ -55,7 +55,7 @@ def recalibrated(
     with open_workplace(folder) as place:
         zones = [zone] if zone else [z for z in place.book.zones() if z in zones_of(choice)]
         for each in zones:
-            factory = place.factory(choice, each)
+            factory = place.factory(choice, each, stretch.start_utc if stretch else None)
             for name in _estimators(place, each, estimator, notes if not (zone and estimator) else None):
                 try:
                     checked.append(

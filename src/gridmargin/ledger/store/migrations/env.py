@@ -16,7 +16,7 @@ engine = create_engine(
 
 @event.listens_for(engine, "connect")
 def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
-    # Python's driver would commit before each CREATE and ALTER; SQLite itself can take them back.
+    # Python's driver begins no transaction for CREATE and ALTER, so that each would stand alone; SQLite can take them back.
     connection.isolation_level = None
 
 
