@@ -10,7 +10,7 @@ from yardstick import DATA, Report
 
 from gridmargin.evaluation.rts import _Hours
 from gridmargin.grid import Network, rts_case
-from gridmargin.marginal.dispatch import Dispatch
+from gridmargin.marginal import Dispatch
 from gridmargin.sources import RtsTables
 from gridmargin.vocab import NotFoundError
 

@@ -129,6 +129,13 @@ def source_for(choice: SourceChoice, zone: str, moment_utc: datetime | None = No
     return next(covering, sources[zone][0])
 
 
+def zones_of(choice: SourceChoice) -> list[str]:
+    """List the zones that the chosen source has data for."""
+    if choice.folder is None:
+        return SOURCES.get("reference")(Path()).zones()
+    return sorted(recorded_sources(choice.folder))
+
+
 def home_folder(data_dir: Path | None, settings: Settings) -> Path:
     """Give the folder for ledger, archive and receipts."""
     return (data_dir or settings.home or user_data_path("gridmargin")).expanduser()

@@ -74,6 +74,21 @@ def test_the_readme_answer_is_what_the_commands_print(tmp_path, data_dir):
 
 
 @pytest.mark.data
+def test_the_recalibration_works_as_written(tmp_path, data_dir):
+    """docs/howto/recalibrate.md, in order; the drift that the page shows is the drift that is printed."""
+    page = "docs/howto/recalibrate.md"
+    commands = commands_in(page)
+    assert len(commands) >= 6
+    outputs = [(command, run(command, tmp_path, data=data_dir)) for command in commands]
+    (shown,) = re.findall(r"^ +(drift: .*)$", (REPO / page).read_text(), re.MULTILINE)[:1]
+    assert any(shown in output for _, output in outputs)
+    assert any("cut" in output for command, output in outputs if " now " in command)
+    first, second = (output for command, output in outputs if "--against" in command)
+    assert "entries superseded" in first
+    assert "nothing changed" in second
+
+
+@pytest.mark.data
 def test_the_backtests_of_the_pages_run(tmp_path, data_dir):
     """The commands that print the published scores do, and write the JSON they promise."""
     out = tmp_path / "scores.json"

@@ -13,8 +13,7 @@ from scipy.optimize import linprog
 
 from gridmargin.evaluation import TASKS, Ask
 from gridmargin.grid import Network
-from gridmargin.marginal.dispatch import Dispatch, balance_matrix, load_weighted
-from gridmargin.marginal.dispatch_hours import Stores, dispatch_hours
+from gridmargin.marginal import Dispatch, Stores, balance_matrix, dispatch_stretch, load_weighted
 from gridmargin.vocab import InputError, TableError, UnknownNameError
 
 NOBODY = np.empty(0, np.int64)
@@ -205,7 +204,7 @@ OFFERS = np.tile(ONE_BUS.offer_mw, (2, 1))
 def test_a_store_carries_the_answer_to_the_hour_it_charges_in() -> None:
     """Large enough, it serves the second hour's next megawatt-hour with coal of the first, divided by its efficiency."""
     store = Stores(np.array([0]), np.array([60.0]), np.array([500.0]), np.array([0.0]), np.array([0.8]))
-    rates, output = dispatch_hours(ONE_BUS, np.array([[20.0], [110.0]]), OFFERS, stores=store)
+    rates, output = dispatch_stretch(ONE_BUS, np.array([[20.0], [110.0]]), OFFERS, stores=store)
     assert output[1, 1] == pytest.approx(0.0)
     assert rates.total[:, 0] == pytest.approx([1000.0, 1250.0])
     assert rates.own[1, 0] == pytest.approx(0.0)
@@ -214,7 +213,7 @@ def test_a_store_carries_the_answer_to_the_hour_it_charges_in() -> None:
 def test_a_ramp_makes_one_hour_pay_for_the_next() -> None:
     """Gas that must stand ready an hour before displaces coal there: in all, one more megawatt-hour saves CO2."""
     ramps = {"unit_of_offer": np.array([0, 1]), "ramp_mw": np.array([1000.0, 30.0])}
-    rates, output = dispatch_hours(ONE_BUS, TWO_HOURS, OFFERS, **ramps)
+    rates, output = dispatch_stretch(ONE_BUS, TWO_HOURS, OFFERS, **ramps)
     assert output[0] == pytest.approx([30.0, 20.0])
     assert rates.own[:, 0] == pytest.approx([1000.0, 400.0])
     assert rates.total[:, 0] == pytest.approx([1000.0, 400.0 + 400.0 - 1000.0])
@@ -223,7 +222,7 @@ def test_a_ramp_makes_one_hour_pay_for_the_next() -> None:
 def test_hours_that_nothing_ties_are_dispatched_as_each_alone() -> None:
     """Own effect, total effect and the single hour's rate are one."""
     demand = np.array([LOAD, LOAD * 0.3])
-    rates, _ = dispatch_hours(TRIANGLE, demand, np.tile(TRIANGLE.offer_mw, (2, 1)))
+    rates, _ = dispatch_stretch(TRIANGLE, demand, np.tile(TRIANGLE.offer_mw, (2, 1)))
     for hour in range(2):
         alone = solved(TRIANGLE, demand[hour]).marginal_gco2_per_kwh()
         assert rates.own[hour] == pytest.approx(alone)
@@ -233,7 +232,7 @@ def test_hours_that_nothing_ties_are_dispatched_as_each_alone() -> None:
 def test_hours_that_cannot_be_served_are_refused() -> None:
     """So is a store that gives more than it took."""
     with pytest.raises(InputError, match="no dispatch of 2 intervals"):
-        dispatch_hours(ONE_BUS, TWO_HOURS * 10, OFFERS)
+        dispatch_stretch(ONE_BUS, TWO_HOURS * 10, OFFERS)
     with pytest.raises(InputError, match="efficiency"):
         Stores(np.array([0]), np.array([1.0]), np.array([1.0]), np.array([0.0]), np.array([1.2]))
 

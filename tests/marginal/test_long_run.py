@@ -336,7 +336,14 @@ def test_the_ledger_keeps_both_and_answers_with_one(tmp_path: Path) -> None:
         ] * 3
         assert (
             book.count(
-                Kind.MARGINAL, "US-ERCO", hours, "long_run", fit.estimator_version, 3600, "", Horizon.LONG_RUN
+                Kind.MARGINAL,
+                "US-ERCO",
+                hours,
+                "long_run",
+                fit.estimator_version,
+                3600,
+                "",
+                horizon=Horizon.LONG_RUN,
             )
             == 3
         )

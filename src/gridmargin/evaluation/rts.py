@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import Row, report, score
 from gridmargin.grid import RtsCase, rts_case
-from gridmargin.marginal.dispatch import Dispatch
+from gridmargin.marginal import Dispatch
 from gridmargin.sources import ReferenceRun, RtsTables
 from gridmargin.vocab import InputError, UnknownNameError
 

@@ -51,6 +51,8 @@ def entry_answer(entry: Entry) -> dict[str, Any]:
         "supersedes": entry.supersedes,
         "source": entry.source or None,
         "entry_sha256": entry.entry_sha256,
+        "issued_utc": format_utc(entry.issued_utc) if entry.issued_utc else None,
+        "recalibration_id": entry.recalibration_id,
     }
 
 
@@ -189,12 +191,29 @@ def _evidence(workplace: Workplace, entry: Entry) -> dict[str, Any]:
         "train_start_utc": format_utc(fit.train_start_utc),
         "train_end_utc": format_utc(fit.train_end_utc),
         "n_train": fit.n_train,
+        "grid_changes": parameters.get("grid_changes", []),
+        "recalibration": _recalibration(workplace, entry),
         **{
             key: parameters[key]
             for key in ("calibrated_against", "range_basis", "denominator")
             if key in parameters
         },
     }
+
+
+def _recalibration(workplace: Workplace, entry: Entry) -> dict[str, Any] | None:
+    """Give the recalibration that an entry's fit came from, where it came from one."""
+    estimate = entry.estimate
+    for record in reversed(workplace.book.recalibrations(estimate.zone, estimate.estimator)):
+        if record.new_fit_id == entry.fit_id:
+            return {
+                "recalibration_id": record.recalibration_id,
+                "cause": record.cause,
+                "reason": record.reason,
+                "reference": record.reference,
+                "recorded_utc": format_utc(record.recorded_utc),
+            }
+    return None
 
 
 def factors_answer(

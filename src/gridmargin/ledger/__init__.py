@@ -4,7 +4,9 @@ Comes in: `Estimates` and the fits that gave them. Goes out: `Entry` records and
 at any earlier moment. Touches its own SQLite database.
 """
 
-from gridmargin.ledger.book import Book, Factors
+from gridmargin.ledger.book import Book
+from gridmargin.ledger.changes import Declaration, GridChange, Recalibration
 from gridmargin.ledger.entry import Entry, PayloadNote
+from gridmargin.ledger.questions import Factors
 
-__all__ = ["Book", "Entry", "Factors", "PayloadNote"]
+__all__ = ["Book", "Declaration", "Entry", "Factors", "GridChange", "PayloadNote", "Recalibration"]

@@ -29,9 +29,13 @@ class Entry:
     recorded_utc : datetime
         When it entered the book.
     supersedes : int or None
-        The entry it replaces for the same zone, interval, estimator and basis.
+        The entry it replaces for the same zone, interval, estimator and basis; forecasts replace forecasts only.
     entry_sha256 : str
-        Hash of everything here but `entry_id`, `recorded_utc` and `supersedes`.
+        Hash of everything here but `entry_id`, `recorded_utc`, `supersedes` and `recalibration_id`.
+    issued_utc : datetime or None
+        When a forecast was issued; None for whatever is no forecast.
+    recalibration_id : int or None
+        The recalibration that this entry came from, where one made it.
     source : str
         Registered name of what the state came from; empty in entries from before schema 0002.
     """
@@ -44,6 +48,8 @@ class Entry:
     recorded_utc: datetime
     supersedes: int | None
     entry_sha256: str
+    issued_utc: datetime | None = None
+    recalibration_id: int | None = None
     source: str = ""
 
 

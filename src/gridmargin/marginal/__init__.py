@@ -3,6 +3,9 @@
 Comes in: `GridStates` and `Facts`. Goes out: `Estimates`. Touches nothing.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from gridmargin.grid import FleetResponse
 from gridmargin.marginal.curtailment import Curtailment
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
@@ -16,8 +19,14 @@ from gridmargin.marginal.long_run import (
     table_factor,
 )
 from gridmargin.marginal.modifier import Applied, Modified, Modifier, modify
+from gridmargin.marginal.refit import parameter_changes, weigh_history
 from gridmargin.marginal.storage import Storage
 from gridmargin.vocab import Registry
+
+if TYPE_CHECKING:
+    from gridmargin.marginal.dispatch import Dispatch, Rates, balance_matrix, load_weighted
+    from gridmargin.marginal.dispatch_hours import HourlyRates, Stores, dispatch_stretch
+    from gridmargin.marginal.drift import DriftEvent, Watch, watch
 
 ESTIMATORS: Registry[type[Estimator]] = Registry(
     "estimator",
@@ -35,12 +44,15 @@ __all__ = [
     "Applied",
     "AverageEstimate",
     "Curtailment",
+    "Dispatch",
+    "DriftEvent",
     "Estimates",
     "Estimator",
     "Facts",
     "Fit",
     "FleetResponse",
     "FuelRate",
+    "HourlyRates",
     "Imports",
     "LongRunFactor",
     "MarginalEstimate",
@@ -48,10 +60,32 @@ __all__ = [
     "Modified",
     "Modifier",
     "Need",
+    "Rates",
     "Storage",
+    "Stores",
+    "Watch",
+    "balance_matrix",
     "build_margin",
     "combined_margin",
+    "dispatch_stretch",
+    "load_weighted",
     "modify",
     "operating_margin",
+    "parameter_changes",
     "table_factor",
+    "watch",
+    "weigh_history",
 ]
+
+# These need SciPy or a solver; whoever only asks for a factor need not wait for them.
+_LATER = {
+    **dict.fromkeys(("DriftEvent", "Watch", "watch"), "drift"),
+    **dict.fromkeys(("Dispatch", "Rates", "balance_matrix", "load_weighted"), "dispatch"),
+    **dict.fromkeys(("HourlyRates", "Stores", "dispatch_stretch"), "dispatch_hours"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"gridmargin.marginal.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

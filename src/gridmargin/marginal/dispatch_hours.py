@@ -75,7 +75,7 @@ class HourlyRates:
     total: FloatArray
 
 
-def dispatch_hours(
+def dispatch_stretch(
     network: Network,
     demand_mw: FloatArray,
     offer_mw: FloatArray,

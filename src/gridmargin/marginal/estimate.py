@@ -6,12 +6,13 @@ Estimates of different kinds never combine: `+`, `-`, `<` and the like between t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridmargin.vocab import Basis, Interval, MixedKindsError, Range, Status, TableError
+from gridmargin.vocab import Basis, Interval, MixedKindsError, Range, Status, TableError, View, require_utc
 
 FloatArray = NDArray[np.float64]
 
@@ -103,6 +104,9 @@ class Estimates:
         One kind for all.
     fit_id : str
         The fit that gave them.
+    issued_utc : datetime or None
+        The moment of knowledge of a forecast: nothing later went into it. Needed where the view is `forecast`, refused
+        elsewhere.
     """
 
     zone: str
@@ -120,6 +124,7 @@ class Estimates:
     estimator: str
     estimator_version: str
     fit_id: str
+    issued_utc: datetime | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.start_epoch_s), len(self.source_names)
@@ -129,6 +134,13 @@ class Estimates:
         for name in ("source_probability", "source_factor"):
             if getattr(self, name).shape != (n, k):
                 raise TableError(f"estimates of {self.zone} by {self.estimator}: {name} has the wrong shape")
+        if self.issued_utc is not None:
+            object.__setattr__(self, "issued_utc", require_utc(self.issued_utc, "issued_utc"))
+        if (self.basis.view is View.FORECAST) != (self.issued_utc is not None):
+            raise TableError(
+                f"estimates of {self.zone} by {self.estimator}: a forecast, and nothing else, has an issue time;"
+                " give issued_utc together with the view forecast"
+            )
         if n == 0:
             return
         if not np.isfinite(self.mid).all() or not ((self.low <= self.mid) & (self.mid <= self.high)).all():

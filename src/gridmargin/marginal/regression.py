@@ -205,8 +205,7 @@ class Regression:
         status = states.frame["status"].gather(known).to_numpy().astype(np.str_)
         low, high = apply(mid, regime, p["range"], widening(status))
         hindcast = bool(len(start_s)) and start_s[0] < fit.train_end_utc.timestamp()
-        forecast = bool(len(status)) and bool((status == Status.FORECAST.value).all())
-        view = View.HINDCAST if hindcast else View.FORECAST if forecast else View.OBSERVED
+        view = View.HINDCAST if hindcast else View.OBSERVED
         return Estimates(
             zone=states.zone,
             interval_s=states.interval_s,

@@ -13,16 +13,25 @@ from gridmargin.pipeline.moment import moment_for, outside
 
 if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
+    from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
+    from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
+    from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
     from gridmargin.pipeline.trail import explain
 
 __all__ = [
+    "Checked",
     "Factory",
     "FactsOf",
     "Job",
     "Outcome",
+    "Reference",
+    "ScoredForecast",
     "Stream",
     "account_log",
+    "append_forecasts",
+    "checkable",
+    "entries_of",
     "explain",
     "facts_from",
     "manifest_of",
@@ -30,10 +39,22 @@ __all__ = [
     "month_starts",
     "outside",
     "payloads_from",
+    "published",
+    "recalibrate",
+    "score_forecasts",
 ]
 
 # Pricing compiles and loads a good deal; whoever only asks for a factor need not wait for it.
 _LATER = {
+    "Checked": "recalibration",
+    "Reference": "references",
+    "ScoredForecast": "forecasts",
+    "append_forecasts": "forecasts",
+    "checkable": "recalibration",
+    "entries_of": "references",
+    "published": "references",
+    "recalibrate": "recalibration",
+    "score_forecasts": "forecasts",
     "Job": "account",
     "account_log": "account",
     "manifest_of": "account",

@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 
 from gridmargin.grid import GridStates, assemble
-from gridmargin.ledger import Book, PayloadNote
-from gridmargin.marginal import ESTIMATORS, Estimator, Facts, Fit, Need
+from gridmargin.ledger import Book, Declaration, PayloadNote
+from gridmargin.marginal import ESTIMATORS, Estimates, Estimator, Facts, Fit, Need, weigh_history
 from gridmargin.pipeline.facts import FactsOf
 from gridmargin.sources import Archive, Observations, Payload, Source
 from gridmargin.vocab import FOSSIL, Fuel, Interval, NoFactorError, View, format_utc, generation_column
@@ -21,6 +22,10 @@ HISTORY = timedelta(days=365)
 
 WARM_UP = timedelta(days=60)
 """Where the record is too young for a fit from before, its first stretch of this length serves, named `hindcast` (C10)."""
+
+
+DRIFT = "drift"
+"""What a change of the grid is called that nobody declared, but a recalibration found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +104,30 @@ class Factory:
         pending = [e for e in pending if e not in [other for other, _ in lacking]]
         if not pending:
             return Outcome(0, tuple(notes))
-        states, lineage = self.states(zone, self._reading(wanted, known))
+        states, lineage = self.states(zone, self.reading(wanted, known))
         n_new = 0
-        kept: set[str] = set()
-        for month in month_starts(wanted):
-            part = states.between(month)
-            if not len(part):
+        for part in self._parts(zone, wanted):
+            some = states.between(part)
+            if not len(some):
                 continue
-            facts = self.facts_of(zone, month.start_utc.year - 1)
+            facts = self.facts_of(zone, part.start_utc.year - 1)
             for estimator in pending:
-                found = self._fit(estimator, states, facts, _first_of_month(month.start_utc), known.start_utc)
+                found = self._fit(estimator, states, facts, part, known.start_utc)
                 if isinstance(found, str):
-                    notes.append(f"{estimator.name}, {month.start_utc:%Y-%m}: {found}")
+                    notes.append(f"{estimator.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
-                fit, view = found
-                for digest in set(fit.payload_sha256s) - kept:
-                    kept.add(digest)
-                    self._keep(digest)
-                fit = replace(fit, payload_sha256s=(*fit.payload_sha256s, *_payloads_in(lineage, fit)))
-                estimates = estimator.estimate(part, fit)
+                fit, view, is_new = found
+                fit = self.traced(fit, lineage) if is_new else fit
+                estimates = estimator.estimate(some, fit)
                 view = View.TYPICAL if self.source.name == "reference" else view
                 if view is not View.OBSERVED:
                     estimates = replace(estimates, basis=replace(estimates.basis, view=view))
-                behind = pl.DataFrame({"start_s": estimates.start_epoch_s}).join(
-                    lineage, on="start_s", how="left", maintain_order="left"
-                )
                 n_new += self.book.append(
                     estimates,
                     fit,
                     self.now_utc(),
-                    behind["payloads"].to_list(),
-                    behind["conditions"].to_list(),
-                    self.source.name,
+                    *payloads_and_conditions(estimates, lineage),
+                    source=self.source.name,
                 )
         return Outcome(n_new, tuple(dict.fromkeys(notes)))
 
@@ -158,7 +155,8 @@ class Factory:
         states = assemble(observations, zone, self.source.interval_s(zone))
         return states, _lineage(states, observations)
 
-    def _reading(self, wanted: Interval, known: Interval) -> list[Interval]:
+    def reading(self, wanted: Interval, known: Interval) -> list[Interval]:
+        """Give the stretches to read so that `wanted` can be estimated: itself and what its fits learn from."""
         first_month = _first_of_month(wanted.start_utc)
         if self.source.name == "reference":
             # A typical day of each of the four seasons before: more of the same days would add no knowledge.
@@ -168,41 +166,120 @@ class Factory:
         end = max(wanted.end_utc, warm) if start == known.start_utc else wanted.end_utc
         return [Interval(start, end)]
 
-    def _fit(
+    def learn(
         self,
         estimator: Estimator,
-        states: GridStates,
+        history: GridStates,
         facts: Facts,
-        month_utc: datetime,
-        known_from_utc: datetime,
-    ) -> tuple[Fit, View] | str:
-        history = states.between(Interval(month_utc - HISTORY, month_utc))
-        reason = estimator.can_fit(history, facts)
-        if reason is None:
-            return estimator.fit(history, facts), View.OBSERVED
+        changes: Sequence[tuple[str, datetime, str]],
+    ) -> Fit | str:
+        """Fit on a history in which the grid changed, or say what is missing.
+
+        Parameters
+        ----------
+        changes : sequence of (what, from, note)
+            In order of time. What became of each stands in the fit's parameters, under `grid_changes`.
+        """
+        seen, effects = weigh_history(
+            history, [moment for _, moment, _ in changes], lambda part: estimator.can_fit(part, facts) is None
+        )
+        missing = estimator.can_fit(seen, facts)
+        if missing is not None:
+            return missing
+        fit = estimator.fit(seen, facts)
+        if not changes:
+            return fit
+        told = [
+            {"what": what, "from_utc": format_utc(moment), "note": note, "effect": effect}
+            for (what, moment, note), effect in zip(changes, effects, strict=True)
+        ]
+        return replace(fit, parameters={**fit.parameters, "grid_changes": told})
+
+    def traced(self, fit: Fit, lineage: pl.DataFrame) -> Fit:
+        """Give a new fit with the hashes of the payloads that it saw, and keep what its facts were read from (C12)."""
+        for digest in fit.payload_sha256s:
+            payload = None if self.book.has_payload(digest) else self.payload_of(digest)
+            if payload is not None:
+                self.archive.put(payload)
+                note = PayloadNote(digest, payload.source, payload.name, self.now_utc())
+                self.book.note_payload(note, len(payload.body))
+        return replace(fit, payload_sha256s=(*fit.payload_sha256s, *_payloads_in(lineage, fit)))
+
+    def declared(self, zone: str, start_utc: datetime, end_utc: datetime) -> list[Declaration]:
+        """Give the declared changes that an interval in `[start_utc, end_utc)` can notice, in order of time."""
+        oldest = _first_of_month(start_utc) - HISTORY
+        return [d for d in self.book.declarations(zone) if oldest < d.from_utc < end_utc]
+
+    def changes(
+        self, zone: str, estimator: str, start_utc: datetime, end_utc: datetime
+    ) -> list[tuple[str, datetime, str]]:
+        """Give what is known to have changed, declared or found by a recalibration of this estimator; for `learn`."""
+        oldest = _first_of_month(start_utc) - HISTORY
+        found = [(d.what.value, d.from_utc, d.note) for d in self.declared(zone, start_utc, end_utc)]
+        found += [
+            (DRIFT, record.interval.start_utc, record.cause)
+            for record in self.book.recalibrations(zone, estimator)
+            if record.event and oldest < record.interval.start_utc < end_utc
+        ]
+        return sorted(found, key=lambda change: change[1])
+
+    def _parts(self, zone: str, wanted: Interval) -> Iterator[Interval]:
+        """Cut a stretch where another fit or another grid begins."""
+        recalibrations = self.book.recalibrations(zone)
+        cuts = {wanted.start_utc, wanted.end_utc}
+        cuts |= {month.start_utc for month in month_starts(wanted)}
+        cuts |= {d.from_utc for d in self.declared(zone, wanted.start_utc, wanted.end_utc)}
+        for record in recalibrations:
+            cuts |= {record.interval.start_utc, record.interval.end_utc}
+        inside = sorted(cut for cut in cuts if wanted.start_utc <= cut <= wanted.end_utc)
+        return (Interval(start, end) for start, end in pairwise(inside))
+
+    def _fit(
+        self, estimator: Estimator, states: GridStates, facts: Facts, part: Interval, known_from_utc: datetime
+    ) -> tuple[Fit, View, bool] | str:
+        """Give the fit for one part, its view, and whether it is new: of its month, or of a recalibration since."""
+        month_utc = _first_of_month(part.start_utc)
+        declared = self.declared(states.zone, part.start_utc, part.end_utc)
+        for record in reversed(self.book.recalibrations(states.zone, estimator.name)):
+            learned = record.interval.end_utc
+            newer = any(d.recorded_utc > record.recorded_utc for d in declared)
+            if record.interval.start_utc <= part.start_utc and month_utc < learned and not newer:
+                fit = self.book.fit(record.new_fit_id)
+                if fit.estimator_version == estimator.version:
+                    return fit, View.OBSERVED if part.start_utc >= learned else View.HINDCAST, False
+        changes = self.changes(states.zone, estimator.name, part.start_utc, part.end_utc)
+        found = self.learn(
+            estimator, states.between(Interval(month_utc - HISTORY, month_utc)), facts, changes
+        )
+        if isinstance(found, Fit):
+            return found, View.OBSERVED, True
         if month_utc < known_from_utc + WARM_UP:
-            warm = states.between(Interval(known_from_utc, known_from_utc + WARM_UP))
-            if estimator.can_fit(warm, facts) is None:
-                return estimator.fit(warm, facts), View.HINDCAST
-        return reason
+            warm = self.learn(
+                estimator, states.between(Interval(known_from_utc, known_from_utc + WARM_UP)), facts, changes
+            )
+            if isinstance(warm, Fit):
+                return warm, View.HINDCAST, True
+        return found
 
     def _has(self, need: Need, zone: str, wanted: Interval) -> bool:
         years = range(wanted.start_utc.year - 1, wanted.end_utc.year)
         return any(self.facts_of(zone, year).has(need) for year in years)
 
     def _covered(self, zone: str, wanted: Interval, estimator: Estimator, step_s: int) -> bool:
-        n = self.book.count(
-            estimator.kind, zone, wanted, estimator.name, estimator.version, step_s, self.source.name
-        )
-        return n >= wanted.duration_s // step_s
+        def n(stretch: Interval, recorded_from_utc: datetime | None = None) -> int:
+            return self.book.count(
+                estimator.kind, zone, stretch, estimator.name, estimator.version, step_s, self.source.name,
+                recorded_from_utc,
+            )  # fmt: skip
 
-    def _keep(self, digest: str) -> None:
-        """Keep a payload that facts were read from, so that a fit can be traced to its bytes (C12)."""
-        payload = self.payload_of(digest)
-        if payload is not None:
-            self.archive.put(payload)
-            note = PayloadNote(digest, payload.source, payload.name, self.now_utc())
-            self.book.note_payload(note, len(payload.body))
+        if n(wanted) < wanted.duration_s // step_s:
+            return False
+        # What was written before a change was declared does not know of it.
+        for declaration in self.declared(zone, wanted.start_utc, wanted.end_utc):
+            new = _whole_slots(Interval(max(declaration.from_utc, wanted.start_utc), wanted.end_utc), step_s)
+            if n(new, declaration.recorded_utc) < new.duration_s // step_s:
+                return False
+        return True
 
 
 def _payloads_in(lineage: pl.DataFrame, fit: Fit) -> list[str]:
@@ -210,6 +287,14 @@ def _payloads_in(lineage: pl.DataFrame, fit: Fit) -> list[str]:
     start, end = (int(moment.timestamp()) for moment in (fit.train_start_utc, fit.train_end_utc))
     seen = lineage.filter(pl.col("start_s").is_between(start, end, closed="left"))["payloads"].unique()
     return sorted({digest for text in seen for digest in json.loads(text)} - set(fit.payload_sha256s))
+
+
+def payloads_and_conditions(estimates: Estimates, lineage: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """Give what the book keeps beside each estimate, from what `Factory.states` tells."""
+    behind = pl.DataFrame({"start_s": estimates.start_epoch_s}).join(
+        lineage, on="start_s", how="left", maintain_order="left"
+    )
+    return behind["payloads"].to_list(), behind["conditions"].to_list()
 
 
 def _first_of_month(moment: datetime) -> datetime:

@@ -51,6 +51,14 @@ class OnGap(StrEnum):
     NEAREST = "nearest"
 
 
+class GridChange(StrEnum):
+    """What can be declared; the ledger's own list, held against it by a test, is loaded with the command."""
+
+    FLEET = "fleet"
+    FUEL_PRICE = "fuel-price"
+    MARKET_RULE = "market-rule"
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
@@ -154,6 +162,86 @@ def ledger_refresh(
     from gridmargin.interfaces.cli import grid_commands
 
     _emit(grid_commands.refresh(zone, start, end, source, data_dir), grid_commands.show_refresh, as_json)
+
+
+@ledger_app.command("forecasts")
+def ledger_forecasts(
+    zone: ZoneArgument,
+    issued_from: Annotated[str, typer.Option(help="First issue time, ISO 8601 with offset.", metavar="TIME")],
+    issued_to: Annotated[
+        str | None,
+        typer.Option(
+            help="First issue time outside; one hour after --issued-from if absent.", metavar="TIME"
+        ),
+    ] = None,
+    estimator: Annotated[str | None, typer.Option(help="Only this estimator's forecasts.")] = None,
+    against: Annotated[
+        str, typer.Option(help="What was observed: an estimator's entries, or `published`.")
+    ] = "regression",
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show forecasts as they were issued, beside what was later observed, with the error."""
+    from gridmargin.interfaces.cli import forecast_commands
+
+    answer = forecast_commands.forecasts(
+        zone, issued_from=issued_from, issued_to=issued_to, estimator=estimator, against=against, source=source,
+        data_dir=data_dir,
+    )  # fmt: skip
+    _emit(answer, forecast_commands.show_forecasts, as_json)
+
+
+@app.command()
+def recalibrate(
+    zone: Annotated[
+        str | None,
+        typer.Argument(
+            help="Zone id; every zone in the ledger that the source has, if absent.", metavar="ZONE"
+        ),
+    ] = None,
+    estimator: Annotated[
+        str | None, typer.Option(help="Only this estimator; each with marginal entries if absent.")
+    ] = None,
+    against: Annotated[
+        str, typer.Option(help="Reference: auto, published, later, or another estimator.")
+    ] = "auto",
+    start: Annotated[
+        str | None, typer.Option("--from", help="First moment to check; with --to.", metavar="TIME")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="First moment after the checked stretch.", metavar="TIME")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Fit again without drift; needs --reason.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, with --force; recorded.", metavar="TEXT")] = None,
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for drift; where there is some, fit again, record what changed and why, and supersede."""
+    from gridmargin.interfaces.cli import recalibrate_commands
+
+    answer = recalibrate_commands.recalibrated(
+        zone, estimator=estimator, against=against, start=start, end=end, force=force, reason=reason, source=source,
+        data_dir=data_dir,
+    )  # fmt: skip
+    _emit(answer, recalibrate_commands.show_recalibrated, as_json)
+
+
+@app.command()
+def declare(
+    zone: ZoneArgument,
+    what: Annotated[GridChange, typer.Option(help="What changed.")],
+    since: Annotated[str, typer.Option("--from", help="When, ISO 8601 with offset.", metavar="TIME")],
+    note: Annotated[str, typer.Option(help="What happened, and where it is written.", metavar="TEXT")],
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Declare a change of the grid: fits after it leave out or down-weight what was before."""
+    from gridmargin.interfaces.cli import recalibrate_commands
+
+    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir)
+    _emit(answer, recalibrate_commands.show_declared, as_json)
 
 
 @app.command()

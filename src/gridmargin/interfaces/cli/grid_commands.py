@@ -78,6 +78,21 @@ def show_now(answer: dict[str, Any]) -> None:
     if answer["average"]:
         table.add_row(*_estimate_row(answer["average"], "average (not marginal)"), style="dim")
     people_console().print(table)
+    for line in dict.fromkeys(line for estimate in answer["marginal"] for line in _changes(estimate)):
+        console.print(line)
+
+
+def _changes(estimate: dict[str, Any]) -> list[str]:
+    """Say which changes of the grid and which recalibration an estimate's fit knows of."""
+    evidence, name = estimate["evidence"], estimate["estimator"]
+    lines = [
+        f"{name}: history before {change['from_utc']} ({change['what']}: {change['note']}): {change['effect']}"
+        for change in evidence["grid_changes"]
+    ]
+    record = evidence["recalibration"]
+    if record:
+        lines.append(f"{name}: recalibration {record['recalibration_id']}, {record['reason']}")
+    return lines
 
 
 def _estimate_row(estimate: dict[str, Any], label: str) -> tuple[str, ...]:
