@@ -15,7 +15,7 @@ from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, UnknownNameError, format_utc, parse_utc, sha256_hex
 from gridmargin.wiring import SourceChoice, Workplace
 
-ESTIMATORS = ("regression", "fleet_curve")
+ESTIMATORS = ("regression", "fleet_curve", "published")
 """Whose marginal factor may price energy."""
 
 LONGEST = timedelta(days=32)

@@ -28,6 +28,10 @@ DRIFT = "drift"
 """What a change of the grid is called that nobody declared, but a recalibration found."""
 
 
+WHERE_STATED = frozenset({"published"})
+"""Estimators of what only some operators state: that a zone's does not is nothing to tell of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was done to cover an interval.
@@ -69,7 +73,7 @@ class Factory:
     archive: Archive
     facts_of: FactsOf
     now_utc: Callable[[], datetime]
-    estimators: Sequence[str] = ("regression", "fleet_curve", "average")
+    estimators: Sequence[str] = ("regression", "fleet_curve", "published", "average")
     payload_of: Callable[[str], Payload | None] = lambda _sha256: None
 
     def ensure(self, zone: str, interval: Interval, *, renew: bool = False) -> Outcome:
@@ -113,6 +117,8 @@ class Factory:
             facts = self.facts_of(zone, part.start_utc.year - 1)
             for estimator in pending:
                 found = self._fit(estimator, states, facts, part, known.start_utc)
+                if isinstance(found, str) and estimator.name in WHERE_STATED:
+                    continue
                 if isinstance(found, str):
                     notes.append(f"{estimator.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
