@@ -4,9 +4,10 @@ Comes in: observations. Goes out: `GridStates`. Touches nothing.
 """
 
 from gridmargin.grid.assemble import assemble, cells_behind, negative_generation
-from gridmargin.grid.fleet import LOAD_QUANTILES, OZONE_MONTHS, FleetResponse, avert_fleet, reference_fleet
+from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
 from gridmargin.grid.state import GridState, GridStates, imports_column, is_quantity
 from gridmargin.grid.units import UnitFleet
+from gridmargin.sources import OZONE_MONTHS
 
 __all__ = [
     "LOAD_QUANTILES",

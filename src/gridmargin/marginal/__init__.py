@@ -6,6 +6,9 @@ Comes in: `GridStates` and `Facts`. Goes out: `Estimates`. Touches nothing.
 from gridmargin.grid import FleetResponse
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
 from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
+from gridmargin.marginal.fleet_response import epa_co2, epa_rate
+from gridmargin.marginal.known import known_facts
+from gridmargin.marginal.unit_response import UnitResponse, unit_response
 from gridmargin.vocab import Registry
 
 ESTIMATORS: Registry[type[Estimator]] = Registry(
@@ -30,4 +33,9 @@ __all__ = [
     "MarginalEstimate",
     "MarginalSource",
     "Need",
+    "UnitResponse",
+    "epa_co2",
+    "epa_rate",
+    "known_facts",
+    "unit_response",
 ]

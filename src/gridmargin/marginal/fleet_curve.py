@@ -29,24 +29,42 @@ from gridmargin.marginal.fleet_load import (
 )
 from gridmargin.marginal.fleet_range import calibrate_range, regimes, terciles_mw
 from gridmargin.marginal.fleet_response import fuel_shares, response_slope
-from gridmargin.vocab import Basis, Fuel, Kind, NoFactorError, Status, worst
+from gridmargin.marginal.unit_response import has_units, unit_shares
+from gridmargin.vocab import Basis, Fuel, InputError, Kind, NoFactorError, Status, worst
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 
+SOURCES_BY = ("fuel", "unit")
+"""What the sources of an estimate are; the rate is the same."""
+
+
 class FleetCurve:
-    """Marginal rate of a zone from its AVERT region's fleet; fits on `facts.fleet`, reads the fossil load."""
+    """Marginal rate of a zone from its AVERT region's fleet; fits on `facts.fleet`, reads the fossil load.
+
+    Parameters
+    ----------
+    sources_by : str
+        One of `SOURCES_BY`; units need AVERT's unit curves, and then stand in the fit where fuels would.
+    """
 
     name = "fleet_curve"
     version = "1"
     kind = Kind.MARGINAL
     needs: frozenset[Need] = frozenset({Need.FLEET})
 
+    def __init__(self, sources_by: str = "fuel") -> None:
+        if sources_by not in SOURCES_BY:
+            raise InputError(f"sources by {sources_by!r}: want one of {', '.join(SOURCES_BY)}")
+        self.sources_by = sources_by
+
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""
         if facts.fleet is None:
             return f"{self.name} of {history.zone} needs the fleet response of an AVERT region, and there is none"
+        if self.sources_by == "unit" and not has_units(facts.fleet):
+            return f"{self.name} of {history.zone} by unit needs the unit curves of {facts.fleet.region}"
         if not len(history):
             return f"{self.name} of {history.zone} needs at least one past state"
         if not reported_fossil_fuels(history):
@@ -69,7 +87,11 @@ class FleetCurve:
         fleet = facts.fleet
         offset_h = standard_offset_h(fleet, facts.timezone)
         slope = response_slope(fleet)
-        fuels, probability, fuel_rate = fuel_shares(fleet)
+        if self.sources_by == "unit":
+            names, probability, rate = unit_shares(fleet)
+        else:
+            fuels, probability, rate = fuel_shares(fleet)
+            names = tuple(fuel.value for fuel in fuels)
         reported = reported_fossil_fuels(history)
         load_mw = fossil_load_mw(history, reported)
         map_from_mw, map_to_mw = load_map(fleet, load_mw, standard_months(history.start_epoch_s(), offset_h))
@@ -85,9 +107,9 @@ class FleetCurve:
             "map_to_mw": map_to_mw,
             "load_mw": slope.load_mw.tolist(),
             "rate_gco2_per_kwh": slope.rate_gco2_per_kwh.tolist(),
-            "fuels": [fuel.value for fuel in fuels],
+            "fuels": list(names),
             "probability": probability.tolist(),
-            "fuel_rate_gco2_per_kwh": fuel_rate.tolist(),
+            "fuel_rate_gco2_per_kwh": rate.tolist(),
             "seen_mw": list(fleet.load_span_mw()),
             "terciles_mw": terciles_mw(fleet),
             "roughness_gco2_per_kwh": slope.roughness_gco2_per_kwh,

@@ -36,6 +36,10 @@ BoolArray = NDArray[np.bool_]
 MIN_FRAC = 0.01
 """Below this share of fossil generation a fuel is not a part of the fleet, as in tools/fuel_rates.py."""
 
+N_YEARS = 2
+"""Newest years whose factors are averaged: a fuel's factor is steadier than the split between fuels, and two years
+hold less of a curve's noise (docs/methods/regression.md has the figures, on 2021 from 2019 and 2020)."""
+
 _FAMILY = {Fuel.GAS_CC: Fuel.GAS, Fuel.GAS_SIMPLE: Fuel.GAS, Fuel.LIGNITE: Fuel.COAL}
 
 
@@ -138,9 +142,16 @@ def fleet_parameters(history: GridStates, facts: Facts, fuels: Sequence[Fuel]) -
     if facts.fleet is None or not chosen:
         return None
     relative = relative_rates(chosen, facts.average_fuel_rates or facts.fuel_rates)
-    factors = fleet_factors(facts.fleet, chosen, relative)
-    if factors is None:
+    own = [facts.fleet, *(past for past in facts.fleet.earlier if past.region == facts.fleet.region)]
+    own = sorted(own, key=lambda response: response.year, reverse=True)[:N_YEARS]
+    tables = [table for response in own if (table := fleet_factors(response, chosen, relative)) is not None]
+    if not tables:
         return None
+    factors, knots = tables[0], tables[0].load_mw
+    both = [
+        np.stack([table.at(knots, np.full(len(knots), s)) for s in (False, True)], axis=-1)
+        for table in tables
+    ]
     offset_h = standard_offset_h(facts.fleet, facts.timezone)
     reported = reported_fossil_fuels(history)
     load_mw = fossil_load_mw(history, reported)
@@ -149,15 +160,15 @@ def fleet_parameters(history: GridStates, facts: Facts, fuels: Sequence[Fuel]) -
     )
     return {
         "region": facts.fleet.region,
-        "year": facts.fleet.year,
+        "years": [response.year for response in own],
         "standard_utc_offset_h": offset_h,
         "reported_fuels": [fuel.value for fuel in reported],
         "map_from_mw": map_from_mw,
         "map_to_mw": map_to_mw,
         "families": [fuel.value for fuel in chosen],
         "family_of": [chosen.index(family(fuel)) if family(fuel) in chosen else None for fuel in fuels],
-        "load_mw": factors.load_mw.tolist(),
-        "factor_gco2_per_kwh": factors.factor_gco2_per_kwh.tolist(),
+        "load_mw": knots.tolist(),
+        "factor_gco2_per_kwh": np.mean(both, axis=0).tolist(),
         "roughness_gco2_per_kwh": factors.roughness_gco2_per_kwh,
     }
 

@@ -151,7 +151,9 @@ def read_shares(shares: FloatArray, knots_mw: FloatArray, level_mw: FloatArray, 
     part = (position - left)[:, None]
     hour = hour if len(shares) > 1 else np.zeros_like(hour)
     read: FloatArray = shares[hour, left] * (1 - part) + shares[hour, right] * part
-    return read / read.sum(axis=1, keepdims=True)
+    whole: FloatArray = read.sum(axis=1, keepdims=True)
+    scaled: FloatArray = read / whole
+    return scaled
 
 
 def _table(grid: LevelGrid, total: Sums, knots: FloatArray) -> tuple[FloatArray, int]:

@@ -97,7 +97,8 @@ def sums(
     for k in range(g.shape[1]):
         columns += [weight * g[:, k], wx * g[:, k]]
     added = [np.bincount(cell, weights=c, minlength=grid.n_hours * N_BINS) for c in columns]
-    return Sums(np.stack(added, axis=-1).reshape(grid.n_hours, N_BINS, -1))
+    value: FloatArray = np.stack(added, axis=-1).astype(np.float64)
+    return Sums(value.reshape(grid.n_hours, N_BINS, -1))
 
 
 def curves(grid: LevelGrid, total: Sums) -> FloatArray:
@@ -198,7 +199,8 @@ def factor_variance(
         np.bincount(joint, weights=v, minlength=n_clusters * size).reshape(n_clusters, grid.n_hours, N_BINS)
         for v in (score, score * x)
     )
-    by_cluster = np.moveaxis(np.stack([u, xu]), (0, 1), (3, 2)).reshape(grid.n_hours, N_BINS, -1)
+    by_cluster: FloatArray = np.moveaxis(np.stack([u, xu]), (0, 1), (3, 2)).astype(np.float64)
+    by_cluster = by_cluster.reshape(grid.n_hours, N_BINS, -1)
     moved = _kernel_sums(grid, by_cluster).reshape(grid.n_hours, N_BINS, n_clusters, 2)
     mean_u = moved[..., 0] / w[..., None]
     slope = (moved[..., 1] - wx[..., None] * mean_u) / spread[..., None]

@@ -281,7 +281,8 @@ def _probability(p: dict[str, Any], start_s: IntArray, level: FloatArray) -> Flo
     season, block = season_and_block(start_s, p["timezone"])
     hat = hat_weights(level, np.array(p["level_knots_mw"]))
     probability = np.einsum("nm,nmk->nk", hat, shares[season, block])
-    return probability / probability.sum(axis=1, keepdims=True)
+    scaled: FloatArray = probability / probability.sum(axis=1, keepdims=True)
+    return scaled
 
 
 def _factor(
@@ -293,7 +294,7 @@ def _factor(
 ) -> FloatArray:
     """Give what each fuel of each known state emits: by the fleet's curve where there is one, else its rate."""
     fuels, knots = [Fuel(name) for name in p["fuels"]], np.array(p["level_knots_mw"])
-    rate = hat_weights(level, knots) @ np.array(p["rate_gco2_per_kwh"])
+    rate: FloatArray = hat_weights(level, knots) @ np.array(p["rate_gco2_per_kwh"])
     if p["fleet"] is None:
         return rate
     by_family = factors_of_states(p["fleet"], states, known)

@@ -85,7 +85,8 @@ def _shares_of_curve(fleet: FleetResponse, chosen: Sequence[Fuel], load_mw: Floa
     answer = np.maximum(went, 0.0)
     none = answer.sum(axis=1) <= 0
     answer[none] = 1.0
-    return answer / answer.sum(axis=1, keepdims=True)
+    shares: FloatArray = answer / answer.sum(axis=1, keepdims=True)
+    return shares
 
 
 def calibrate_on_days(
