@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_smoothing_spline
 
 from gridmargin.grid import FleetResponse, avert_fleet
-from gridmargin.marginal.fleet_response import _knots, epa_co2, epa_rate
+from gridmargin.marginal.fleet_response import curve_knots, epa_co2, epa_rate
 from gridmargin.marginal.smoothing import smoothed_slopes
 
 FloatArray = NDArray[np.float64]
@@ -31,7 +31,7 @@ def _table(
     fleet: FleetResponse, slope_of: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 ) -> Rate:
     """Differentiate both seasons' curves on the knots; flat beyond them."""
-    knots, weight = _knots(fleet)
+    knots, weight = curve_knots(fleet)
     load = fleet.load_mw[knots]
     x = load / np.median(fleet.loads_seen_mw()[0])
     scale = load[0] / x[0] * 1000

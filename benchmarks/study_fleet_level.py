@@ -92,16 +92,19 @@ def main() -> int:
 
 def print_fortnights(tables: AvertTables) -> None:
     """Print how a region's mean load of a fortnight compares with the same fortnight a year later."""
-    ratios = []
+    ratios: dict[int, list[float]] = {}
     for region in tables.regions():
         years = {year: tables.fossil_load(region, year).load_mw[:8736] for year in tables.years(region)}
         for year in years.keys() & {year - 1 for year in years}:
             before, after = (years[y].reshape(-1, 336).mean(axis=1) for y in (year, year + 1))
-            ratios += np.exp(np.abs(np.log(after / before))).tolist()
-    print(
-        f"{len(ratios)} region-fortnights a year apart, ratio at 50, 90, 99 %:",
-        np.quantile(ratios, [0.5, 0.9, 0.99]),
-    )
+            ratios.setdefault(year + 1, []).extend(np.exp(np.abs(np.log(after / before))).tolist())
+    known: list[float] = []
+    for year in sorted(ratios):
+        known += ratios[year]
+        print(
+            f"known by {year}: {len(known)} region-fortnights a year apart, ratio at 50, 90, 99 %:",
+            np.quantile(known, [0.5, 0.9, 0.99]),
+        )
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmargin.grid import LOAD_QUANTILES, FleetResponse, GridStates
-from gridmargin.marginal import ESTIMATORS, Facts
+from gridmargin.marginal import ESTIMATORS, Facts, unit_response
+from gridmargin.marginal.fleet_curve import FleetCurve
 from gridmargin.marginal.fleet_range import calibrate_range
 from gridmargin.marginal.fleet_response import epa_rate, fuel_shares, response_slope
 from gridmargin.marginal.smoothing import smoothed_slopes
-from gridmargin.vocab import Fuel, NoFactorError, TableError
+from gridmargin.vocab import Fuel, InputError, NoFactorError, TableError
 
 LOAD_MW = np.linspace(1_000.0, 21_000.0, 51)
 JULY = datetime(2021, 7, 1, tzinfo=UTC)
@@ -343,3 +344,26 @@ def test_a_quarter_hourly_year_is_estimated_in_half_a_second():
         FLEET_CURVE.estimate(now, fit)
         seconds.append(time.perf_counter() - begin)
     assert min(seconds) < 0.5
+
+
+def test_units_add_up_to_the_region_and_are_the_sources_where_asked():
+    """Unit slopes sum to the region's, and the rate does not depend on how its sources are told apart."""
+    known = two_fuels()
+    load = np.array([6_000.0, 12_000.0])
+    answer = unit_response(known, load, np.array([True, False]))
+    np.testing.assert_allclose(answer.generation.sum(axis=1), 1.0, rtol=1e-6)
+    facts, some = Facts("UTC", {}, known), states(gas=load)
+    by_unit, by_fuel = (FleetCurve(sources_by=by) for by in ("unit", "fuel"))
+    units = by_unit.estimate(some, by_unit.fit(some, facts))
+    fuels = by_fuel.estimate(some, by_fuel.fit(some, facts))
+    assert units.source_names == ("coal plant", "gas plant")
+    np.testing.assert_array_equal(units.mid, fuels.mid)
+
+
+def test_units_that_are_not_known_are_named():
+    """A fleet without unit curves is refused, with the way out."""
+    with pytest.raises(InputError, match="unit_curves"):
+        unit_response(fleet(), np.array([6_000.0]), np.array([True]))
+    assert "unit curves" in (
+        FleetCurve(sources_by="unit").can_fit(states(gas=[1.0]), Facts("UTC", {}, fleet())) or ""
+    )

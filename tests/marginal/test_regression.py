@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridmargin.grid import LOAD_QUANTILES, FleetResponse
 from gridmargin.marginal import Facts, FuelRate
+from gridmargin.marginal.fleet_response import response_slope
 from gridmargin.marginal.regression import Regression
 from gridmargin.sources import SOURCES
 from gridmargin.vocab import Fuel, InputError, NoFactorError, TableError, View
@@ -39,15 +41,104 @@ def test_a_grid_with_one_fuel_emits_that_fuels_rate() -> None:
     np.testing.assert_allclose(estimates.mid, RATES[Fuel.GAS], rtol=1e-12)
 
 
+@pytest.mark.parametrize("variation", ["level", "within"])
 @pytest.mark.parametrize(("days", "interval_s"), [(5, 3600), (60, 3600), (35, 900), (40, 300)])
-def test_fuels_in_fixed_proportion_have_exactly_that_share(days: int, interval_s: int) -> None:
-    """Coal takes a quarter of every change, whatever the interval and the length of history."""
+def test_fuels_in_fixed_proportion_have_exactly_that_share(
+    days: int, interval_s: int, variation: str
+) -> None:
+    """Coal takes a quarter of every change, whatever the interval, the length of history and what varies."""
     states = proportional(days * 86_400 // interval_s, interval_s=interval_s)
-    estimator = Regression()
+    estimator = Regression(variation=variation)
     estimates = estimator.estimate(states, estimator.fit(states, FACTS))
     coal = estimates.source_names.index("coal")
     np.testing.assert_allclose(estimates.source_probability[:, coal], 0.25, rtol=1e-9)
     np.testing.assert_allclose(estimates.mid, 0.25 * 1000 + 0.75 * 400, rtol=1e-9)
+
+
+def test_level_sees_what_was_committed_and_within_the_response_of_a_day() -> None:
+    """Coal follows the mean load of four weeks and gas the days: within sees gas alone, level sees both."""
+    days, n = np.arange(24 * 28 * 13) // 24, 24 * 28 * 13
+    slow = 4000 * np.sin(2 * np.pi * (days // 28) / 13)
+    fast = 500 * np.random.default_rng(5).normal(size=n)
+    states = states_of(
+        {Fuel.COAL: 10_000 + slow, Fuel.GAS: 10_000 + fast}, start=datetime(2021, 1, 1, 6, tzinfo=UTC)
+    )
+    coal = {}
+    for variation in ("level", "within"):
+        estimator = Regression(variation=variation)
+        estimates = estimator.estimate(states, estimator.fit(states, replace(FACTS, timezone="UTC")))
+        coal[variation] = estimates.source_probability[:, estimates.source_names.index("coal")].mean()
+    assert coal["within"] < 0.1
+    assert coal["level"] > 0.7
+
+
+def test_an_outlier_moves_the_share_less_than_its_count() -> None:
+    """One hour in fifty with a meter that fails by a fifth of the load leaves the share within one percent."""
+    load = wandering_load(24 * 120)
+    noise = np.random.default_rng(2).normal(0, 30, len(load))
+    coal = 0.25 * load + noise
+    coal[::50] += 0.2 * load[::50] * np.linspace(0, 1, len(load[::50]))
+    states = states_of({Fuel.COAL: coal, Fuel.GAS: load - 0.25 * load - noise})
+    estimator = Regression()
+    estimates = estimator.estimate(states, estimator.fit(states, FACTS))
+    column = estimates.source_names.index("coal")
+    middle = (load > np.quantile(load, 0.2)) & (load < np.quantile(load, 0.8))
+    assert estimates.source_probability[middle, column].mean() == pytest.approx(0.25, abs=0.01)
+
+
+def test_where_only_gas_is_reported_the_factor_is_the_slope_of_the_fleet() -> None:
+    """A fleet of coal then gas behind a zone that reports gas: the zone's gas stands for all of it."""
+    fleet = small_fleet()
+    load = wandering_load(24 * 60, mean_mw=12_000.0)
+    states = states_of({Fuel.GAS: load})
+    facts = replace(FACTS, fleet=fleet)
+    estimator = Regression()
+    fit = estimator.fit(states, facts)
+    estimates = estimator.estimate(states, fit)
+    expected = response_slope(fleet).rate(load * 0.95, np.zeros(len(load), dtype=bool))
+    np.testing.assert_allclose(estimates.mid, expected, rtol=1e-9)
+    assert fit.parameters["calibrated_against"].startswith("epa_fleet_curve")
+
+
+def test_a_zone_that_splits_as_its_fleet_did_gets_the_slope_of_the_fleet() -> None:
+    """The factors are made so that the fleet's own split gives back the fleet's own slope."""
+    fleet = small_fleet()
+    load = wandering_load(24 * 60, mean_mw=12_000.0)
+    coal = np.interp(load, fleet.load_mw, fleet.fuel_generation_mw[Fuel.COAL])
+    states = states_of({Fuel.COAL: coal, Fuel.GAS_CC: (load - coal) / 2, Fuel.GAS_SIMPLE: (load - coal) / 2})
+    rates = {
+        **FACTS.fuel_rates,
+        Fuel.GAS_CC: FuelRate(380, "made up"),
+        Fuel.GAS_SIMPLE: FuelRate(560, "made up"),
+    }
+    facts = replace(FACTS, fleet=fleet, fuel_rates=rates)
+    estimator = Regression()
+    estimates = estimator.estimate(states, estimator.fit(states, facts))
+    expected = response_slope(fleet).rate(load * 0.95, np.zeros(len(load), dtype=bool))
+    middle = (load > np.quantile(load, 0.3)) & (load < np.quantile(load, 0.7))
+    assert np.abs(estimates.mid / expected - 1)[middle].mean() < 0.03
+    simple, combined = (
+        estimates.source_factor[:, estimates.source_names.index(n)] for n in ("gas_simple", "gas_cc")
+    )
+    np.testing.assert_allclose(simple / combined, 560 / 380, rtol=1e-9)
+
+
+def small_fleet() -> FleetResponse:
+    """Coal gives way to gas smoothly as load grows; CO2 at 1,000 and 400 g/kWh."""
+    load = np.linspace(2_000.0, 24_000.0, 45)
+    coal = 0.6 * load - load**2 / 80_000
+    co2 = coal * 1e6 + (load - coal) * 4e5
+    quantiles = np.tile(4_000 + 16_000 * LOAD_QUANTILES, (12, 1))
+    return FleetResponse(
+        "Somewhere",
+        2020,
+        load,
+        co2,
+        co2,
+        {Fuel.COAL: coal, Fuel.GAS: load - coal},
+        (),
+        load_quantiles_mw=quantiles,
+    )
 
 
 def test_a_margin_that_turns_with_the_load_is_seen() -> None:
@@ -179,7 +270,11 @@ def test_the_standard_error_shrinks_with_noise_and_is_absent_without_a_second_st
         parameters = Regression().fit(states, FACTS).parameters["standard_error_gco2_per_kwh"]
         errors.append(np.nanmedian(np.array(parameters, dtype=float)))
     assert errors[1] == pytest.approx(2 * errors[0], rel=0.2)
-    short = Regression().fit(proportional(24 * 28), FACTS).parameters["standard_error_gco2_per_kwh"]
+    short = (
+        Regression(variation="within")
+        .fit(proportional(24 * 28), FACTS)
+        .parameters["standard_error_gco2_per_kwh"]
+    )
     assert short[1][0] == [None] * len(short[1][0])  # spring was never seen
 
 

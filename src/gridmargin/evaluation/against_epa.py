@@ -17,12 +17,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridmargin.evaluation.coverage import HOUR_S, Ranged, hourly_regimes
 from gridmargin.evaluation.scores import UNIT, baseline_scores, baselines, profile_r, score
 from gridmargin.grid import GridStates, assemble, avert_fleet
-from gridmargin.marginal import Estimates, Estimator, Facts, FuelRate
-from gridmargin.reference import Zone, fuel_rates_for
+from gridmargin.marginal import Estimates, Estimator, Facts, epa_rate, known_facts
+from gridmargin.reference import Zone
 from gridmargin.sources import OZONE_MONTHS, Observations, Source, open_avert
-from gridmargin.vocab import Fuel, InputError, Interval
+from gridmargin.vocab import InputError, Interval
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -31,9 +32,12 @@ Row = dict[str, Any]
 DISPLACED_FRACS = (0.05, 0.15)
 """Shares of the fossil load whose displacement is asked of AVERT; 15 % is the most its manual allows."""
 
-HOUR_S = 3600
-N_FOLDS = 12
-"""Twelve contiguous parts: about a month each of a year."""
+FOLDS = (6, 12)
+"""Contiguous parts of the stretch: of a year, two months each or one. Both are given, since which one serves best was
+seen before either was chosen."""
+
+RANGED_AGAINST = "epa-displacement-5pct"
+"""The reference that ranges are calibrated on, and so the one that pooled coverage is given for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +73,10 @@ def epa_reference(folder: Path, region: str) -> Reference:
         load, curve = tables.fossil_load(region, year), tables.curve(region, year)
         is_ozone = np.isin(load.month, OZONE_MONTHS)
 
-        def co2(mw: FloatArray, curve: Any = curve, is_ozone: NDArray[np.bool_] = is_ozone) -> FloatArray:
-            ozone = np.interp(mw, curve.load_mw, curve.co2_g_per_h_ozone)
-            other = np.interp(mw, curve.load_mw, curve.co2_g_per_h_other)
-            return np.asarray(np.where(is_ozone, ozone, other), dtype=np.float64)
-
         for name in ("start_epoch_s", "hour", "month"):
             parts.setdefault(name, []).append(getattr(load, name))
         for share in DISPLACED_FRACS:
-            lower = load.load_mw * (1 - share)
-            rate = (co2(load.load_mw) - co2(lower)) / (1000 * (load.load_mw - lower))
+            rate = epa_rate(curve, load.load_mw, is_ozone, share)
             parts.setdefault(f"epa-displacement-{share:.0%}".replace("%", "pct"), []).append(rate)
     if not parts:
         raise InputError(f"the AVERT folder has no year of {region}; it has {', '.join(tables.regions())}")
@@ -97,15 +95,8 @@ def states_of(source: Source, zone: str) -> GridStates:
 
 def facts_before(zone: Zone, avert: Path, year: int) -> Facts:
     """Give what was known of a zone before a year: rates and fleet of the year before at the newest."""
-
-    def rates(use: Any) -> dict[Fuel, FuelRate]:
-        return {
-            fuel: FuelRate(row.factor_gco2_per_kwh, row.source, row.spread90_frac, row.by_load_gco2_per_kwh)
-            for fuel, row in fuel_rates_for(zone.id, year - 1, use).items()
-        }
-
     fleet = avert_fleet(avert, zone.avert_region, year - 1) if zone.avert_region else None
-    return Facts(zone.timezone, rates("marginal"), fleet, rates("average"))
+    return known_facts(zone, year - 1, fleet)
 
 
 def tested_interval(
@@ -148,7 +139,7 @@ def hourly(estimates: Estimates) -> tuple[IntArray, FloatArray, FloatArray, Floa
 
 def rows_before(
     estimator: Estimator, states: GridStates, test: Interval, facts: Facts, epa: Reference, labels: Row
-) -> Iterator[Row]:
+) -> tuple[list[Row], Ranged]:
     """Score a fit on all that precedes the test.
 
     Raises
@@ -171,19 +162,21 @@ def rows_before(
     train_rows = train[0][train[1]]
     if not len(train_rows):
         train_rows = np.flatnonzero(epa.start_epoch_s < test.start_utc.timestamp())
-    yield from _rows(hourly(estimates), epa, train_rows, {**labels, "estimator": estimator.name})
+    labels = {**labels, "estimator": estimator.name}
+    rows = list(_rows(hourly(estimates), epa, train_rows, labels))
+    return rows, _ranged(hourly(estimates), hourly_regimes(estimates), epa)
 
 
 def rows_out_of_fold(
-    estimator: Estimator, states: GridStates, facts: Facts, epa: Reference, labels: Row
+    estimator: Estimator, states: GridStates, facts: Facts, epa: Reference, labels: Row, n_folds: int
 ) -> Iterator[Row]:
-    """Score the whole stretch, each of `N_FOLDS` contiguous parts by a fit on all others, some of them later.
+    """Score the whole stretch, each of `n_folds` contiguous parts by a fit on all others, some of them later.
 
     For a mean over a year of which no earlier data are there; not a test on what precedes.
     """
-    fold = np.arange(len(states)) * N_FOLDS // max(len(states), 1)
+    fold = np.arange(len(states)) * n_folds // max(len(states), 1)
     parts = []
-    for number in range(N_FOLDS):
+    for number in range(n_folds):
         rest = _part(states, states.frame.filter(fold != number))
         missing = estimator.can_fit(rest, facts)
         if missing:
@@ -223,6 +216,15 @@ def _rows(
             "unit": UNIT,
             "baselines": baseline_scores(past, rate[row]),
         }
+
+
+def _ranged(
+    estimate: tuple[IntArray, FloatArray, FloatArray, FloatArray], regime: NDArray[np.str_], epa: Reference
+) -> Ranged:
+    start_s, low, mid, high = estimate
+    row, there = epa.at(start_s)
+    rate = epa.rate_gco2_per_kwh[RANGED_AGAINST][row[there]]
+    return Ranged(regime[there], low[there], mid[there], high[there], rate)
 
 
 def _part(states: GridStates, frame: pl.DataFrame) -> GridStates:

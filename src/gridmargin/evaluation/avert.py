@@ -17,10 +17,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridmargin.evaluation.against_epa import DISPLACED_FRACS
 from gridmargin.evaluation.ask import Ask
+from gridmargin.evaluation.coverage import Ranged, coverage_rows
 from gridmargin.evaluation.scores import UNIT, baseline_scores, baselines, report, score
 from gridmargin.grid import FleetResponse, GridStates, avert_fleet
-from gridmargin.marginal import ESTIMATORS, Estimates, Facts
+from gridmargin.marginal import ESTIMATORS, Estimates, Facts, epa_co2
 from gridmargin.sources import OZONE_MONTHS, AvertLoad, open_avert
 from gridmargin.vocab import Fuel, InputError, UnknownNameError, generation_column
 
@@ -30,8 +32,9 @@ Row = dict[str, Any]
 
 ESTIMATOR = "fleet_curve"
 
-DISPLACED_FRACS = (0.05, 0.15)
-"""Shares of the fossil load whose displacement is asked of AVERT; 15 % is the most its manual allows."""
+TRAIN_CURVE = "train_curve"
+"""The baseline that is EPA's own arithmetic on EPA's curve of the train year at the loads of the test year. Its bias,
+and that of `constant`, is how far EPA's own answer moved from one year to the other."""
 
 CHANGE = "epa-hourly-change"
 """The reference whose unit is kg CO2 an hour: how EPA's CO2 moved from this hour to the next."""
@@ -54,10 +57,7 @@ class _Year:
 
     def co2_g_per_h(self, load_mw: FloatArray) -> FloatArray:
         """Give EPA's CO2 at a load for each of these hours, on the straight lines between its bins. [g h⁻¹]"""
-        ozone = np.interp(load_mw, self.fleet.load_mw, self.fleet.co2_g_per_h_ozone)
-        return np.where(
-            self.is_ozone, ozone, np.interp(load_mw, self.fleet.load_mw, self.fleet.co2_g_per_h_other)
-        )
+        return epa_co2(self.fleet, load_mw, self.is_ozone)
 
     def difference_rate(self, from_mw: FloatArray, to_mw: FloatArray) -> FloatArray:
         """Give EPA's CO2 between two loads of each hour, a kilowatt-hour. [g kWh⁻¹]"""
@@ -116,9 +116,13 @@ def backtest_avert(
     for region in regions or ():
         if region not in both:
             raise UnknownNameError(f"AVERT region with curves of {train_year} and {test_year}", region, both)
-    rows = [
-        row for region in regions or both for row in _region_rows(data_dir, region, train_year, test_year)
-    ]
+    rows: list[Row] = []
+    ranged: list[Ranged] = []
+    for region in regions or both:
+        scored, hours = _region_rows(data_dir, region, train_year, test_year)
+        rows += scored
+        ranged.append(hours)
+    rows += coverage_rows(ranged, {"reference": _named(DISPLACED_FRACS[0])})
     versions = {"gridmargin": version("gridmargin"), ESTIMATOR: ESTIMATORS.get(ESTIMATOR).version}
     return report("avert", versions, time.perf_counter() - started, rows)
 
@@ -137,19 +141,29 @@ def run(ask: Ask) -> dict[str, Any]:
     return backtest_avert(folder, train_year, test_year, [ask.region] if ask.region else None)
 
 
-def _region_rows(data_dir: Path, region: str, train_year: int, test_year: int) -> list[Row]:
+def _region_rows(data_dir: Path, region: str, train_year: int, test_year: int) -> tuple[list[Row], Ranged]:
     train, test = _year(data_dir, region, train_year), _year(data_dir, region, test_year)
     estimator = ESTIMATORS.get(ESTIMATOR)()
     fit = estimator.fit(train.states(), Facts("UTC", {}, train.fleet))
     estimates = estimator.estimate(test.states(), fit)
     naive = _bin_slope(train.fleet, test)
-    rows = [
-        _rate_row(region, name, estimates, naive, reference(test), reference(train), train.load, test.load)
-        for name, reference in _references()
-    ]
-    if not (_changes(train)[1].any() and _changes(test)[1].any()):
-        return rows
-    return [*rows, _change_row(region, estimates, naive, train, test)]
+    on_train = replace(test, fleet=train.fleet)
+    rows = []
+    for name, reference in _references():
+        others = {"naive_slope": naive, TRAIN_CURVE: reference(on_train)}
+        rows.append(
+            _rate_row(
+                region, name, estimates, others, reference(test), reference(train), train.load, test.load
+            )
+        )
+    hours = Ranged(estimates.regime, estimates.low, estimates.mid, estimates.high, _references()[0][1](test))
+    if _changes(train)[1].any() and _changes(test)[1].any():
+        rows.append(_change_row(region, estimates, naive, train, test))
+    return rows, hours
+
+
+def _named(share: float) -> str:
+    return f"epa-displacement-{share:.0%}".replace("%", "pct")
 
 
 def _references() -> list[tuple[str, Callable[[_Year], FloatArray]]]:
@@ -161,9 +175,7 @@ def _references() -> list[tuple[str, Callable[[_Year], FloatArray]]]:
             year.load.load_mw * (1 - share / 2), year.load.load_mw * (1 + share / 2)
         )
 
-    named = [
-        (f"epa-displacement-{share:.0%}".replace("%", "pct"), displaced(share)) for share in DISPLACED_FRACS
-    ]
+    named = [(_named(share), displaced(share)) for share in DISPLACED_FRACS]
     return [*named, ("epa-secant-15pct", around(0.15))]
 
 
@@ -171,7 +183,7 @@ def _rate_row(
     region: str,
     name: str,
     estimates: Estimates,
-    naive: FloatArray,
+    others: dict[str, FloatArray],
     reference: FloatArray,
     train_reference: FloatArray,
     train: AvertLoad,
@@ -183,7 +195,10 @@ def _rate_row(
         **score(estimates.mid, reference, estimates.low, estimates.high),
     }
     past = baselines(train.hour, train.month, train_reference, test.hour, test.month)
-    return {**row, "unit": UNIT, "baselines": baseline_scores({**past, "naive_slope": naive}, reference)}
+    scored = baseline_scores({**past, **others}, reference)
+    for key, rate in ((k, {**past, **others}[k]) for k in ("constant", TRAIN_CURVE)):
+        scored[key]["bias_frac"] = float(rate.mean() / reference.mean() - 1)
+    return {**row, "unit": UNIT, "baselines": scored}
 
 
 def _change_row(region: str, estimates: Estimates, naive: FloatArray, train: _Year, test: _Year) -> Row:

@@ -1,7 +1,7 @@
 """Backtest `eia930`: estimates from EIA-930's hourly fuel mix against EPA's rate of the region, hour by hour.
 
-Two kinds of row. `period` an interval: fitted on all that precedes it. `period` `out-of-fold START/END`: the whole
-stretch month by month, each by a fit on the others; it answers for a year's mean where no earlier fuel mix is there.
+Two kinds of row. `period` an interval: fitted on all that precedes it. `period` `out-of-fold N START/END`: the
+whole stretch in N parts, each by a fit on the others; it answers for a year's mean where no earlier fuel mix is there.
 Rates and fleet curves are those of the year before in both.
 """
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from gridmargin.evaluation.against_epa import (
+    FOLDS,
+    RANGED_AGAINST,
     Row,
     epa_reference,
     facts_before,
@@ -23,6 +25,7 @@ from gridmargin.evaluation.against_epa import (
     tested_interval,
 )
 from gridmargin.evaluation.ask import Ask
+from gridmargin.evaluation.coverage import Ranged, coverage_rows
 from gridmargin.evaluation.scores import report
 from gridmargin.grid import GridStates
 from gridmargin.marginal import ESTIMATORS
@@ -38,6 +41,8 @@ ESTIMATOR_NAMES = ("regression", "fleet_curve")
 
 def run(ask: Ask) -> dict[str, Any]:
     """Score each zone on the last third of its data, or the stretch named, and out of fold on all of it.
+
+    Rows of the region `all` give the coverage over all zones together, and by regime.
 
     A region is a zone id, balancing authority or AVERT region; without one, all of `ZONES` that the data hold.
 
@@ -62,9 +67,12 @@ def run(ask: Ask) -> dict[str, Any]:
     versions = {"gridmargin": version("gridmargin")}
     for name in ESTIMATOR_NAMES:
         versions[name] = ESTIMATORS.get(name).version
+    ranged: dict[str, list[Ranged]] = {name: [] for name in ESTIMATOR_NAMES}
     for zone_id in _chosen(held, ask.region):
         zone = zone_named(zone_id)
-        rows += _zone_rows(source, zone, folder, ask)
+        rows += _zone_rows(source, zone, folder, ask, ranged)
+    for name in ESTIMATOR_NAMES:
+        rows += coverage_rows(ranged[name], {"reference": RANGED_AGAINST, "estimator": name})
     return report("eia930", versions, time.perf_counter() - started, rows)
 
 
@@ -82,6 +90,7 @@ def _zone_rows(
     zone: Zone,
     folder: Path,
     ask: Ask,
+    ranged: dict[str, list[Ranged]],
 ) -> list[Row]:
     if not zone.avert_region:
         raise InputError(f"{zone.id} lies in no AVERT region: there is no rate to score against")
@@ -99,13 +108,15 @@ def _zone_rows(
         if name == "fleet_curve" and facts.fleet is None:
             continue  # no curve of a year before the test
         if precedes or ask.test_year is None:
-            rows += rows_before(estimator, states, test, facts, epa, {**labels, "period": str(test)})
+            scored, hours = rows_before(estimator, states, test, facts, epa, {**labels, "period": str(test)})
+            rows += scored
+            ranged[name].append(hours)
         if name == "regression":
             whole = _of_year(states, local_year, offset_h)
-            span = (
-                f"out-of-fold {whole.frame['start_utc'][0]:%Y-%m-%d}/{whole.frame['start_utc'][-1]:%Y-%m-%d}"
-            )
-            rows += rows_out_of_fold(estimator, whole, facts, epa, {**labels, "period": span})
+            starts = whole.frame["start_utc"]
+            for n in FOLDS:
+                period = f"out-of-fold {n} {starts[0]:%Y-%m-%d}/{starts[-1]:%Y-%m-%d}"
+                rows += rows_out_of_fold(estimator, whole, facts, epa, {**labels, "period": period}, n)
     return rows
 
 

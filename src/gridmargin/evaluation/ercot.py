@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from gridmargin.evaluation.against_epa import (
+    RANGED_AGAINST,
     Row,
     epa_reference,
     facts_before,
@@ -16,6 +17,7 @@ from gridmargin.evaluation.against_epa import (
     tested_interval,
 )
 from gridmargin.evaluation.ask import Ask
+from gridmargin.evaluation.coverage import coverage_rows
 from gridmargin.evaluation.scores import report
 from gridmargin.grid import GridStates
 from gridmargin.marginal import ESTIMATORS
@@ -55,6 +57,7 @@ def run(ask: Ask) -> dict[str, Any]:
     facts = facts_before(zone, folder, (test.start_utc + timedelta(hours=offset_h)).year)
     epa = epa_reference(folder, texas)
     rows: list[Row] = []
+    pooled: list[Row] = []
     versions = {"gridmargin": version("gridmargin")}
     for name in ESTIMATOR_NAMES:
         estimator = ESTIMATORS.get(name)()
@@ -62,8 +65,12 @@ def run(ask: Ask) -> dict[str, Any]:
             continue  # no curve of a year before the test
         versions[name] = estimator.version
         labels = {"region": texas, "zone": ZONE, "period": str(test)}
-        rows += rows_before(estimator, states, test, facts, epa, labels)
-    return report("ercot", versions, time.perf_counter() - started, rows)
+        scored, ranged = rows_before(estimator, states, test, facts, epa, labels)
+        rows += scored
+        pooled += coverage_rows(
+            [ranged], {"reference": RANGED_AGAINST, "period": str(test), "estimator": name}
+        )
+    return report("ercot", versions, time.perf_counter() - started, [*rows, *pooled])
 
 
 def _only(states: GridStates, train_year: int, offset_h: float, test: Interval) -> GridStates:

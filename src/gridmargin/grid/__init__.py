@@ -18,10 +18,11 @@ from gridmargin.grid.network import Network
 from gridmargin.grid.rts import RtsCase, rts_case
 from gridmargin.grid.state import GridState, GridStates, imports_column, is_quantity
 from gridmargin.grid.units import UnitFleet
-from gridmargin.sources import BuiltFleet, LongRunRate
+from gridmargin.sources import OZONE_MONTHS, BuiltFleet, LongRunRate
 
 __all__ = [
     "LOAD_QUANTILES",
+    "OZONE_MONTHS",
     "BuiltFleet",
     "Fault",
     "FaultKind",

@@ -10,7 +10,9 @@ from gridmargin.grid import FleetResponse
 from gridmargin.marginal.curtailment import Curtailment
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
 from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
+from gridmargin.marginal.fleet_response import epa_co2, epa_rate
 from gridmargin.marginal.imports import Imports
+from gridmargin.marginal.known import known_facts
 from gridmargin.marginal.long_run import (
     LongRunFactor,
     build_margin,
@@ -21,6 +23,7 @@ from gridmargin.marginal.long_run import (
 from gridmargin.marginal.modifier import Applied, Modified, Modifier, modify
 from gridmargin.marginal.refit import parameter_changes, weigh_history
 from gridmargin.marginal.storage import Storage
+from gridmargin.marginal.unit_response import UnitResponse, unit_response
 from gridmargin.vocab import Registry
 
 if TYPE_CHECKING:
@@ -63,16 +66,21 @@ __all__ = [
     "Rates",
     "Storage",
     "Stores",
+    "UnitResponse",
     "Watch",
     "balance_matrix",
     "build_margin",
     "combined_margin",
     "dispatch_stretch",
+    "epa_co2",
+    "epa_rate",
+    "known_facts",
     "load_weighted",
     "modify",
     "operating_margin",
     "parameter_changes",
     "table_factor",
+    "unit_response",
     "watch",
     "weigh_history",
 ]

@@ -7,47 +7,67 @@ smoothing and the level of the load were chosen, and what the range was calibrat
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.grid import LOAD_QUANTILES, FleetResponse, GridStates
+from gridmargin.grid import GridStates
 from gridmargin.marginal.conformal import apply, widening
 from gridmargin.marginal.estimate import Estimates
 from gridmargin.marginal.estimator import Facts, Fit, Need
+from gridmargin.marginal.fleet_load import (
+    by_season,
+    fossil_load_mw,
+    is_ozone_season,
+    load_map,
+    mapped,
+    reported_fossil_fuels,
+    standard_months,
+    standard_offset_h,
+)
 from gridmargin.marginal.fleet_range import calibrate_range, regimes, terciles_mw
 from gridmargin.marginal.fleet_response import fuel_shares, response_slope
-from gridmargin.vocab import FOSSIL, Basis, Fuel, Kind, NoFactorError, Status, worst
+from gridmargin.marginal.unit_response import has_units, unit_shares
+from gridmargin.vocab import Basis, Fuel, InputError, Kind, NoFactorError, Status, worst
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-SAME_FLEET_RATIO = 1.6
-"""Mean load of one fortnight against the same fortnight of the next year differs by up to this factor in 99 % of
-AVERT's region-fortnights 2019–2022; within it, a zone's own fossil load is read on the region's curve as it is."""
 
-_REPORTED_FRAC = 0.5  # a fuel whose column is filled in half of the history is one that the zone reports
+SOURCES_BY = ("fuel", "unit")
+"""What the sources of an estimate are; the rate is the same."""
 
 
 class FleetCurve:
-    """Marginal rate of a zone from its AVERT region's fleet; fits on `facts.fleet`, reads the fossil load."""
+    """Marginal rate of a zone from its AVERT region's fleet; fits on `facts.fleet`, reads the fossil load.
+
+    Parameters
+    ----------
+    sources_by : str
+        One of `SOURCES_BY`; units need AVERT's unit curves, and then stand in the fit where fuels would.
+    """
 
     name = "fleet_curve"
     version = "1"
     kind = Kind.MARGINAL
     needs: frozenset[Need] = frozenset({Need.FLEET})
 
+    def __init__(self, sources_by: str = "fuel") -> None:
+        if sources_by not in SOURCES_BY:
+            raise InputError(f"sources by {sources_by!r}: want one of {', '.join(SOURCES_BY)}")
+        self.sources_by = sources_by
+
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""
         if facts.fleet is None:
             return f"{self.name} of {history.zone} needs the fleet response of an AVERT region, and there is none"
+        if self.sources_by == "unit" and not has_units(facts.fleet):
+            return f"{self.name} of {history.zone} by unit needs the unit curves of {facts.fleet.region}"
         if not len(history):
             return f"{self.name} of {history.zone} needs at least one past state"
-        if not _reported_fuels(history):
+        if not reported_fossil_fuels(history):
             return (
                 f"{self.name} of {history.zone} needs fossil generation in its states, and none is reported"
             )
@@ -65,12 +85,16 @@ class FleetCurve:
         if missing or facts.fleet is None:
             raise NoFactorError(missing)
         fleet = facts.fleet
-        offset_h = _offset_h(fleet, facts.timezone)
+        offset_h = standard_offset_h(fleet, facts.timezone)
         slope = response_slope(fleet)
-        fuels, probability, fuel_rate = fuel_shares(fleet)
-        reported = _reported_fuels(history)
-        load_mw = _fossil_load_mw(history, reported)
-        map_from_mw, map_to_mw = _load_map(fleet, load_mw, _local_months(history.start_epoch_s(), offset_h))
+        if self.sources_by == "unit":
+            names, probability, rate = unit_shares(fleet)
+        else:
+            fuels, probability, rate = fuel_shares(fleet)
+            names = tuple(fuel.value for fuel in fuels)
+        reported = reported_fossil_fuels(history)
+        load_mw = fossil_load_mw(history, reported)
+        map_from_mw, map_to_mw = load_map(fleet, load_mw, standard_months(history.start_epoch_s(), offset_h))
         table, basis = calibrate_range(fleet)
         starts = history.frame["start_utc"]
         first, last = starts[0], starts[-1]
@@ -83,9 +107,9 @@ class FleetCurve:
             "map_to_mw": map_to_mw,
             "load_mw": slope.load_mw.tolist(),
             "rate_gco2_per_kwh": slope.rate_gco2_per_kwh.tolist(),
-            "fuels": [fuel.value for fuel in fuels],
+            "fuels": list(names),
             "probability": probability.tolist(),
-            "fuel_rate_gco2_per_kwh": fuel_rate.tolist(),
+            "fuel_rate_gco2_per_kwh": rate.tolist(),
             "seen_mw": list(fleet.load_span_mw()),
             "terciles_mw": terciles_mw(fleet),
             "roughness_gco2_per_kwh": slope.roughness_gco2_per_kwh,
@@ -106,13 +130,13 @@ class FleetCurve:
     def estimate(self, states: GridStates, fit: Fit) -> Estimates:
         """Read the slope at each state's fossil load; a state without one is left out, never filled."""
         p = fit.parameters
-        load_mw = _fossil_load_mw(states, [Fuel(fuel) for fuel in p["reported_fuels"]])
+        load_mw = fossil_load_mw(states, [Fuel(fuel) for fuel in p["reported_fuels"]])
         known = np.flatnonzero(load_mw > 0)
         start_s = states.start_epoch_s()[known]
-        load_mw = _mapped(load_mw[known], p["map_from_mw"], p["map_to_mw"])
-        is_ozone = _is_ozone(start_s, p["standard_utc_offset_h"])
+        load_mw = mapped(load_mw[known], p["map_from_mw"], p["map_to_mw"])
+        is_ozone = is_ozone_season(start_s, p["standard_utc_offset_h"])
         knots = np.array(p["load_mw"])
-        mid = _by_season(load_mw, is_ozone, knots, np.array(p["rate_gco2_per_kwh"]))
+        mid = by_season(load_mw, is_ozone, knots, np.array(p["rate_gco2_per_kwh"]))
         probability, factor = _sources(load_mw, is_ozone, knots, p, mid)
         outside = (load_mw < p["seen_mw"][0]) | (load_mw > p["seen_mw"][1])
         modelled = outside if p["map_from_mw"] is None else np.ones_like(outside)
@@ -139,66 +163,6 @@ class FleetCurve:
         )
 
 
-def _reported_fuels(history: GridStates) -> list[Fuel]:
-    """Fossil fuels that the zone usually reports, in the order of the columns."""
-    fuels = [fuel for fuel in history.fuels if fuel in FOSSIL]
-    return [fuel for fuel in fuels if np.isfinite(history.generation_mw(fuel)).mean() >= _REPORTED_FRAC]
-
-
-def _fossil_load_mw(states: GridStates, reported: list[Fuel]) -> FloatArray:
-    """Sum the fossil generation; NaN where a fuel that the zone reports is missing. [MW]"""
-    load = np.zeros(len(states))
-    for fuel in states.fuels:
-        if fuel in FOSSIL and fuel not in reported:
-            load += np.nan_to_num(states.generation_mw(fuel))
-    for fuel in reported:
-        load += states.generation_mw(fuel)
-    return load
-
-
-def _load_map(
-    fleet: FleetResponse, load_mw: FloatArray, month: NDArray[np.int64]
-) -> tuple[list[float] | None, list[float] | None]:
-    """Give the quantiles of the zone's load and of the fleet's in the same months, where the two differ in kind.
-
-    None while the zone's mean load could be that of the region in another year (`SAME_FLEET_RATIO`).
-    """
-    known = load_mw > 0
-    if fleet.load_quantiles_mw is None or not known.any():
-        return None, None
-    has_month = np.isfinite(fleet.load_quantiles_mw[:, 0])
-    known &= has_month[month - 1]
-    if not known.any():
-        return None, None
-    hours = np.bincount(month[known] - 1, minlength=12).astype(np.float64)
-    there = np.nan_to_num(fleet.load_quantiles_mw)
-    ratio = float(hours @ there.mean(axis=1) / hours.sum() / load_mw[known].mean())
-    if 1 / SAME_FLEET_RATIO <= ratio <= SAME_FLEET_RATIO:
-        return None, None
-    fleet_load, weight = there.ravel(), np.repeat(hours, there.shape[1])
-    order = np.argsort(fleet_load, kind="stable")
-    level = np.cumsum(weight[order]) - weight[order] / 2
-    to_mw = np.interp(LOAD_QUANTILES, level / weight.sum(), fleet_load[order])
-    from_mw = np.quantile(load_mw[known], LOAD_QUANTILES)
-    step = np.flatnonzero(np.concatenate([[True], np.diff(from_mw) > 0]))
-    return from_mw[step].tolist(), to_mw[step].tolist()
-
-
-def _mapped(load_mw: FloatArray, from_mw: list[float] | None, to_mw: list[float] | None) -> FloatArray:
-    if from_mw is None or to_mw is None:
-        return load_mw
-    return np.interp(load_mw, from_mw, to_mw)
-
-
-def _by_season(
-    load_mw: FloatArray, is_ozone: BoolArray, knots: FloatArray, columns: FloatArray
-) -> FloatArray:
-    """Interpolate (other, ozone) columns at some loads, flat beyond the knots."""
-    return np.where(
-        is_ozone, np.interp(load_mw, knots, columns[:, 1]), np.interp(load_mw, knots, columns[:, 0])
-    )
-
-
 def _sources(
     load_mw: FloatArray, is_ozone: BoolArray, knots: FloatArray, p: dict[str, Any], mid: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -211,7 +175,7 @@ def _sources(
     columns = range(table.shape[1])
     probability = np.column_stack([np.interp(load_mw, knots, table[:, k]) for k in columns])
     probability /= probability.sum(axis=1, keepdims=True)
-    factor = np.column_stack([_by_season(load_mw, is_ozone, knots, rates[:, k]) for k in columns])
+    factor = np.column_stack([by_season(load_mw, is_ozone, knots, rates[:, k]) for k in columns])
     total = np.einsum("nk,nk->n", probability, factor)
     with np.errstate(divide="ignore", invalid="ignore"):
         correction = np.where(total > 0, mid / total, 0.0)
@@ -224,21 +188,3 @@ def _status(status: NDArray[np.str_], modelled: BoolArray) -> NDArray[np.str_]:
     names, index = np.unique(status, return_inverse=True)
     worse = np.array([worst(Status(name), Status.MODELLED).value for name in names.tolist()], dtype=np.str_)
     return np.where(modelled, worse[index], status) if len(names) else status
-
-
-def _offset_h(fleet: FleetResponse, timezone: str) -> float:
-    """Local standard time less UTC: the region's where known, else the zone's in January. [h]"""
-    if fleet.standard_utc_offset_h is not None:
-        return fleet.standard_utc_offset_h
-    offset = datetime(fleet.year, 1, 1, tzinfo=UTC).astimezone(ZoneInfo(timezone)).utcoffset()
-    return offset.total_seconds() / 3600 if offset else 0.0
-
-
-def _local_months(start_epoch_s: NDArray[np.int64], offset_h: float) -> NDArray[np.int64]:
-    local = pl.Series(start_epoch_s + round(offset_h * 3600), dtype=pl.Int64) * 1_000_000
-    return local.cast(pl.Datetime("us")).dt.month().to_numpy().astype(np.int64)
-
-
-def _is_ozone(start_epoch_s: NDArray[np.int64], offset_h: float) -> BoolArray:
-    month = _local_months(start_epoch_s, offset_h)
-    return (month >= 5) & (month <= 9)  # AVERT's ozone season

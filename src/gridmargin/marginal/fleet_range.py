@@ -52,9 +52,10 @@ def calibrate_range(fleet: FleetResponse) -> tuple[dict[str, Any], str]:
     if pairs:
         parts = [_year_to_year(a, slopes[id(a)], b) for a, b in pairs]
         clusters = len({(b.region, b.year) for _, b in pairs})
-        level = min(COVERAGE * (1 + 1 / clusters), 0.995)
         table = calibrate(
-            np.concatenate([score for score, _ in parts]), np.concatenate([name for _, name in parts]), level
+            np.concatenate([score for score, _ in parts]),
+            np.concatenate([name for _, name in parts]),
+            grouped_level(clusters),
         )
         return table, YEAR_TO_YEAR
     scores = [
@@ -67,6 +68,11 @@ def calibrate_range(fleet: FleetResponse) -> tuple[dict[str, Any], str]:
     pooled = np.concatenate(scores)
     widened = pooled * WIDEN_BY_STATUS[Status.IMPUTED]
     return calibrate(widened, np.full(len(pooled), ALL), COVERAGE), SPLIT_HALVES
+
+
+def grouped_level(n_clusters: int) -> float:
+    """Give the level of the pooled quantile at which a new cluster is covered to `COVERAGE`."""
+    return min(COVERAGE * (1 + 1 / n_clusters), 0.995)
 
 
 def terciles_mw(fleet: FleetResponse) -> list[float]:

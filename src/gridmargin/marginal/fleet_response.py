@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,22 @@ programme stay within 15 %, and one share of 5 % spans two to three load bins.""
 
 _EDGE_FRAC = 0.03  # bins this little outside the year's loads still count: the loads are rounded to bins
 _MIN_KNOTS = 5
+
+
+class Co2Curve(Protocol):
+    """CO2 against fossil load by season, as EPA gives it: a fleet response, or the bare table."""
+
+    @property
+    def load_mw(self) -> FloatArray:
+        """Bins. [MW]"""
+
+    @property
+    def co2_g_per_h_ozone(self) -> FloatArray:
+        """May to September. [g h⁻¹]"""
+
+    @property
+    def co2_g_per_h_other(self) -> FloatArray:
+        """Other months. [g h⁻¹]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,7 @@ def response_slope(fleet: FleetResponse) -> ResponseSlope:
     TableError
         If fewer than 5 of its bins lie within the loads of the year.
     """
-    knots, weight = _knots(fleet)
+    knots, weight = curve_knots(fleet)
     scale_mw = float(np.median(fleet.loads_seen_mw()[0]))
     co2 = np.column_stack([fleet.co2_g_per_h_other, fleet.co2_g_per_h_ozone])[knots]
     load = fleet.load_mw[knots]
@@ -70,7 +87,7 @@ def response_slope(fleet: FleetResponse) -> ResponseSlope:
     return ResponseSlope(load, smooth.rate_gco2_per_kwh, float(np.sqrt(np.mean(residual**2))))
 
 
-def epa_rate(fleet: FleetResponse, load_mw: FloatArray, is_ozone: BoolArray, share_frac: float) -> FloatArray:
+def epa_rate(fleet: Co2Curve, load_mw: FloatArray, is_ozone: BoolArray, share_frac: float) -> FloatArray:
     """Give what AVERT says is avoided per kilowatt-hour when a share of the fossil load goes. [g kWh⁻¹]
 
     AVERT draws straight lines between bins and takes the difference of two points (User Manual, Main Module):
@@ -80,7 +97,7 @@ def epa_rate(fleet: FleetResponse, load_mw: FloatArray, is_ozone: BoolArray, sha
     return (epa_co2(fleet, load_mw, is_ozone) - epa_co2(fleet, lower, is_ozone)) / (1000 * (load_mw - lower))
 
 
-def epa_co2(fleet: FleetResponse, load_mw: FloatArray, is_ozone: BoolArray) -> FloatArray:
+def epa_co2(fleet: Co2Curve, load_mw: FloatArray, is_ozone: BoolArray) -> FloatArray:
     """Give the CO2 of a fossil load on AVERT's own straight lines between bins. [g h⁻¹]"""
     ozone = np.interp(load_mw, fleet.load_mw, fleet.co2_g_per_h_ozone)
     return np.where(is_ozone, ozone, np.interp(load_mw, fleet.load_mw, fleet.co2_g_per_h_other))
@@ -97,7 +114,7 @@ def fuel_shares(fleet: FleetResponse) -> tuple[tuple[Fuel, ...], FloatArray, Flo
     rate_gco2_per_kwh : array, shape (m, k, 2)
         CO2 ÷ generation of the fuel's units at that load, other months and ozone season. [g kWh⁻¹]
     """
-    knots, weight = _knots(fleet)
+    knots, weight = curve_knots(fleet)
     scale_mw = float(np.median(fleet.loads_seen_mw()[0]))
     fuels = tuple(sorted((f for f, mw in fleet.fuel_generation_mw.items() if mw[knots].max() > 0), key=str))
     if not fuels:
@@ -129,7 +146,7 @@ def _fuel_rates(fleet: FleetResponse, fuels: tuple[Fuel, ...], knots: NDArray[np
     return np.stack(seasons, axis=-1)
 
 
-def _knots(fleet: FleetResponse) -> tuple[NDArray[np.intp], FloatArray]:
+def curve_knots(fleet: FleetResponse) -> tuple[NDArray[np.intp], FloatArray]:
     """Give the bins within the loads of the year, and how many of those loads are nearest to each (plus one)."""
     seen, _ = fleet.loads_seen_mw()
     low, high = fleet.load_span_mw()

@@ -1,13 +1,12 @@
-"""regression: which fuels moved when generation moved, by regime, and what they emit.
+"""regression: which fuels answer a change of generation, and what they emit.
 
-The marginal factor is Σ share × rate. A fuel's share is the slope of its change on the change of all fuels of the
-denominator, so shares sum to 1; its rate is that of the plants that respond (see reference/fuel_rates.csv).
-docs/methods/regression.md weighs the choices.
+The marginal factor is Σ share × factor. Shares are read from the zone's own fuel mix; a fuel's factor is that of
+EPA's fleet curve of the newest year known where there is one, else one rate a fuel. docs/methods/regression.md weighs
+the choices and says what each variation identifies.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +17,9 @@ from gridmargin.grid import GridStates
 from gridmargin.marginal.conformal import apply, widening
 from gridmargin.marginal.estimate import Estimates
 from gridmargin.marginal.estimator import Facts, Fit, FuelRate, Need
+from gridmargin.marginal.fleet_factors import factors_of_states, fleet_parameters, technology_parts
+from gridmargin.marginal.fleet_load import REPORTED_FRAC
+from gridmargin.marginal.level_shares import learn_level, read_shares
 from gridmargin.marginal.regimes import (
     BLOCKS,
     LEVEL_QUANTILES,
@@ -28,84 +30,66 @@ from gridmargin.marginal.regimes import (
     local_day_and_second,
     season_and_block,
 )
-from gridmargin.marginal.regression_range import calibrate_range
-from gridmargin.marginal.slopes import cell_sums, clipped_shares, cluster_variance, shrunk_slopes
-from gridmargin.vocab import FOSSIL, Basis, Fuel, InputError, Kind, NoFactorError, Status, View
+from gridmargin.marginal.regression_range import calibrate_on_days, calibrate_on_years
+from gridmargin.marginal.within import (
+    PRIOR_DAYS,
+    Changes,
+    changes_of,
+    held_out,
+    standard_errors,
+    window_length_days,
+    within_shares,
+)
+from gridmargin.vocab import FOSSIL, Basis, Fuel, InputError, Kind, NoFactorError, View
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 DENOMINATORS = ("thermal", "residual", "total")
-"""What ΔG is made of: `thermal` the fossil fuels, which follow the load; `residual` all but wind and sun;
+"""What the whole is made of: `thermal` the fossil fuels, which follow the load; `residual` all but wind and sun;
 `total` everything with a rate. The choice moves the factor by a third: it is part of the fit."""
 
-DAY_S = 86_400
+VARIATIONS = ("level", "within")
+"""What moves: `level` compares levels over the whole history (the committed response), `within` days of the same four
+weeks (the response of a day)."""
+
 MIN_HOURS = 96
 """Four typical days: fewer cannot tell a level of load from an hour of the day."""
 
-WINDOW_DAYS = 28
-"""Changes are taken against the mean of the same time of day over so many days: whole weeks, so that every weekday
-counts alike, and short of a season."""
-
 HALF_LIFE_DAYS = 365.0
-"""A change this old counts half: last year's season still has a say, the year before less."""
-
-PRIOR_DAYS = 10.0
-"""κ: how many days of observations the coarser regime's slope is worth in a finer one."""
-
-N_FOLDS = 6
-"""Contiguous parts of the history, each left out once to find the residuals that the range rests on."""
-
-_REPORTED_FRAC = 0.5  # a fuel whose column is filled in half of the history is one that the zone reports
-_N_CELLS = len(SEASONS) * len(BLOCKS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Changes:
-    """How far each usable state strays from the mean of its group."""
-
-    row: IntArray  # (n,) which state
-    group: IntArray  # (n,) stretch of days it was compared within
-    change_mw: FloatArray  # (n, k)
-    total_mw: FloatArray  # (n,) Σ over fuels
-    level_mw: FloatArray  # (n,) midway between the state and the mean
-    weight: FloatArray  # (n,)
-
-    def where(self, keep: NDArray[np.bool_]) -> _Changes:
-        """Give the chosen ones."""
-        return _Changes(
-            self.row[keep],
-            self.group[keep],
-            self.change_mw[keep],
-            self.total_mw[keep],
-            self.level_mw[keep],
-            self.weight[keep],
-        )
+"""An observation this old counts half: last year's season still has a say, the year before less."""
 
 
 class Regression:
-    """ΔE on ΔG by regime, recency-weighted; needs generation by fuel and a rate for each.
+    """Shares by level, hour or regime, recency-weighted; needs generation by fuel and a rate for each.
 
     Parameters
     ----------
     denominator : str
         One of `DENOMINATORS`.
     half_life_days : float
-        Age at which a difference counts half. [d]
+        Age at which an observation counts half. [d]
+    variation : str
+        One of `VARIATIONS`.
     """
 
     name = "regression"
-    version = "1"
+    version = "2"
     kind = Kind.MARGINAL
     needs: frozenset[Need] = frozenset()
 
-    def __init__(self, denominator: str = "thermal", half_life_days: float = HALF_LIFE_DAYS) -> None:
+    def __init__(
+        self, denominator: str = "thermal", half_life_days: float = HALF_LIFE_DAYS, variation: str = "level"
+    ) -> None:
         if denominator not in DENOMINATORS:
             raise InputError(f"denominator {denominator!r} is not one of {', '.join(DENOMINATORS)}")
+        if variation not in VARIATIONS:
+            raise InputError(f"variation {variation!r} is not one of {', '.join(VARIATIONS)}")
         if not half_life_days > 0:
             raise InputError(f"half-life {half_life_days} days is not positive")
         self.denominator = denominator
         self.half_life_days = half_life_days
+        self.variation = variation
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""
@@ -117,17 +101,21 @@ class Regression:
         if unrated:
             return f"{where} needs an emission rate for {', '.join(unrated)}"
         generation = generation_matrix_mw(history, fuels)
-        known = np.isfinite(generation).all(axis=1)
+        level = generation.sum(axis=1)
+        known = np.isfinite(level)
         hours = known.sum() * history.interval_s / 3600
         if hours < MIN_HOURS:
             return f"{where} needs {MIN_HOURS} h of complete states and has {hours:g}"
-        changes = self._changes(history, generation, facts.timezone)
-        if not (changes.total_mw**2).sum() > 0:
+        if not np.ptp(level[known]) > 0:
             return f"{where} needs generation that changes, and its {self.denominator} generation is constant"
+        if self.variation == "within":
+            changes = changes_of(history, generation, facts.timezone, self.half_life_days)
+            if not (changes.total_mw**2).sum() > 0:
+                return f"{where} needs generation that changes from day to day, and every day is the same"
         return None
 
     def fit(self, history: GridStates, facts: Facts) -> Fit:
-        """Learn the shares of each regime, their standard errors and the range.
+        """Learn the shares, their standard errors and the range.
 
         Raises
         ------
@@ -140,70 +128,92 @@ class Regression:
         fuels = reported_fuels(history, facts, self.denominator)
         fuel_rates = [facts.fuel_rates[fuel] for fuel in fuels]
         generation = generation_matrix_mw(history, fuels)
-        changes = self._changes(history, generation, facts.timezone)
-        season, block = season_and_block(history.start_epoch_s(), facts.timezone)
-        cell = season * len(BLOCKS) + block
-        knots = np.array(level_knots_mw(changes.level_mw, changes.weight))
-        hat = hat_weights(changes.level_mw, knots)
+        level = generation.sum(axis=1)
+        known = np.isfinite(level)
+        _, second = local_day_and_second(history.start_epoch_s(), facts.timezone)
+        hour = second // 3600
+        changes = changes_of(history, generation, facts.timezone, self.half_life_days)
+        on_level = self.variation == "level"
+        basis = (level[known], np.ones(int(known.sum()))) if on_level else (changes.level_mw, changes.weight)
+        knots = np.array(level_knots_mw(*basis))
         rates = rates_at_knots(fuel_rates, len(knots))
-        shares, sxx, n_clipped = _shares(changes, cell, hat, history.interval_s)
-        level_mw = generation.sum(axis=1)
-        hats = hat_weights(np.where(np.isfinite(level_mw), level_mw, knots[0]), knots)
-        held_out = _held_out(changes, cell, hat, hats, len(history), history.interval_s)
-        held_out[~np.isfinite(level_mw)] = np.nan
-        table, calibrated_against = calibrate_range(
-            history, facts, fuel_rates,
-            generation[:, [fuel in FOSSIL for fuel in fuels]].sum(axis=1), held_out, hats @ rates,
-            hats.argmax(axis=1), changes.row, changes.change_mw,
-        )  # fmt: skip
-        error = _standard_errors(changes, cell, hat, shares, sxx, rates)
-        starts = history.frame["start_utc"]
         parameters: dict[str, Any] = {
             "denominator": self.denominator,
+            "variation": self.variation,
             "fuels": [fuel.value for fuel in fuels],
             "rate_gco2_per_kwh": rates.tolist(),
             "rate_source": [rate.source for rate in fuel_rates],
             "timezone": facts.timezone,
             "window_days": window_length_days(history),
             "half_life_days": self.half_life_days,
-            "prior_days": PRIOR_DAYS,
-            "n_changes": len(changes.row),
             "level_knots_mw": knots.tolist(),
-            "shares": shares.reshape(len(SEASONS), len(BLOCKS), len(knots), len(fuels)).tolist(),
-            "standard_error_gco2_per_kwh": error,
-            "n_clipped": n_clipped,
-            "range": table,
-            "calibrated_against": calibrated_against,
+            "fleet": fleet_parameters(history, facts, fuels),
         }
+        from_fleet = parameters["fleet"] is not None
+        if on_level:
+            learned = learn_level(history, generation, facts.timezone, self.half_life_days, not from_fleet)
+            parameters |= learned.parameters()
+        else:
+            cell = np.stack(season_and_block(history.start_epoch_s(), facts.timezone))
+            parameters |= _within_parameters(changes, cell, knots, history.interval_s)
+        probability = np.full_like(generation, np.nan)
+        probability[known] = _probability(parameters, history.start_epoch_s()[known], level[known])
+        factor = np.full_like(generation, np.nan)
+        factor[known] = _factor(parameters, history, known, level[known], probability[known])
+        if on_level:
+            error: Any = learned.errors(factor[known], knots)
+        else:
+            error = _within_errors(changes, cell, knots, factor, history.interval_s)
+        parameters["standard_error_gco2_per_kwh"] = error
+        if facts.fleet is not None and from_fleet:
+            rated = facts.average_fuel_rates or facts.fuel_rates
+            table, against = calibrate_on_years(
+                facts.fleet, [Fuel(name) for name in parameters["fleet"]["families"]], rated
+            )
+        else:
+            safe = np.where(known, level, knots[0])
+            apart = (
+                learned.held_out(len(history), safe, hour)
+                if on_level
+                else held_out(changes, _flat(cell), hat_weights(changes.level_mw, knots), hat_weights(safe, knots),
+                              len(history), history.interval_s)
+            )  # fmt: skip
+            apart[~known] = np.nan
+            nearest = hat_weights(safe, knots).argmax(axis=1)
+            table, against = calibrate_on_days(
+                history.start_epoch_s(), fuel_rates, apart, factor, nearest, changes.row, changes.change_mw
+            )
+        parameters |= {"range": table, "calibrated_against": against}
+        starts = history.frame["start_utc"]
         return Fit(
             estimator=self.name,
             estimator_version=self.version,
             zone=history.zone,
             train_start_utc=starts[0],
             train_end_utc=starts[-1] + timedelta(seconds=history.interval_s),
-            n_train=int(np.isfinite(generation).all(axis=1).sum()),
+            n_train=int(known.sum()),
             parameters=parameters,
             payload_sha256s=facts.fleet.payload_sha256s if facts.fleet is not None else (),
         )
 
     def estimate(self, states: GridStates, fit: Fit) -> Estimates:
-        """Price the shares of each state's regime; a state that lacks a fuel of the fit is left out."""
+        """Price the shares of each state's level and hour; a state that lacks a fuel of the fit is left out."""
         p = fit.parameters
-        fuels = [Fuel(name) for name in p["fuels"]]
-        level = generation_matrix_mw(states, fuels).sum(axis=1)
-        known = np.flatnonzero(np.isfinite(level))
+        generation = generation_matrix_mw(states, [Fuel(name) for name in p["fuels"]])
+        level = generation.sum(axis=1)
+        known = np.isfinite(level)
         start_s, level = states.start_epoch_s()[known], level[known]
-        season, block = season_and_block(start_s, p["timezone"])
-        knots, rates = np.array(p["level_knots_mw"]), np.array(p["rate_gco2_per_kwh"])
-        hat = hat_weights(level, knots)
-        shares = np.array(p["shares"])[season, block]
-        probability = np.einsum("nm,nmk->nk", hat, shares)
-        probability /= probability.sum(axis=1, keepdims=True)
-        factor = hat @ rates
+        probability = _probability(p, start_s, level)
+        factor = _factor(p, states, known, level, probability)
         mid = (probability * factor).sum(axis=1)
-        regime = labels(hat.argmax(axis=1).astype(np.int64), season, block)
-        status = states.frame["status"].gather(known).to_numpy().astype(np.str_)
-        low, high = apply(mid, regime, p["range"], widening(status))
+        season, block = season_and_block(start_s, p["timezone"])
+        nearest = hat_weights(level, np.array(p["level_knots_mw"])).argmax(axis=1).astype(np.int64)
+        regime = labels(nearest, season, block)
+        status = states.frame["status"].filter(known).to_numpy().astype(np.str_)
+        scale = widening(status)
+        if p["fleet"] is not None:
+            scale = scale * np.sqrt(np.maximum(mid, 1e-9) * p["fleet"]["roughness_gco2_per_kwh"])
+        low, high = apply(mid, regime, p["range"], scale)
         hindcast = bool(len(start_s)) and start_s[0] < fit.train_end_utc.timestamp()
         view = View.HINDCAST if hindcast else View.OBSERVED
         return Estimates(
@@ -224,27 +234,6 @@ class Regression:
             fit_id=fit.fit_id,
         )
 
-    def _changes(self, history: GridStates, generation: FloatArray, timezone: str) -> _Changes:
-        total = generation.sum(axis=1)
-        row = np.flatnonzero(np.isfinite(total))
-        start_s = history.start_epoch_s()
-        day, second = local_day_and_second(start_s[row], timezone)
-        window_days = window_length_days(history)
-        window = (day - day[0]) // window_days if len(row) else day
-        # Within one day the whole day is the group; within four weeks each time of day is one of its own.
-        slot = second // history.interval_s if window_days > 1 else np.zeros_like(second)
-        _, group = np.unique(window * DAY_S + slot, return_inverse=True)
-        change = generation[row] - _group_means(group, generation[row])
-        age_days = (start_s[-1] - start_s[row]) / DAY_S if len(row) else np.empty(0)
-        return _Changes(
-            row=row,
-            group=window,
-            change_mw=change,
-            total_mw=change.sum(axis=1),
-            level_mw=total[row] - change.sum(axis=1) / 2,
-            weight=0.5 ** (age_days / self.half_life_days),
-        )
-
 
 def reported_fuels(history: GridStates, facts: Facts, denominator: str) -> list[Fuel]:
     """Fuels of the denominator that the zone usually reports, in the order of the columns.
@@ -259,7 +248,7 @@ def reported_fuels(history: GridStates, facts: Facts, denominator: str) -> list[
             continue
         if fuel not in FOSSIL and fuel not in facts.fuel_rates:
             continue
-        if np.isfinite(history.generation_mw(fuel)).sum() >= max(_REPORTED_FRAC * len(history), 1):
+        if np.isfinite(history.generation_mw(fuel)).sum() >= max(REPORTED_FRAC * len(history), 1):
             chosen.append(fuel)
     return chosen
 
@@ -267,20 +256,6 @@ def reported_fuels(history: GridStates, facts: Facts, denominator: str) -> list[
 def generation_matrix_mw(states: GridStates, fuels: list[Fuel]) -> FloatArray:
     """Give generation by fuel, NaN where not known; shape (n, k). [MW]"""
     return np.column_stack([states.generation_mw(fuel) for fuel in fuels])
-
-
-def window_length_days(history: GridStates) -> int:
-    """Give the stretch of days within which states are compared: `WINDOW_DAYS`, or 1. [d]
-
-    The same time of two days differs by weather, demand and outages, with the units committed for it, while the
-    change from hour to hour is mostly the daily ramp, which fast plants take. Less than a window of observed states
-    leaves nothing to compare across days (typical days repeat): then a day is compared with its own mean.
-    """
-    if not len(history):
-        return 1
-    observed = history.frame["status"].is_in([Status.REPORTED, Status.ADJUSTED]).to_numpy()
-    long_enough = np.ptp(history.start_epoch_s()) + history.interval_s >= WINDOW_DAYS * DAY_S
-    return WINDOW_DAYS if long_enough and observed.mean() > _REPORTED_FRAC else 1
 
 
 def rates_at_knots(rates: list[FuelRate], n_knots: int) -> FloatArray:
@@ -297,80 +272,62 @@ def rates_at_knots(rates: list[FuelRate], n_knots: int) -> FloatArray:
     return np.array(columns, dtype=np.float64).T
 
 
-def _group_means(group: IntArray, values: FloatArray) -> FloatArray:
-    if not len(group):
-        return values
-    count = np.bincount(group)
-    means = [np.bincount(group, weights=column) / count for column in values.T]
-    return np.column_stack(means)[group]
+def _probability(p: dict[str, Any], start_s: IntArray, level: FloatArray) -> FloatArray:
+    shares = np.array(p["shares"])
+    if p["variation"] == "level":
+        _, second = local_day_and_second(start_s, p["timezone"])
+        return read_shares(shares, np.array(p["share_knots_mw"]), level, second // 3600)
+    season, block = season_and_block(start_s, p["timezone"])
+    hat = hat_weights(level, np.array(p["level_knots_mw"]))
+    probability = np.einsum("nm,nmk->nk", hat, shares[season, block])
+    scaled: FloatArray = probability / probability.sum(axis=1, keepdims=True)
+    return scaled
 
 
-def _shares(
-    changes: _Changes, cell: IntArray, hat: FloatArray, interval_s: int
-) -> tuple[FloatArray, FloatArray, int]:
-    """Give the shares of each cell and knot, shape (cells, m, k), and the Σ w ΔG² they rest on, shape (cells, m)."""
-    weighted = changes.weight * changes.total_mw
-    sxx = cell_sums(cell[changes.row], _N_CELLS, hat, weighted * changes.total_mw)
-    columns = (weighted * changes.change_mw[:, k] for k in range(changes.change_mw.shape[1]))
-    sxy = np.stack([cell_sums(cell[changes.row], _N_CELLS, hat, c) for c in columns], axis=-1)
-    return _shares_of_sums(sxx, sxy, _prior_sxx(sxx, changes.weight, interval_s))
-
-
-def _prior_sxx(sxx: FloatArray, weight: FloatArray, interval_s: int) -> float:
-    return float(PRIOR_DAYS * DAY_S / interval_s * sxx.sum() / weight.sum())
-
-
-def _shares_of_sums(sxx: FloatArray, sxy: FloatArray, prior_sxx: float) -> tuple[FloatArray, FloatArray, int]:
-    n_knots, n_fuels = sxy.shape[1:]
-    by_season = sxx.reshape(len(SEASONS), len(BLOCKS), n_knots)
-    by_season_y = sxy.reshape(len(SEASONS), len(BLOCKS), n_knots, n_fuels)
-    everything = sxy.sum(axis=(0, 1)) / sxx.sum()
-    by_level = shrunk_slopes(sxx.sum(axis=0), sxy.sum(axis=0), everything, prior_sxx)
-    by_level_season = shrunk_slopes(by_season.sum(axis=1), by_season_y.sum(axis=1), by_level, prior_sxx)
-    finest = shrunk_slopes(by_season, by_season_y, by_level_season[:, None], prior_sxx)
-    shares, n_clipped = clipped_shares(finest.reshape(_N_CELLS, n_knots, n_fuels))
-    return shares, sxx + prior_sxx, n_clipped
-
-
-def _held_out(
-    changes: _Changes, cell: IntArray, hat: FloatArray, hats: FloatArray, n: int, interval_s: int
+def _factor(
+    p: dict[str, Any],
+    states: GridStates,
+    known: NDArray[np.bool_],
+    level: FloatArray,
+    probability: FloatArray,
 ) -> FloatArray:
-    """Give the shares of each of the n states, learned without the fold that it lies in; shape (n, k).
-
-    Parameters
-    ----------
-    hat, hats : arrays, shape (d, m) and (n, m)
-        Knot weights of the changes and of the states.
-    """
-    fold = np.arange(n) * N_FOLDS // n
-    out = np.empty((n, changes.change_mw.shape[1]))
-    for number in range(N_FOLDS):
-        keep = fold[changes.row] != number
-        rest = changes.where(keep)
-        if (
-            not (rest.total_mw**2).sum() > 0
-        ):  # all that moved lies in this fold: there is nothing else to learn from
-            rest, keep = changes, np.ones_like(keep)
-        shares, _, _ = _shares(rest, cell, hat[keep], interval_s)
-        mine = fold == number
-        out[mine] = np.einsum("nm,nmk->nk", hats[mine], shares[cell[mine]])
-    return out
+    """Give what each fuel of each known state emits: by the fleet's curve where there is one, else its rate."""
+    fuels, knots = [Fuel(name) for name in p["fuels"]], np.array(p["level_knots_mw"])
+    rate: FloatArray = hat_weights(level, knots) @ np.array(p["rate_gco2_per_kwh"])
+    if p["fleet"] is None:
+        return rate
+    by_family = factors_of_states(p["fleet"], states, known)
+    part = technology_parts(fuels, probability, rate)
+    for column, where in enumerate(p["fleet"]["family_of"]):
+        if where is not None:
+            rate[:, column] = by_family[:, where] * part[:, column]
+    return rate
 
 
-def _standard_errors(
-    changes: _Changes,
+def _flat(cell: IntArray) -> IntArray:
+    return np.asarray(cell[0] * len(BLOCKS) + cell[1], dtype=np.int64)
+
+
+def _within_parameters(
+    changes: Changes, cell: IntArray, knots: FloatArray, interval_s: int
+) -> dict[str, Any]:
+    hat = hat_weights(changes.level_mw, knots)
+    shares, _, n_clipped = within_shares(changes, _flat(cell), hat, interval_s)
+    return {
+        "prior_days": PRIOR_DAYS,
+        "n_changes": len(changes.row),
+        "shares": shares.reshape(len(SEASONS), len(BLOCKS), len(knots), -1).tolist(),
+        "n_clipped": n_clipped,
+    }
+
+
+def _within_errors(
+    changes: Changes,
     cell: IntArray,
-    hat: FloatArray,
-    shares: FloatArray,
-    sxx: FloatArray,
-    rates: FloatArray,
+    knots: FloatArray,
+    factor: FloatArray,
+    interval_s: int,
 ) -> list[Any]:
-    """Give the standard error of the factor by season, block and level; null where one stretch of days is all."""
-    here = cell[changes.row]
-    rate = hat @ rates
-    factor = (np.einsum("nm,nmk->nk", hat, shares[here]) * rate).sum(axis=1)
-    residual = (changes.change_mw * rate).sum(axis=1) - factor * changes.total_mw
-    score = changes.weight * changes.total_mw * residual
-    variance = cluster_variance(here, _N_CELLS, changes.group, hat, score, sxx)
-    nested = np.sqrt(variance).reshape(len(SEASONS), len(BLOCKS), -1)
-    return [[[x if np.isfinite(x) else None for x in row] for row in rows] for rows in nested.tolist()]
+    hat = hat_weights(changes.level_mw, knots)
+    shares, sxx, _ = within_shares(changes, _flat(cell), hat, interval_s)
+    return standard_errors(changes, _flat(cell), hat, shares, sxx, factor[changes.row])

@@ -2,8 +2,8 @@
 
 There is no true marginal rate to take residuals against. Two references stand in, and the fit names which:
 
-- `epa_fleet_curve REGION YEAR`: EPA's rate of the region's fleet in a year before the test, at the same fossil
-  loads. The range then says how far EPA's answer may lie from ours.
+- `epa_fleet_curve`: EPA's rate of one year against the estimate made with another year's curve, for every region and
+  pair of years known. The range then says how far EPA's answer may lie from ours.
 - `realised_days`: the slope of ΔE on ΔG within each held-out day. A day's slope is itself noisy, so this range is
   wide rather than narrow; it cannot see an error in the rates, which is added in quadrature.
 """
@@ -11,16 +11,21 @@ There is no true marginal rate to take residuals against. Two references stand i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridmargin.grid import FleetResponse, GridStates
-from gridmargin.marginal.conformal import ALL, calibrate
-from gridmargin.marginal.estimator import Facts, FuelRate
+from gridmargin.grid import FleetResponse
+from gridmargin.marginal.conformal import calibrate
+from gridmargin.marginal.estimator import FuelRate
+from gridmargin.marginal.fleet_factors import fleet_factors, relative_rates
+from gridmargin.marginal.fleet_range import YEAR_TO_YEAR, calibrate_range, grouped_level
 from gridmargin.marginal.fleet_response import SHARE_FRAC, epa_rate
-from gridmargin.marginal.regimes import local_months
+from gridmargin.marginal.level_shares import DISPLACED_FRAC
+from gridmargin.vocab import Fuel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -29,29 +34,76 @@ DAY_S = 86_400
 MIN_DAY_FRAC = 0.25
 """A day whose Σ ΔG² is below this share of the median day's hardly moved: its slope says nothing."""
 
-OZONE_MONTHS = (5, 6, 7, 8, 9)
-"""EPA's curves have one CO2 column for these and one for the rest (AVERT User Manual)."""
+
+def calibrate_on_years(
+    fleet: FleetResponse, chosen: Sequence[Fuel], rates: Mapping[Fuel, FuelRate]
+) -> tuple[dict[str, Any], str]:
+    """Give the table of `conformal.calibrate` and the name of what it was calibrated against.
+
+    One year's curve with another year's split between fuels, against EPA's rate of that other year: what the
+    estimate does, for every ordered pair of years of one region that were known by then, all regions together.
+    Offsets are in units of √(estimate × roughness), as in `fleet_range`, which has the reasons.
+
+    Parameters
+    ----------
+    chosen : sequence of Fuel
+        Families that the zone reports.
+    rates : mapping of Fuel to FuelRate
+        Average rates; only their proportions are used.
+    """
+    relative = relative_rates(chosen, rates)
+    known = [*fleet.earlier, fleet]
+    factors = {id(response): fleet_factors(response, chosen, relative) for response in known}
+    scores, names, clusters = [], [], set()
+    for a, b in permutations(known, 2):
+        split = factors[id(a)]
+        if a.region != b.region or split is None or factors[id(b)] is None:
+            continue
+        load, is_ozone = b.loads_seen_mw()
+        shares = _shares_of_curve(b, chosen, load)
+        mid = (shares * split.at(load * (1 - DISPLACED_FRAC / 2), is_ozone)).sum(axis=1)
+        residual = epa_rate(b, load, is_ozone, SHARE_FRAC) - mid
+        scale = np.sqrt(np.maximum(mid, 1e-9) * split.roughness_gco2_per_kwh)
+        scores.append(np.divide(residual, scale, out=np.zeros_like(residual), where=scale > 0))
+        names.append(_names(np.searchsorted(np.quantile(load, (0.2, 0.4, 0.6, 0.8)), load)))
+        clusters.add((b.region, b.year))
+    if not scores:
+        table, basis = calibrate_range(fleet)
+        return table, f"epa_fleet_curve {basis}"
+    table = calibrate(np.concatenate(scores), np.concatenate(names), grouped_level(len(clusters)))
+    return table, f"epa_fleet_curve {YEAR_TO_YEAR}"
 
 
-def calibrate_range(
-    history: GridStates,
-    facts: Facts,
+def _shares_of_curve(fleet: FleetResponse, chosen: Sequence[Fuel], load_mw: FloatArray) -> FloatArray:
+    """Give the families' parts of what goes when a part of the load goes, on the curve of that year itself."""
+    nothing = np.zeros_like(fleet.load_mw)
+    columns = [fleet.fuel_generation_mw.get(fuel, nothing) for fuel in chosen]
+    lower = load_mw * (1 - DISPLACED_FRAC)
+    went = np.column_stack(
+        [np.interp(load_mw, fleet.load_mw, mw) - np.interp(lower, fleet.load_mw, mw) for mw in columns]
+    )
+    answer = np.maximum(went, 0.0)
+    none = answer.sum(axis=1) <= 0
+    answer[none] = 1.0
+    shares: FloatArray = answer / answer.sum(axis=1, keepdims=True)
+    return shares
+
+
+def calibrate_on_days(
+    start_epoch_s: IntArray,
     rates: list[FuelRate],
-    fossil_mw: FloatArray,
     probability: FloatArray,
     factor: FloatArray,
     level: IntArray,
     row: IntArray,
     change_mw: FloatArray,
 ) -> tuple[dict[str, Any], str]:
-    """Give the table of `conformal.calibrate` and the name of what it was calibrated against.
+    """Give the table of `conformal.calibrate` from realised days, and that name.
 
     Parameters
     ----------
     rates : list of FuelRate, length k
         Of the fuels of the denominator.
-    fossil_mw : array, shape (n,)
-        Fossil generation of each state, NaN where not known. [MW]
     probability : array, shape (n, k)
         Held-out shares of each state: learned without the stretch that it lies in; NaN where not known.
     factor : array, shape (n, k)
@@ -62,18 +114,7 @@ def calibrate_range(
         Which states changes are known for, and these. [MW]
     """
     estimate = (probability * factor).sum(axis=1)
-    if facts.fleet is not None:
-        # The years before the newest tell how EPA's own answer moves from year to year.
-        own = (facts.fleet, *(fleet for fleet in facts.fleet.earlier if fleet.region == facts.fleet.region))
-        start_s, timezone = history.start_epoch_s(), facts.timezone
-        residual = np.concatenate(
-            [_fleet_rate(fleet, start_s, fossil_mw, timezone) - estimate for fleet in own]
-        )
-        # One curve has some fifty bins: thousands of hours share fifty residuals, too few to part by level.
-        table = calibrate(residual, np.full(len(residual), ALL), symmetric=True)
-        years = sorted({fleet.year for fleet in own})
-        return table, f"epa_fleet_curve {facts.fleet.region} {', '.join(map(str, years))}"
-    day = history.start_epoch_s()[row] // DAY_S
+    day = start_epoch_s[row] // DAY_S
     residual, day_level = _realised_days(
         day, estimate[row], level[row], change_mw, (change_mw * factor[row]).sum(axis=1)
     )
@@ -84,27 +125,6 @@ def calibrate_range(
 
 def _names(level: IntArray) -> NDArray[np.str_]:
     return np.char.add("level", (level + 1).astype(np.str_))
-
-
-def _fleet_rate(
-    fleet: FleetResponse, start_epoch_s: IntArray, fossil_mw: FloatArray, timezone: str
-) -> FloatArray:
-    """EPA's rate at the zone's fossil load, scaled to the region's mean load of the same months. [g kWh⁻¹]
-
-    A balancing authority and an AVERT region of its name do not hold the same plants; where the monthly loads of the
-    region are known, the zone's load is scaled to them on average, else taken as it is.
-    """
-    month = local_months(start_epoch_s, timezone)
-    known = np.isfinite(fossil_mw)
-    scale = 1.0
-    if fleet.load_quantiles_mw is not None:
-        region_mw = fleet.load_quantiles_mw.mean(axis=1)[month - 1]
-        both = known & np.isfinite(region_mw)
-        if both.any() and fossil_mw[both].mean() > 0:
-            scale = float(region_mw[both].mean() / fossil_mw[both].mean())
-    load = np.where(known, fossil_mw, fleet.load_mw[0]) * scale
-    rate = epa_rate(fleet, np.maximum(load, fleet.load_mw[1]), np.isin(month, OZONE_MONTHS), SHARE_FRAC)
-    return np.where(known, rate, np.nan)
 
 
 def _realised_days(

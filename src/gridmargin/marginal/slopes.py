@@ -44,10 +44,18 @@ def shrunk_slopes(sxx: FloatArray, sxy: FloatArray, coarser: FloatArray, prior_s
 
 
 def clipped_shares(slopes: FloatArray) -> tuple[FloatArray, int]:
-    """Set negative slopes to zero, scale the rest to sum to 1, and count the rows that this changed."""
+    """Set negative slopes to zero, scale the rest to sum to 1, and count the rows that this changed.
+
+    A row with no positive slope says nothing of who answers, and takes the mean of the others.
+    """
     positive = np.maximum(slopes, 0.0)
     n_changed = int((slopes < 0).any(axis=-1).sum())
-    return positive / positive.sum(axis=-1, keepdims=True), n_changed
+    total = positive.sum(axis=-1, keepdims=True)
+    silent = total[..., 0] <= 0.0
+    shares = positive / np.where(total > 0.0, total, 1.0)
+    if silent.any():
+        shares[silent] = shares[~silent].mean(axis=0) if not silent.all() else 1.0 / shares.shape[-1]
+    return shares, n_changed
 
 
 def cluster_variance(

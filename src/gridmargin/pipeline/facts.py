@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from gridmargin.grid import FleetResponse, avert_fleet, reference_fleet
-from gridmargin.marginal import Facts, FuelRate
-from gridmargin.reference import fuel_rates_for, zone_named
+from gridmargin.marginal import Facts, known_facts
+from gridmargin.reference import zone_named
 from gridmargin.sources import Payload, open_avert
-from gridmargin.vocab import Fuel, NotFoundError
+from gridmargin.vocab import NotFoundError
 
 FactsOf = Callable[[str, int], Facts]
 
@@ -28,12 +27,7 @@ def facts_from(folder: Path | None) -> FactsOf:
     @cache
     def facts_of(zone_id: str, not_after_year: int) -> Facts:
         zone = zone_named(zone_id)
-        return Facts(
-            timezone=zone.timezone,
-            fuel_rates=_rates(zone_id, not_after_year, "marginal"),
-            fleet=_fleet(folder, zone.avert_region, not_after_year),
-            average_fuel_rates=_rates(zone_id, not_after_year, "average"),
-        )
+        return known_facts(zone, not_after_year, _fleet(folder, zone.avert_region, not_after_year))
 
     return facts_of
 
@@ -50,13 +44,6 @@ def payloads_from(folder: Path | None) -> Callable[[str], Payload | None]:
             return None
 
     return payload_of
-
-
-def _rates(zone_id: str, not_after_year: int, use: Literal["marginal", "average"]) -> dict[Fuel, FuelRate]:
-    return {
-        fuel: FuelRate(row.factor_gco2_per_kwh, row.source, row.spread90_frac, row.by_load_gco2_per_kwh)
-        for fuel, row in fuel_rates_for(zone_id, not_after_year, use).items()
-    }
 
 
 def _fleet(folder: Path | None, region: str | None, not_after_year: int) -> FleetResponse | None:

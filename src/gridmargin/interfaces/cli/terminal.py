@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-WIDTH = 140
+WIDTH = 400
 """Tables are this wide at least: a figure cut off is worse than a line that runs on. [characters]"""
 
 
