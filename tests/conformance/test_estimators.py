@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
-from gridmargin.grid import FleetResponse
+from gridmargin.grid import FleetResponse, UnitFleet
 from gridmargin.marginal import ESTIMATORS
 from gridmargin.vocab import Fuel, Kind, NoFactorError
 from marginal.fuel_mix import FACTS, states_of, wandering_load
@@ -24,9 +25,34 @@ FLEET = FleetResponse(
     fuel_generation_mw={Fuel.COAL: COAL_MW, Fuel.GAS: LOAD_MW - COAL_MW},
     payload_sha256s=("0" * 64,),
 )
-WITH_FLEET = replace(FACTS, fleet=FLEET)
+UNITS = UnitFleet(
+    name="ten coal and thirty gas units",
+    unit_names=(*(f"coal{n}" for n in range(10)), *(f"gas{n}" for n in range(30))),
+    fuels=(Fuel.COAL,) * 10 + (Fuel.GAS,) * 30,
+    places=("US-ERCO",) * 40,
+    capacity_mw=np.repeat(1000.0, 40),
+    minimum_mw=np.repeat([400.0, 300.0], [10, 30]),
+    factor_gco2_per_kwh=np.concatenate([np.linspace(900, 1000, 10), np.linspace(350, 600, 30)]),
+    marginal_cost_per_mwh=np.concatenate([np.linspace(20, 30, 10), np.linspace(25, 60, 30)]),
+    ramp_mw_per_h=np.repeat(300.0, 40),
+    minimum_up_h=np.repeat(8.0, 40),
+    minimum_down_h=np.repeat(8.0, 40),
+    start_cost=np.repeat(20_000.0, 40),
+    forced_outage_frac=np.repeat(0.06, 40),
+    currency="USD",
+)
+WITH_FLEET = replace(FACTS, fleet=FLEET, units=UNITS)
 LOAD = wandering_load(24 * 90)
-HISTORY = states_of({Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4})
+PRICE = 25.0 + 35.0 * (LOAD - LOAD.min()) / np.ptp(LOAD)
+
+
+def with_price(states):
+    return replace(states, frame=states.frame.with_columns(pl.Series("price_usd_per_mwh", PRICE)))
+
+
+HISTORY = with_price(
+    states_of({Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4})
+)
 
 
 def test_there_are_estimators_to_test() -> None:
@@ -114,8 +140,8 @@ def test_a_status_that_is_not_reported_is_carried_on(estimator) -> None:
     """What was imputed stays imputed, and its range is no narrower."""
     fit = estimator.fit(HISTORY, WITH_FLEET)
     reported = estimator.estimate(HISTORY, fit)
-    imputed = states_of(
-        {Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4}, status="imputed"
+    imputed = with_price(
+        states_of({Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4}, status="imputed")
     )
     estimates = estimator.estimate(imputed, fit)
     assert "reported" not in estimates.status.tolist()

@@ -29,8 +29,10 @@ TASKS: Registry[Task] = Registry(
     "gridmargin.backtests",
     {
         "avert": "gridmargin.evaluation.avert:run",
+        "de": "gridmargin.evaluation.de:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
+        "nem": "gridmargin.evaluation.nem:run",
     },
 )
 

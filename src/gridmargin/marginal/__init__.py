@@ -14,6 +14,8 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
     {
         "average": "gridmargin.marginal.average:Average",
         "fleet_curve": "gridmargin.marginal.fleet_curve:FleetCurve",
+        "merit_order": "gridmargin.marginal.merit_order:MeritOrder",
+        "price_implied": "gridmargin.marginal.price_implied:PriceImplied",
         "regression": "gridmargin.marginal.regression:Regression",
     },
 )

@@ -21,8 +21,10 @@ SOURCES: Registry[type[Source]] = Registry(
     "source",
     "gridmargin.sources",
     {
+        "aemo": "gridmargin.sources.aemo:Aemo",
         "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
         "eia930": "gridmargin.sources.eia930:Eia930",
+        "entsoe": "gridmargin.sources.entsoe:Entsoe",
         "ercot": "gridmargin.sources.ercot:Ercot",
         "reference": "gridmargin.sources.reference:ReferenceDays",
     },
