@@ -50,9 +50,7 @@ def with_price(states):
     return replace(states, frame=states.frame.with_columns(pl.Series("price_usd_per_mwh", PRICE)))
 
 
-HISTORY = with_price(
-    states_of({Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4})
-)
+HISTORY = with_price(states_of({Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4}))
 
 
 def test_there_are_estimators_to_test() -> None:

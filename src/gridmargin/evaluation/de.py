@@ -18,14 +18,13 @@ from gridmargin.evaluation.against_epa import states_of, tested_interval
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import Row, baseline_scores, baselines, report, score
 from gridmargin.grid import (
-
     GridStates,
     carbon_price_column,
     fuel_price_column,
     german_fleet,
     price_column,
 )
-from gridmargin.marginal import Facts, Fit
+from gridmargin.marginal import Estimates, Facts, Fit
 from gridmargin.marginal.merit_order import MeritOrder
 from gridmargin.marginal.price_implied import PriceImplied
 from gridmargin.reference import fuel_price_before, zone_named
@@ -50,6 +49,8 @@ EUR = "EUR"
 HOUR_S = 3600
 FAMILIES = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
 PRICE_UNIT = "EUR/MWh"
+REFIT_DAYS = 30
+"""A month: how often an operator may be expected to fit again."""
 
 
 def run(ask: Ask) -> dict[str, Any]:
@@ -142,20 +143,34 @@ def _rows(states: GridStates, plants: PlantTable, test: Interval) -> Iterator[Ro
     history = replace(states, frame=frame.filter(pl.col("start_utc") < test.start_utc))
     facts = _facts(plants, test.start_utc)
     untrained = MeritOrder().from_costs(chosen, facts)
-    yield _row(states, history, chosen, untrained, "costs alone", test)
+    yield _row(history, chosen, [(chosen, untrained)], "costs alone", test)
     if MeritOrder().can_fit(history, facts) is None and PriceImplied().can_fit(history, facts) is None:
         fit = MeritOrder().fit(history, facts)
-        yield _row(states, history, chosen, fit, "fitted on all that precedes", test)
+        yield _row(history, chosen, [(chosen, fit)], "fitted on all that precedes the test", test)
+        walked = list(_walk(states, chosen, plants))
+        yield _row(
+            history, chosen, walked, f"fitted again every {REFIT_DAYS} days on all that precedes", test
+        )
         yield _implied(chosen, PriceImplied().fit(history, facts), test)
 
 
+def _walk(states: GridStates, chosen: GridStates, plants: PlantTable) -> Iterator[tuple[GridStates, Fit]]:
+    frame, step = chosen.frame, timedelta(days=REFIT_DAYS)
+    start = frame["start_utc"][0]
+    while start <= frame["start_utc"][-1]:
+        part = chosen.between(Interval(start, start + step))
+        if len(part):
+            past = replace(states, frame=states.frame.filter(pl.col("start_utc") < start))
+            yield part, MeritOrder().fit(past, _facts(plants, start))
+        start += step
+
+
 def _row(
-    states: GridStates, history: GridStates, chosen: GridStates, fit: Fit, how: str, test: Interval
+    history: GridStates, chosen: GridStates, fits: list[tuple[GridStates, Fit]], how: str, test: Interval
 ) -> Row:
-    del states
     estimator = MeritOrder()
     price = chosen.values(price_column(EUR))
-    modelled = estimator.modelled_price(chosen, fit)
+    modelled = np.concatenate([estimator.modelled_price(part, fit) for part, fit in fits])
     row: Row = {
         "region": ZONE,
         "reference": "day-ahead price",
@@ -170,7 +185,7 @@ def _row(
     past = _price_baselines(history, chosen)
     return {
         **row,
-        **_margin(estimator.estimate(chosen, fit)),
+        **_margin([estimator.estimate(part, fit) for part, fit in fits]),
         "baselines": baseline_scores(past, price),
         "unit": PRICE_UNIT,
     }
@@ -186,24 +201,24 @@ def _implied(chosen: GridStates, fit: Fit, test: Interval) -> Row:
         "fit": "fitted on all that precedes",
         "period": str(test),
         "n": len(estimates),
-        **_margin(estimates),
+        **_margin([estimates]),
         "regimes": dict(zip(regimes.tolist(), count.tolist(), strict=True)),
         "baselines": {},
         "unit": "gCO2/kWh",
     }
 
 
-def _margin(estimates: Any) -> Row:
-    if not len(estimates):
+def _margin(parts: list[Estimates]) -> Row:
+    parts = [part for part in parts if len(part)]
+    if not parts:
         return {}
-    shares = estimates.source_probability.mean(axis=0)
+    names = parts[0].source_names
+    shares = np.concatenate([part.source_probability for part in parts]).mean(axis=0)
     return {
-        "mean_factor_gco2_per_kwh": float(estimates.mid.mean()),
-        "mean_width90_gco2_per_kwh": float((estimates.high - estimates.low).mean()),
+        "mean_factor_gco2_per_kwh": float(np.concatenate([part.mid for part in parts]).mean()),
+        "mean_width90_gco2_per_kwh": float(np.concatenate([part.high - part.low for part in parts]).mean()),
         "source_share_frac": {
-            name: round(float(share), 4)
-            for name, share in zip(estimates.source_names, shares, strict=True)
-            if share > 5e-5
+            name: round(float(share), 4) for name, share in zip(names, shares, strict=True) if share > 5e-5
         },
     }
 
@@ -237,5 +252,3 @@ def _whole_years(states: GridStates) -> list[int]:
     local = states.frame["start_utc"].dt.convert_time_zone(zone_named(ZONE).timezone).dt.year()
     counts = local.value_counts()
     return sorted(int(y) for y, n in counts.rows() if n >= 8000)
-
-

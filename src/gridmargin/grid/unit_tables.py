@@ -159,5 +159,3 @@ def _filled(efficiency: FloatArray, capacity: FloatArray, fuels: tuple[Fuel, ...
 
 def _chosen(values: tuple | list, keep: NDArray[np.bool_]) -> tuple:  # type: ignore[type-arg]
     return tuple(value for value, kept in zip(values, keep, strict=True) if kept)
-
-

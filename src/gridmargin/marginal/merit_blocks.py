@@ -57,7 +57,7 @@ def residual_columns(history: GridStates) -> dict[str, list[str]]:
     """
 
     def reported(column: str) -> bool:
-        return np.isfinite(history.values(column)).sum() >= max(_REPORTED_FRAC * len(history), 1)
+        return bool(np.isfinite(history.values(column)).sum() >= max(_REPORTED_FRAC * len(history), 1))
 
     generation = {f: f"generation_{f.value}_mw" for f in history.fuels}
     fossil = [c for f, c in generation.items() if f in FOSSIL and reported(c)]

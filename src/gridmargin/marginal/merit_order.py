@@ -6,15 +6,15 @@ Which unit answers the next megawatt: see `gridmargin.marginal.stack`. What the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from gridmargin.grid import GridStates, price_column
-from gridmargin.marginal.bid_curve import apply_bid_curve, learn_bid_curve
+from gridmargin.marginal.bid_curve import HALF_LIFE_DAYS, apply_bid_curve, learn_bid_curve
 from gridmargin.marginal.conformal import widening
 from gridmargin.marginal.estimate import Estimates
 from gridmargin.marginal.estimator import Facts, Fit, Need
@@ -40,7 +40,11 @@ FACTOR_SPREAD90_FRAC = 0.05
 """Half-width of the 90 % range of one unit's own factor: the efficiency of a unit moves by about that between half and
 full output. It keeps a range open where one source is certain."""
 
+FADED_HALF_LIVES = 8
+"""A price of eight half-lives ago would weigh 1/256: it is not looked at."""
+
 _TAILS = (0.05, 0.95)
+_DAY_S = 86_400
 
 
 class MeritOrder:
@@ -91,12 +95,13 @@ class MeritOrder:
         p = parameters(facts.units, history, self._committed_mw)
         p["bid_curve"] = None
         price = history.values(price_column(p["currency"]))
-        costs = [(rows, c, ref, load) for rows, c, ref, load in self._costs(history, p)]
-        if costs and np.isfinite(price).any():
-            rows = np.concatenate([c[0] for c in costs])
-            order = np.argsort(rows)
-            stacked = [np.concatenate([c[at] for c in costs])[order] for at in (1, 2, 3)]
-            p["bid_curve"] = learn_bid_curve(price[rows[order]], stacked[0], stacked[1], stacked[2])
+        recent = history.start_epoch_s()[-1] - int(FADED_HALF_LIVES * HALF_LIFE_DAYS * _DAY_S)
+        remembered = replace(history, frame=history.frame.filter(history.start_epoch_s() >= recent))
+        price = price[history.start_epoch_s() >= recent]
+        costs = list(self._costs(remembered, p)) if np.isfinite(price).any() else []
+        if costs:
+            rows, _, reference, load = (np.concatenate(parts) for parts in zip(*costs, strict=True))
+            p["bid_curve"] = learn_bid_curve(remembered.start_epoch_s()[rows], price[rows], reference, load)
         end = starts[-1] + timedelta(seconds=history.interval_s)
         return self._fit(history.zone, starts[0], end, len(history), p, facts)
 
@@ -119,9 +124,7 @@ class MeritOrder:
         start = template.frame["start_utc"][0]
         return self._fit(template.zone, start, start, 0, p, facts)
 
-    def _fit(
-        self, zone: str, start: datetime, end: datetime, n: int, p: dict[str, Any], facts: Facts
-    ) -> Fit:
+    def _fit(self, zone: str, start: datetime, end: datetime, n: int, p: dict[str, Any], facts: Facts) -> Fit:
         hashes = facts.units.payload_sha256s if facts.units else ()
         return Fit(self.name, self.version, zone, start, end, n, p, hashes)
 
@@ -185,14 +188,16 @@ class MeritOrder:
     def modelled_price(self, states: GridStates, fit: Fit) -> FloatArray:
         """Give the expected bid of the unit on the margin, NaN where not known; shape (n,). [MWh⁻¹]
 
-        In the fit's currency; by the bid curve where the fit learned one that its past did not refute.
+        In the fit's currency; by the bid curve where the fit's past had prices to learn one from.
         """
         out = np.full(len(states), np.nan)
         for rows, cost, reference, load in self._costs(states, fit.parameters):
             out[rows] = apply_bid_curve(fit.parameters["bid_curve"], cost, reference, load)
         return out
 
-    def price_groups(self, states: GridStates, p: dict[str, Any]) -> Iterator[tuple[IntArray, dict[str, float]]]:
+    def price_groups(
+        self, states: GridStates, p: dict[str, Any]
+    ) -> Iterator[tuple[IntArray, dict[str, float]]]:
         """Give the rows of each set of fuel and carbon prices; rows that lack one are in none."""
         columns = price_columns(states, p)
         if not columns:
@@ -218,16 +223,6 @@ class MeritOrder:
             table = margin_table(blocks_at(p, prices), len(p["sources"]), p["load_sd_mw"])
             cost = _at(table, table.cost_per_mwh[:, None], load[rows])[:, 0]
             yield rows, cost, np.full(len(rows), reference_cost(p, prices)), load[rows] / whole
-
-
-def sources_probability(states: GridStates, fit: Fit) -> pl.DataFrame:
-    """Give the mean share of the margin of each source over states: `source`, `share_frac`."""
-    estimates = MeritOrder().estimate(states, fit)
-    shares = estimates.source_probability.mean(axis=0) if len(estimates) else np.zeros(0)
-    return pl.DataFrame(
-        {"source": list(estimates.source_names[: len(shares)]), "share_frac": shares},
-        schema={"source": pl.String, "share_frac": pl.Float64},
-    )
 
 
 def _at(table: MarginTable, values: FloatArray, load_mw: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from gridmargin.grid import GridStates, price_column
 from gridmargin.marginal.estimate import Estimates
 from gridmargin.marginal.estimator import Facts, Fit, Need
 from gridmargin.marginal.merit_blocks import blocks_at
-from gridmargin.marginal.merit_order import SURPLUS, MeritOrder
+from gridmargin.marginal.merit_order import MeritOrder
 from gridmargin.marginal.stack import Blocks
 from gridmargin.vocab import Kind, NoFactorError
 

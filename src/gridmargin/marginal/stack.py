@@ -135,7 +135,7 @@ def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int 
     outage, group = blocks.outage_frac[order], blocks.group[order]
     step = float(capacity.sum()) / n_steps
     pad = int(np.ceil(_TAIL_SDS * load_sd_mw / step)) + 1
-    load = (np.arange(n_steps + 2 * pad + 2) - pad) * step
+    load: FloatArray = (np.arange(n_steps + 2 * pad + 2, dtype=np.float64) - pad) * step
     pmf = _noise(len(load), pad, load_sd_mw / step)
     factors, bin_of = _factor_bins(factor)
     shape = len(load)
@@ -203,7 +203,7 @@ def _noise(n: int, at: int, sd_steps: float) -> FloatArray:
         pmf[at] = 1.0
         return pmf
     pmf[: 2 * at + 1] = np.exp(-0.5 * ((np.arange(2 * at + 1) - at) / sd_steps) ** 2)
-    return pmf / pmf.sum()
+    return np.asarray(pmf / pmf.sum())
 
 
 def _with_unit(pmf: FloatArray, steps: float, outage: float) -> FloatArray:

@@ -126,7 +126,9 @@ def market_table(payload: Payload, name: str, needed: tuple[str, ...]) -> pl.Dat
         raise TableError(f"{payload.name} is cut short or damaged ({error}); fetch it again") from None
     header = next((record for record in lines if record[:1] == ["I"] and name in record[:3]), None)
     if header is None:
-        raise TableError(f"{payload.name}: no line I,…,{name}: this is no such table of AEMO's; fetch it again")
+        raise TableError(
+            f"{payload.name}: no line I,…,{name}: this is no such table of AEMO's; fetch it again"
+        )
     missing = [column for column in needed if column not in header]
     if missing:
         raise TableError(f"{payload.name}: no column {missing[0]!r}; found {', '.join(header[4:12])} …")

@@ -143,6 +143,4 @@ def unit_dispatch(payload: Payload) -> UnitDispatch:
     if len(again):
         row = table["row"][int(order[again[0] + 1])]
         raise TableError(f"{payload.name}, row {row}: this half hour stands twice; remove one")
-    return UnitDispatch(
-        starts[order].astype(np.int64), tuple(units), values[order], sha256_hex(payload.body)
-    )
+    return UnitDispatch(starts[order].astype(np.int64), tuple(units), values[order], sha256_hex(payload.body))

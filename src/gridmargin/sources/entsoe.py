@@ -152,9 +152,7 @@ def _read(payload: Payload) -> tuple[pl.DataFrame, str]:
         raise TableError(
             f"{payload.name} cannot be read as Parquet ({str(error).splitlines()[0]}); fetch it again"
         ) from None
-    times = [
-        name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone
-    ]
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
     if len(times) != 1:
         raise TableError(f"{payload.name}: want one column of times with an offset (C1), found {len(times)}")
     unknown = sorted(set(frame.columns) - set(TYPES) - set(times))
@@ -168,7 +166,9 @@ def _read(payload: Payload) -> tuple[pl.DataFrame, str]:
         wrong = values[name].is_nan() | values[name].is_infinite()
         if wrong.any():
             row = (wrong.arg_max() or 0) + 2
-            raise TableError(f"{payload.name}, row {row}, column {name}: {values[name][row - 2]} is not a power")
+            raise TableError(
+                f"{payload.name}, row {row}, column {name}: {values[name][row - 2]} is not a power"
+            )
     start = frame[times[0]].dt.convert_time_zone("UTC").dt.cast_time_unit("us").alias("start_utc")
     if start.null_count() or start.is_duplicated().any():
         raise TableError(f"{payload.name}, column {times[0]}: a time is missing or stands twice; remove one")

@@ -129,7 +129,8 @@ def power_plants(payload: Payload) -> PlantTable:
     capacity, documented, estimate, commissioned, shutdown, _ = numbers(table, payload, list(figures)).T
     return PlantTable(
         tuple(ids),
-        *(tuple(table[name].fill_null("").to_list()) for name in ("fuel", "technology")),
+        tuple(table["fuel"].fill_null("").to_list()),
+        tuple(table["technology"].fill_null("").to_list()),
         tuple(table["status"].fill_null("operating").to_list()),
         capacity,
         np.where(documented > 0, documented, estimate),
@@ -247,7 +248,5 @@ def _series(payload: Payload, start_s: IntArray, value: FloatArray) -> Series:
     agree = (value[again] == value[again + 1]) | (np.isnan(value[again]) & np.isnan(value[again + 1]))
     if not agree.all():
         moment = datetime.fromtimestamp(int(start_s[again[~agree][0]]), UTC)
-        raise TableError(
-            f"{payload.name}: {moment} stands twice with different values; remove one row"
-        )
+        raise TableError(f"{payload.name}: {moment} stands twice with different values; remove one row")
     return Series(np.delete(start_s, again), np.delete(value, again))
