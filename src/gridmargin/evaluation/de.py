@@ -24,15 +24,13 @@ from gridmargin.grid import (
     german_fleet,
     price_column,
 )
-from gridmargin.marginal import Estimates, Facts, Fit
-from gridmargin.marginal.merit_order import MeritOrder
-from gridmargin.marginal.price_implied import PriceImplied
+from gridmargin.marginal import Estimates, Facts, Fit, MeritOrder, PriceImplied
 from gridmargin.reference import fuel_price_before, zone_named
-from gridmargin.sources import SOURCES
-from gridmargin.sources.german_tables import (
+from gridmargin.sources import (
     CARBON,
     PLANTS,
     PRICE,
+    SOURCES,
     PlantTable,
     carbon_price,
     day_ahead_price,

@@ -14,18 +14,18 @@ from gridmargin.evaluation.against_epa import states_of, tested_interval
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import Row, correlation, report, score
 from gridmargin.grid import UnitFleet, nem_fleet
-from gridmargin.marginal.merit_blocks import blocks_at, parameters
-from gridmargin.marginal.merit_order import MeritOrder
-from gridmargin.marginal.stack import expected_output
-from gridmargin.marginal.unit_response import (
+from gridmargin.marginal import (
+    MeritOrder,
+    blocks_at,
     choose_half_life_days,
+    expected_output,
     learn_moves,
     learn_units,
     predict_moves,
     predict_units,
+    stack_parameters,
 )
-from gridmargin.sources import SOURCES
-from gridmargin.sources.aemo_units import find_units, unit_dispatch, unit_inventory
+from gridmargin.sources import SOURCES, find_units, unit_dispatch, unit_inventory
 from gridmargin.vocab import FOSSIL, Fuel, InputError, UnknownNameError
 
 FloatArray = NDArray[np.float64]
@@ -176,7 +176,7 @@ def _walk(nem: Nem, load: FloatArray, cut: int, end: int) -> FloatArray:
 def _by_costs(nem: Nem, cut: int, end: int) -> FloatArray:
     """Mean output by the stack's costs alone, at the load that fossil units together served; columns as the fleet."""
     fossil = np.flatnonzero(nem.is_fossil)
-    p = parameters(_part(nem.fleet, fossil.tolist()), None, None)
+    p = stack_parameters(_part(nem.fleet, fossil.tolist()), None, None)
     p["sources"] = p["units"]
     load = nem.output_mw[cut:end][:, fossil].sum(axis=1)
     given = expected_output(blocks_at(p, {}), load, p["load_sd_mw"])

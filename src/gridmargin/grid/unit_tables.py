@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from gridmargin.grid.units import UnitFleet
 from gridmargin.reference import UnitDefaults, unit_defaults
-from gridmargin.sources.aemo import REGIONS
-from gridmargin.sources.aemo_units import UnitInventory
-from gridmargin.sources.german_tables import PlantTable
+from gridmargin.sources import REGIONS, PlantTable, UnitInventory
 from gridmargin.vocab import Fuel, TableError
 
 FloatArray = NDArray[np.float64]

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +41,8 @@ def learn_bid_curve(
     load_frac : array, shape (n,)
         Load as a share of the stack. [1]
     """
+    from scipy.optimize import isotonic_regression  # heavy, and only a fit needs it
+
     known = np.isfinite(price) & np.isfinite(load_frac) & (reference > 0)
     start = start_epoch_s[known]
     price, reference, load_frac = (a[known] for a in (price, reference, load_frac))

@@ -91,7 +91,7 @@ def price_columns(states: GridStates, p: dict[str, Any]) -> list[str]:
     return wanted if any(column in states.frame.columns for column in wanted) else []
 
 
-def parameters(
+def stack_parameters(
     fleet: UnitFleet, history: GridStates | None, committed_minimum_mw: FloatArray | None
 ) -> dict[str, Any]:
     """Put a fleet, and what the past says of it, into plain JSON.

@@ -20,11 +20,11 @@ from gridmargin.marginal.estimate import Estimates
 from gridmargin.marginal.estimator import Facts, Fit, Need
 from gridmargin.marginal.merit_blocks import (
     blocks_at,
-    parameters,
     price_columns,
     reference_cost,
     residual_columns,
     residual_mw,
+    stack_parameters,
     stack_units,
 )
 from gridmargin.marginal.stack import MarginTable, margin_table
@@ -92,7 +92,7 @@ class MeritOrder:
         if missing or facts.units is None:
             raise NoFactorError(missing or "no units")
         starts = history.frame["start_utc"]
-        p = parameters(facts.units, history, self._committed_mw)
+        p = stack_parameters(facts.units, history, self._committed_mw)
         p["bid_curve"] = None
         price = history.values(price_column(p["currency"]))
         recent = history.start_epoch_s()[-1] - int(FADED_HALF_LIVES * HALF_LIFE_DAYS * _DAY_S)
@@ -118,7 +118,7 @@ class MeritOrder:
         missing = self.can_fit(template, facts)
         if missing or facts.units is None:
             raise NoFactorError(missing or "no units")
-        p = parameters(facts.units, None, self._committed_mw)
+        p = stack_parameters(facts.units, None, self._committed_mw)
         p["residual"] = residual_columns(template)
         p["bid_curve"] = None
         start = template.frame["start_utc"][0]
