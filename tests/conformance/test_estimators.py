@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gridmargin.grid import FleetResponse
+from gridmargin.grid import FleetResponse, UnitFleet
 from gridmargin.marginal import ESTIMATORS
 from gridmargin.vocab import Fuel, Kind, NoFactorError
 from marginal.fuel_mix import FACTS, states_of, wandering_load
@@ -25,12 +25,30 @@ FLEET = FleetResponse(
     fuel_generation_mw={Fuel.COAL: COAL_MW, Fuel.GAS: LOAD_MW - COAL_MW},
     payload_sha256s=("0" * 64,),
 )
-WITH_FLEET = replace(FACTS, fleet=FLEET)
+UNITS = UnitFleet(
+    name="ten coal and thirty gas units",
+    unit_names=(*(f"coal{n}" for n in range(10)), *(f"gas{n}" for n in range(30))),
+    fuels=(Fuel.COAL,) * 10 + (Fuel.GAS,) * 30,
+    places=("US-ERCO",) * 40,
+    capacity_mw=np.repeat(1000.0, 40),
+    minimum_mw=np.repeat([400.0, 300.0], [10, 30]),
+    factor_gco2_per_kwh=np.concatenate([np.linspace(900, 1000, 10), np.linspace(350, 600, 30)]),
+    marginal_cost_per_mwh=np.concatenate([np.linspace(20, 30, 10), np.linspace(25, 60, 30)]),
+    ramp_mw_per_h=np.repeat(300.0, 40),
+    minimum_up_h=np.repeat(8.0, 40),
+    minimum_down_h=np.repeat(8.0, 40),
+    start_cost=np.repeat(20_000.0, 40),
+    forced_outage_frac=np.repeat(0.06, 40),
+    currency="USD",
+)
+WITH_FLEET = replace(FACTS, fleet=FLEET, units=UNITS)
 LOAD = wandering_load(24 * 90)
+PRICE = 25.0 + 35.0 * (LOAD - LOAD.min()) / np.ptp(LOAD)
 HISTORY = states_of({Fuel.COAL: 0.3 * LOAD, Fuel.GAS: 0.7 * LOAD, Fuel.WIND: LOAD[::-1] / 4})
 HISTORY = replace(
     HISTORY,
     frame=HISTORY.frame.with_columns(
+        pl.Series("price_usd_per_mwh", PRICE),
         published_margin_gas_frac=pl.Series((LOAD > 16_000).astype(float)),
         published_margin_coal_frac=pl.Series((LOAD <= 18_000).astype(float)),
     ),

@@ -123,12 +123,60 @@ def fuel_on_margin_table(rows: list[str] | None = None, header="time_utc,zone,fu
     return Payload("fuel_on_margin", "fuel_on_margin.csv.gz", gzip.compress(text.encode()))
 
 
+def market_table(name: str, columns: str, rows: list[str]) -> bytes:
+    """AEMO's own envelope: comment, header, rows, and a last line that counts the lines."""
+    lines = [f"C,SETP.WORLD,DVD_{name},AEMO,PUBLIC,2017/07/08,00:00:00,1,,1", f"I,TRADING,{name},4,{columns}"]
+    lines += [f"D,TRADING,{name},4,{row}" for row in rows]
+    lines.append(f'C,"END OF REPORT",{len(lines) + 1}')
+    return ("\n".join(lines) + "\n").encode()
+
+
+def aemo_table(n=6, net_interchange=0.0, demand=8000.0) -> Payload:
+    regions = ("NSW1", "QLD1", "SA1", "TAS1", "VIC1")
+    rows = [
+        f'"2017/06/01 {(k + 1) // 2:02d}:{30 * ((k + 1) % 2):02d}:00",1,{region},{k + 1},'
+        f"{demand / (1 + at) + k:.2f},,{net_interchange}"
+        for k in range(n)
+        for at, region in enumerate(regions)
+    ]
+    columns = "SETTLEMENTDATE,RUNNO,REGIONID,PERIODID,TOTALDEMAND,AVAILABLELOAD,NETINTERCHANGE"
+    return Payload(
+        "aemo", "PUBLIC_DVD_TRADINGREGIONSUM_201706010000.CSV", market_table("REGIONSUM", columns, rows)
+    )
+
+
+def entsoe_table(start=datetime(2017, 12, 31, 23, tzinfo=UTC), n=8, columns=None, name="2018_DE_gen.parquet"):
+    columns = columns or {
+        "Fossil Gas": [1500.0 + k for k in range(n)],
+        "Fossil Hard coal": [3000.0 - k for k in range(n)],
+        "Wind Offshore": [400.0] * n,
+        "Wind Onshore": [5000.0 + 10 * k for k in range(n)],
+        "Fossil Coal-derived gas": [None] * n,
+    }
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float64)).with_columns(
+        pl.Series("__index_level_0__", [start + timedelta(minutes=15 * k) for k in range(n)])
+        .dt.cast_time_unit("ms")
+        .dt.convert_time_zone("Europe/Berlin")
+    )
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return Payload("entsoe", name, out.getvalue())
+
+
 def reference_table() -> Payload:
     interval = Interval(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC))
     return next(iter(SOURCES.get("reference")(Path()).fetch("DE", interval)))
 
 
 SAMPLES = {
+    "aemo": (
+        aemo_table,
+        Interval(datetime(2017, 5, 31, 14, tzinfo=UTC), datetime(2017, 5, 31, 17, tzinfo=UTC)),
+    ),
+    "entsoe": (
+        entsoe_table,
+        Interval(datetime(2017, 12, 31, 23, tzinfo=UTC), datetime(2018, 1, 1, 1, tzinfo=UTC)),
+    ),
     "caiso_moer": (
         moer_table,
         Interval(datetime(2020, 5, 1, tzinfo=UTC), datetime(2020, 5, 1, 1, tzinfo=UTC)),

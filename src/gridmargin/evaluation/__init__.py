@@ -29,10 +29,12 @@ TASKS: Registry[Task] = Registry(
     "gridmargin.backtests",
     {
         "avert": "gridmargin.evaluation.avert:run",
+        "de": "gridmargin.evaluation.de:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
         "rts": "gridmargin.evaluation.rts:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
+        "nem": "gridmargin.evaluation.nem:run",
     },
 )
 

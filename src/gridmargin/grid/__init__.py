@@ -16,11 +16,21 @@ from gridmargin.grid.balance import (
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
 from gridmargin.grid.network import Network
 from gridmargin.grid.rts import RtsCase, rts_case
-from gridmargin.grid.state import GridState, GridStates, imports_column, is_quantity
+from gridmargin.grid.state import (
+    GridState,
+    GridStates,
+    carbon_price_column,
+    fuel_price_column,
+    imports_column,
+    is_quantity,
+    price_column,
+)
+from gridmargin.grid.unit_tables import FAMILY, german_fleet, nem_fleet
 from gridmargin.grid.units import UnitFleet
 from gridmargin.sources import OZONE_MONTHS, BuiltFleet, LongRunRate
 
 __all__ = [
+    "FAMILY",
     "LOAD_QUANTILES",
     "OZONE_MONTHS",
     "BuiltFleet",
@@ -35,12 +45,17 @@ __all__ = [
     "UnitFleet",
     "assemble",
     "avert_fleet",
+    "carbon_price_column",
     "cells_behind",
     "faults_of",
+    "fuel_price_column",
+    "german_fleet",
     "imports_column",
     "is_quantity",
     "negative_generation",
+    "nem_fleet",
     "order_faults",
+    "price_column",
     "reference_fleet",
     "require_sound",
     "rts_case",

@@ -38,6 +38,7 @@ OPTIONAL_COLUMNS = (
     *PUBLISHED_MARGIN_COLUMNS,
 )
 _FROM_NEIGHBOUR = re.compile(r"imports_from_[A-Za-z0-9-]+_mw")
+_INPUT_PRICE = re.compile(r"carbon_price_[a-z]{3}_per_t|fuel_price_[a-z_]+_[a-z]{3}_per_mwh")
 
 
 def imports_column(neighbour: str) -> str:
@@ -45,9 +46,28 @@ def imports_column(neighbour: str) -> str:
     return f"imports_from_{neighbour}_mw"
 
 
+def carbon_price_column(currency: str) -> str:
+    """Name the quantity that holds the price of emitting a tonne of CO2, such as `carbon_price_eur_per_t`."""
+    return f"carbon_price_{currency.lower()}_per_t"
+
+
+def fuel_price_column(fuel: Fuel, currency: str) -> str:
+    """Name the quantity that holds a fuel's price per megawatt-hour of its heat (lower heating value).
+
+    Such as `fuel_price_gas_eur_per_mwh`.
+    """
+    return f"fuel_price_{fuel.value}_{currency.lower()}_per_mwh"
+
+
+def price_column(currency: str) -> str:
+    """Name the quantity that holds the price of electricity, such as `price_eur_per_mwh`."""
+    return f"price_{currency.lower()}_per_mwh"
+
+
 def is_quantity(column: str) -> bool:
     """Say whether states may hold a column of this name."""
-    return column in OPTIONAL_COLUMNS or _FROM_NEIGHBOUR.fullmatch(column) is not None
+    pattern = _FROM_NEIGHBOUR.fullmatch(column) or _INPUT_PRICE.fullmatch(column)
+    return column in OPTIONAL_COLUMNS or pattern is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ class UnitFleet:
         ISO code, such as `EUR`.
     payload_sha256s : tuple of str
         Files it was read from.
+    heat_rate_mwh_per_mwh : array, shape (u,), or None
+        Fuel energy of one more megawatt-hour (1 ÷ efficiency); with it a unit's cost follows the fuel and carbon
+        prices of each interval, without it `marginal_cost_per_mwh` stands. [MWh MWh⁻¹]
+    variable_cost_per_mwh : array, shape (u,), or None
+        What one more megawatt-hour costs beside fuel and carbon, in `currency`; needed with a heat rate. [MWh⁻¹]
     """
 
     name: str
@@ -61,6 +66,8 @@ class UnitFleet:
     forced_outage_frac: FloatArray
     currency: str
     payload_sha256s: tuple[str, ...] = ()
+    heat_rate_mwh_per_mwh: FloatArray | None = None
+    variable_cost_per_mwh: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.unit_names)

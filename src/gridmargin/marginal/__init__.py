@@ -20,9 +20,20 @@ from gridmargin.marginal.long_run import (
     operating_margin,
     table_factor,
 )
+from gridmargin.marginal.merit_blocks import blocks_at, stack_parameters
+from gridmargin.marginal.merit_order import MeritOrder
 from gridmargin.marginal.modifier import Applied, Modified, Modifier, modify
+from gridmargin.marginal.price_implied import PriceImplied, implied_heat_rate, price_separation
 from gridmargin.marginal.refit import parameter_changes, weigh_history
+from gridmargin.marginal.stack import expected_output
 from gridmargin.marginal.storage import Storage
+from gridmargin.marginal.unit_behaviour import (
+    choose_half_life_days,
+    learn_moves,
+    learn_units,
+    predict_moves,
+    predict_units,
+)
 from gridmargin.marginal.unit_response import UnitResponse, unit_response
 from gridmargin.vocab import Registry
 
@@ -38,6 +49,8 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
         "average": "gridmargin.marginal.average:Average",
         "fleet_curve": "gridmargin.marginal.fleet_curve:FleetCurve",
         "published": "gridmargin.marginal.published:Published",
+        "merit_order": "gridmargin.marginal.merit_order:MeritOrder",
+        "price_implied": "gridmargin.marginal.price_implied:PriceImplied",
         "regression": "gridmargin.marginal.regression:Regression",
     },
 )
@@ -60,25 +73,37 @@ __all__ = [
     "LongRunFactor",
     "MarginalEstimate",
     "MarginalSource",
+    "MeritOrder",
     "Modified",
     "Modifier",
     "Need",
+    "PriceImplied",
     "Rates",
     "Storage",
     "Stores",
     "UnitResponse",
     "Watch",
     "balance_matrix",
+    "blocks_at",
     "build_margin",
+    "choose_half_life_days",
     "combined_margin",
     "dispatch_stretch",
     "epa_co2",
     "epa_rate",
+    "expected_output",
+    "implied_heat_rate",
     "known_facts",
+    "learn_moves",
+    "learn_units",
     "load_weighted",
     "modify",
     "operating_margin",
     "parameter_changes",
+    "predict_moves",
+    "predict_units",
+    "price_separation",
+    "stack_parameters",
     "table_factor",
     "unit_response",
     "watch",

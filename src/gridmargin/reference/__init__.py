@@ -3,6 +3,7 @@
 Comes in: nothing. Goes out: sourced tables of figures. Touches its own CSV files only.
 """
 
+from gridmargin.reference.fuel_prices import UnitDefaults, fuel_price_before, unit_defaults
 from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
 from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
@@ -12,7 +13,9 @@ from gridmargin.reference.zones import Zone, known_zones, zone_named
 __all__ = [
     "FuelRateRow",
     "Profile",
+    "UnitDefaults",
     "Zone",
+    "fuel_price_before",
     "fuel_rates_for",
     "host_factor",
     "is_model",
@@ -24,5 +27,6 @@ __all__ = [
     "price_usd_per_kwh",
     "profile_for",
     "pue",
+    "unit_defaults",
     "zone_named",
 ]

@@ -3,6 +3,14 @@
 Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touches files and the archive folder.
 """
 
+from gridmargin.sources.aemo import REGIONS
+from gridmargin.sources.aemo_units import (
+    UnitDispatch,
+    UnitInventory,
+    find_units,
+    unit_dispatch,
+    unit_inventory,
+)
 from gridmargin.sources.archive import Archive
 from gridmargin.sources.avert import (
     OZONE_MONTHS,
@@ -12,6 +20,19 @@ from gridmargin.sources.avert import (
     AvertUnits,
     find_avert_folder,
     open_avert,
+)
+from gridmargin.sources.german_tables import (
+    CARBON,
+    PLANTS,
+    PRICE,
+    PlantTable,
+    Series,
+    carbon_price,
+    day_ahead_price,
+    find_german,
+    need,
+    power_plants,
+    smard_generation,
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
@@ -23,8 +44,10 @@ SOURCES: Registry[type[Source]] = Registry(
     "source",
     "gridmargin.sources",
     {
+        "aemo": "gridmargin.sources.aemo:Aemo",
         "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
         "eia930": "gridmargin.sources.eia930:Eia930",
+        "entsoe": "gridmargin.sources.entsoe:Entsoe",
         "ercot": "gridmargin.sources.ercot:Ercot",
         "fuel_on_margin": "gridmargin.sources.fuel_on_margin:FuelOnMargin",
         "isone": "gridmargin.sources.isone:IsoNe",
@@ -40,8 +63,12 @@ def cell_text(payload: Payload, cell: Cell) -> str:
 
 
 __all__ = [
+    "CARBON",
     "OBSERVATION_SCHEMA",
     "OZONE_MONTHS",
+    "PLANTS",
+    "PRICE",
+    "REGIONS",
     "SOURCES",
     "Archive",
     "AvertCurve",
@@ -53,12 +80,25 @@ __all__ = [
     "Observation",
     "Observations",
     "Payload",
+    "PlantTable",
     "ReferenceRun",
     "RtsTables",
+    "Series",
     "Source",
+    "UnitDispatch",
+    "UnitInventory",
+    "carbon_price",
     "cell_text",
+    "day_ahead_price",
     "find_avert_folder",
+    "find_german",
+    "find_units",
+    "need",
     "open_avert",
+    "power_plants",
     "read_built_fleet",
     "read_long_run_rates",
+    "smard_generation",
+    "unit_dispatch",
+    "unit_inventory",
 ]

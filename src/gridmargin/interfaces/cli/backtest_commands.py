@@ -76,7 +76,7 @@ def show_backtest(result: dict[str, Any]) -> None:
     baselines = list(dict.fromkeys(name for row in rows for name in row.get("baselines", {})))
     words = [
         name
-        for name in ("region", "estimator", "regime", "period", "reference", "unit")
+        for name in ("region", "estimator", "fit", "regime", "period", "reference", "unit")
         if any(name in row for row in rows)
     ]
     table = Table(box=None, pad_edge=False)

@@ -1,0 +1,252 @@
+"""Backtest `de`: what the German stack would have cost at the margin against the day-ahead price, hour by hour."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gridmargin.evaluation.against_epa import states_of, tested_interval
+from gridmargin.evaluation.ask import Ask
+from gridmargin.evaluation.scores import Row, baseline_scores, baselines, report, score
+from gridmargin.grid import (
+    GridStates,
+    carbon_price_column,
+    fuel_price_column,
+    german_fleet,
+    price_column,
+)
+from gridmargin.marginal import Estimates, Facts, Fit, MeritOrder, PriceImplied
+from gridmargin.reference import fuel_price_before, zone_named
+from gridmargin.sources import (
+    CARBON,
+    PLANTS,
+    PRICE,
+    SOURCES,
+    PlantTable,
+    carbon_price,
+    day_ahead_price,
+    find_german,
+    need,
+    power_plants,
+)
+from gridmargin.vocab import Fuel, InputError, Interval, UnknownNameError
+
+FloatArray = NDArray[np.float64]
+
+ZONE = "DE"
+EUR = "EUR"
+HOUR_S = 3600
+FAMILIES = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
+PRICE_UNIT = "EUR/MWh"
+REFIT_DAYS = 30
+"""A month: how often an operator may be expected to fit again."""
+
+
+def run(ask: Ask) -> dict[str, Any]:
+    """Score costs alone on every year, and what was learned before on the last third or on the year named.
+
+    Raises
+    ------
+    InputError
+        If a table is not there, or the test lies outside the data.
+    """
+    started = time.perf_counter()
+    ask.refuse("de", "scores the hourly price that came", "horizon_min", "avert", "train_year")
+    if ask.region not in (None, ZONE):
+        raise UnknownNameError("region of the de backtest", str(ask.region), (ZONE,))
+    states, plants = german_states(ask)
+    rows: list[Row] = []
+    if ask.test_year is None and ask.test_from is None and ask.test_to is None:
+        for year in _whole_years(states):
+            rows += _rows(states, plants, _year(year))
+    test = (
+        _year(ask.test_year)
+        if ask.test_year is not None and ask.test_from is None and ask.test_to is None
+        else tested_interval(states, 1.0, ask.test_year, ask.test_from, ask.test_to)
+    )
+    rows += _rows(states, plants, test)
+    versions = {
+        "gridmargin": version("gridmargin"),
+        MeritOrder.name: MeritOrder.version,
+        PriceImplied.name: PriceImplied.version,
+    }
+    return report("de", versions, time.perf_counter() - started, rows)
+
+
+def german_states(ask: Ask) -> tuple[GridStates, PlantTable]:
+    """Give hourly states with power price, carbon price and fuel prices, each as it was known by then.
+
+    Notes
+    -----
+    The carbon price is the newest weekly one a day old at least: the auction of delivery day D closes on D − 1 at noon.
+    Fuel prices are the means of the year before. Both are steps, so nothing of the test leaks into them.
+    """
+    source = SOURCES.get("entsoe")(ask.data)
+    if ZONE not in source.zones():
+        raise InputError(f"no files named YYYY_DE_gen.parquet under {ask.data}")
+    quarter = states_of(source, ZONE)
+    plants = power_plants(
+        need(find_german(ask.data, PLANTS), ask.data, "OPSD_conventional_power_plants_DE.csv")
+    )
+    price = day_ahead_price(need(find_german(ask.data, PRICE), ask.data, "ENTSOE_DE_price.csv"))
+    carbon = carbon_price(need(find_german(ask.data, CARBON), ask.data, "eua-price.csv"))
+    states = _hourly(quarter)
+    start_s = states.start_epoch_s()
+    at = np.searchsorted(price.start_epoch_s, start_s)
+    at = np.minimum(at, len(price.start_epoch_s) - 1)
+    paid = np.where(price.start_epoch_s[at] == start_s, price.value[at], np.nan)
+    clock = ZoneInfo(zone_named(ZONE).timezone)
+    year = states.frame["start_utc"].dt.convert_time_zone(clock.key).dt.year().to_numpy()
+    columns = {
+        price_column(EUR): paid,
+        carbon_price_column(EUR): carbon.known_at(start_s - 2 * 24 * HOUR_S),
+    }
+    for fuel in FAMILIES:
+        known = {int(y): fuel_price_before(fuel, int(y)) for y in np.unique(year)}
+        columns[fuel_price_column(fuel, EUR)] = np.array([known[int(y)] for y in year])
+    added = [pl.Series(name, value, nan_to_null=True) for name, value in columns.items()]
+    return replace(states, frame=states.frame.with_columns(added)), plants
+
+
+def _hourly(states: GridStates) -> GridStates:
+    """Mean of the intervals of each hour; an hour that lacks one of a quantity lacks the quantity (C2)."""
+    per_hour = HOUR_S // states.interval_s
+    quantities = [c for c in states.frame.columns if c.endswith("_mw")]
+    frame = (
+        states.frame.group_by(pl.col("start_utc").dt.truncate("1h"), maintain_order=True)
+        .agg(
+            pl.col("status").max(),
+            pl.col("completeness_frac").min(),
+            *(pl.when(pl.col(c).count() == per_hour).then(pl.col(c).mean()).alias(c) for c in quantities),
+        )
+        .sort("start_utc")
+    )
+    return GridStates(states.zone, HOUR_S, frame)
+
+
+def _rows(states: GridStates, plants: PlantTable, test: Interval) -> Iterator[Row]:
+    chosen = states.between(test)
+    if not len(chosen):
+        raise InputError(f"{ZONE} has no states in {test}")
+    frame = states.frame
+    history = replace(states, frame=frame.filter(pl.col("start_utc") < test.start_utc))
+    facts = _facts(plants, test.start_utc)
+    untrained = MeritOrder().from_costs(chosen, facts)
+    yield _row(history, chosen, [(chosen, untrained)], "costs alone", test)
+    if MeritOrder().can_fit(history, facts) is None and PriceImplied().can_fit(history, facts) is None:
+        fit = MeritOrder().fit(history, facts)
+        yield _row(history, chosen, [(chosen, fit)], "fitted on all that precedes the test", test)
+        walked = list(_walk(states, chosen, plants))
+        yield _row(
+            history, chosen, walked, f"fitted again every {REFIT_DAYS} days on all that precedes", test
+        )
+        yield _implied(chosen, PriceImplied().fit(history, facts), test)
+
+
+def _walk(states: GridStates, chosen: GridStates, plants: PlantTable) -> Iterator[tuple[GridStates, Fit]]:
+    frame, step = chosen.frame, timedelta(days=REFIT_DAYS)
+    start = frame["start_utc"][0]
+    while start <= frame["start_utc"][-1]:
+        part = chosen.between(Interval(start, start + step))
+        if len(part):
+            past = replace(states, frame=states.frame.filter(pl.col("start_utc") < start))
+            yield part, MeritOrder().fit(past, _facts(plants, start))
+        start += step
+
+
+def _row(
+    history: GridStates, chosen: GridStates, fits: list[tuple[GridStates, Fit]], how: str, test: Interval
+) -> Row:
+    estimator = MeritOrder()
+    price = chosen.values(price_column(EUR))
+    modelled = np.concatenate([estimator.modelled_price(part, fit) for part, fit in fits])
+    row: Row = {
+        "region": ZONE,
+        "reference": "day-ahead price",
+        "estimator": estimator.name,
+        "fit": how,
+        "period": str(test),
+        **score(modelled, price),
+    }
+    negative = price < 0
+    if negative.any():
+        row["negative_price_frac"] = float(negative.mean())
+    past = _price_baselines(history, chosen)
+    return {
+        **row,
+        **_margin([estimator.estimate(part, fit) for part, fit in fits]),
+        "baselines": baseline_scores(past, price),
+        "unit": PRICE_UNIT,
+    }
+
+
+def _implied(chosen: GridStates, fit: Fit, test: Interval) -> Row:
+    estimates = PriceImplied().estimate(chosen, fit)
+    regimes, count = np.unique(estimates.regime, return_counts=True)
+    return {
+        "region": ZONE,
+        "reference": "none",
+        "estimator": PriceImplied.name,
+        "fit": "fitted on all that precedes",
+        "period": str(test),
+        "n": len(estimates),
+        **_margin([estimates]),
+        "regimes": dict(zip(regimes.tolist(), count.tolist(), strict=True)),
+        "baselines": {},
+        "unit": "gCO2/kWh",
+    }
+
+
+def _margin(parts: list[Estimates]) -> Row:
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return {}
+    names = parts[0].source_names
+    shares = np.concatenate([part.source_probability for part in parts]).mean(axis=0)
+    return {
+        "mean_factor_gco2_per_kwh": float(np.concatenate([part.mid for part in parts]).mean()),
+        "mean_width90_gco2_per_kwh": float(np.concatenate([part.high - part.low for part in parts]).mean()),
+        "source_share_frac": {
+            name: round(float(share), 4) for name, share in zip(names, shares, strict=True) if share > 5e-5
+        },
+    }
+
+
+def _price_baselines(history: GridStates, chosen: GridStates) -> dict[str, FloatArray]:
+    if not len(history):
+        return {}
+    (train_hour, train_month), (hour, month) = (_clock(states) for states in (history, chosen))
+    return baselines(train_hour, train_month, history.values(price_column(EUR)), hour, month)
+
+
+def _clock(states: GridStates) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    local = states.frame["start_utc"].dt.convert_time_zone(zone_named(ZONE).timezone)
+    return local.dt.hour().to_numpy().astype(np.int64), local.dt.month().to_numpy().astype(np.int64)
+
+
+def _facts(plants: PlantTable, start: datetime) -> Facts:
+    year = (start + timedelta(hours=12)).year
+    prices = {fuel: fuel_price_before(fuel, year) for fuel in FAMILIES}
+    zone = zone_named(ZONE)
+    return Facts(zone.timezone, {}, units=german_fleet(plants, year, prices))
+
+
+def _year(year: int) -> Interval:
+    clock = ZoneInfo(zone_named(ZONE).timezone)
+    first, last = (datetime(y, 1, 1, tzinfo=clock).astimezone(UTC) for y in (year, year + 1))
+    return Interval(first, last)
+
+
+def _whole_years(states: GridStates) -> list[int]:
+    local = states.frame["start_utc"].dt.convert_time_zone(zone_named(ZONE).timezone).dt.year()
+    counts = local.value_counts()
+    return sorted(int(y) for y, n in counts.rows() if n >= 8000)
