@@ -205,9 +205,25 @@ def rts_goal(rows: list[Row]) -> Verdict:
     )
 
 
-def nothing_to_judge(rows: list[Row]) -> Verdict:
-    """Say how many rows there are."""
-    return Verdict(f"{len(rows)} rows", None)
+def nem_goal(rows: list[Row]) -> Verdict:
+    """Judge unit output by the fit that is made once, and ΔE for ΔG."""
+    once = rows_where(rows, reference="output of fossil", fit="fitted on all that precedes")
+    change = rows_where(rows, reference="change of CO2")
+    return both(
+        worst(once, lambda r: r["r"], 0.95, "least r", True),
+        worst(change, mae_over("constant"), 0.8, "ΔE/ΔG error over a constant", False),
+    )
+
+
+def de_goal(rows: list[Row]) -> Verdict:
+    """Judge r against the price in every period, costs alone where nothing precedes."""
+    fitted = rows_where(rows, reference="day-ahead", fit="fitted on all that precedes")
+    first = [
+        row
+        for row in rows_where(rows, reference="day-ahead", fit="costs alone")
+        if row["period"] not in {r["period"] for r in fitted}
+    ]
+    return worst([*first, *fitted], lambda r: r["r"], 0.80, "least r", True)
 
 
 RUNS = (
@@ -222,6 +238,8 @@ RUNS = (
         {"horizon_min": 180}),
     Run("caiso-moer", "grid", "MAE ≤ 0.85 × the day before", over("published-rate", "day_before", 0.85),
         {"horizon_min": 1440}),
+    Run("nem", "grid", "unit output r ≥ 0.95; ΔE/ΔG error ≤ 0.8 × a constant's", nem_goal),
+    Run("de", "grid", "r ≥ 0.80 against the price of each year", de_goal),
     Run("rts", "grid", "identical to 1e-6 off ties; cost within 1 % of the reference", rts_goal),
     Run("isone-flag", "grid", "macro-F1 ≥ 2 × always gas; Brier below climatology", flag_goal),
 )  # fmt: skip
