@@ -1,0 +1,84 @@
+"""The loop of the adaptive ranges, compiled: each range rests on the misses that were published before it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+LOSS_MEMORY = 0.998
+"""Share of an expert's past loss that still counts after one more interval: half is forgotten after 350."""
+
+SHARPNESS = 30.0
+"""How strongly a lower mean loss raises an expert's say; losses are in units of the range's own width."""
+
+MISS_MEMORY = 0.999
+"""Share of the running miss rate of the lower end that remains after one more interval of the regime."""
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def adapt(
+    reference: FloatArray,
+    low: FloatArray,
+    mid: FloatArray,
+    high: FloatArray,
+    scale: FloatArray,
+    regime: IntArray,
+    n_regimes: int,
+    delay: int,
+    alpha: float,
+    steps: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Move both ends by what was missed; see `gridmargin.marginal.adaptive.adapt`."""
+    n, k = len(low), len(steps)
+    theta = np.zeros((n_regimes, 2, k))
+    loss = np.zeros((n_regimes, 2, k))
+    low_miss = np.full(n_regimes, alpha / 2)
+    out_low, out_high = np.empty(n), np.empty(n)
+    for i in range(n):
+        j = i - delay
+        if j >= 0 and np.isfinite(reference[j]) and np.isfinite(mid[j]):
+            g = regime[j]
+            missed = 1.0 if reference[j] < out_low[j] else 0.0
+            low_miss[g] = MISS_MEMORY * low_miss[g] + (1 - MISS_MEMORY) * missed
+            for side in range(2):
+                if side == 0:
+                    score = (low[j] - reference[j]) / scale[j]
+                    allowed = alpha / 2
+                    top = (low[j]) / scale[j]
+                    bottom = (low[j] - mid[j]) / scale[j]
+                else:
+                    score = (reference[j] - high[j]) / scale[j]
+                    allowed = min(max(alpha - low_miss[g], alpha / 2), alpha)
+                    top = np.inf
+                    bottom = (mid[j] - high[j]) / scale[j]
+                for e in range(k):
+                    now = theta[g, side, e]
+                    gap = score - now
+                    pinball = gap * (1 - allowed) if gap > 0 else -gap * allowed
+                    loss[g, side, e] = LOSS_MEMORY * loss[g, side, e] + (1 - LOSS_MEMORY) * pinball
+                    # An end that stands at its stop neither winds up behind it nor is pushed further.
+                    if gap > 0:
+                        if now < top:
+                            theta[g, side, e] = now + steps[e] * (1 - allowed)
+                    elif now > bottom:
+                        theta[g, side, e] = now - steps[e] * allowed
+        g = regime[i]
+        ends = np.empty(2)
+        for side in range(2):
+            best = np.inf
+            for e in range(k):
+                best = min(best, loss[g, side, e])
+            total = 0.0
+            mean = 0.0
+            for e in range(k):
+                weight = np.exp(-SHARPNESS * (loss[g, side, e] - best) / max(best, 1e-6))
+                total += weight
+                mean += weight * theta[g, side, e]
+            ends[side] = mean / total
+        out_low[i] = min(max(low[i] - ends[0] * scale[i], 0.0), mid[i])
+        out_high[i] = max(high[i] + ends[1] * scale[i], mid[i])
+    return out_low, out_high
