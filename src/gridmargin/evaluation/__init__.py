@@ -29,8 +29,10 @@ TASKS: Registry[Task] = Registry(
     "gridmargin.backtests",
     {
         "avert": "gridmargin.evaluation.avert:run",
+        "caiso-moer": "gridmargin.evaluation.caiso_moer:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
+        "published-rate": "gridmargin.evaluation.published_rate:run",
     },
 )
 

@@ -67,7 +67,7 @@ def read_series(path: Path) -> tuple[RateSeries, int]:
     """
     payload = Payload("rate.csv", path.name, path.read_bytes())
     frame = read_strings(payload, ",", (TIME, RATE))
-    start = _times(frame, path.name)
+    start = read_epochs(frame, path.name)
     rate = numbers(frame, payload, [RATE])[:, 0]
     row = frame["row"].to_numpy()
     beyond = np.abs(rate) > HIGHEST_KG_PER_KWH
@@ -94,7 +94,7 @@ def read_series(path: Path) -> tuple[RateSeries, int]:
 def _states(path: Path, first: int, step: int, n: int) -> dict[str, FloatArray]:
     payload = Payload("state.csv", path.name, path.read_bytes())
     frame = read_strings(payload, ",", (TIME,))
-    start, row = _times(frame, path.name), frame["row"].to_numpy()
+    start, row = read_epochs(frame, path.name), frame["row"].to_numpy()
     columns = [name for name in frame.columns if name not in (TIME, "row")]
     values = numbers(frame, payload, columns) if columns else np.empty((len(start), 0))
     order = _in_order(start, row, path.name)
@@ -125,7 +125,8 @@ def as_known(
     return {name: np.where(known, values[np.maximum(newest, 0), k], np.nan) for k, name in enumerate(names)}
 
 
-def _times(frame: pl.DataFrame, name: str) -> IntArray:
+def read_epochs(frame: pl.DataFrame, name: str) -> IntArray:
+    """Read the column `time_utc`, naming the row of a cell that is not a time. [s since 1970 UTC]"""
     out = np.empty(frame.height, dtype=np.int64)
     rows = frame["row"].to_list()
     for number, text in enumerate(frame[TIME].to_list()):
