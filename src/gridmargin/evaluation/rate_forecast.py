@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +128,7 @@ def rows(
     parts = {name: [held] for name, held in zip(series, held_out, strict=True)}
     n_parts = 1 if plan.train_before is not None else N_REFITS + 1
     cuts = [begin + (end - begin) * part // n_parts for part in range(n_parts + 1)]
-    for number, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for number, (a, b) in enumerate(pairwise(cuts)):
         if number:
             known = a - lag + 1
             forecaster = forecast.refit(
@@ -172,8 +173,9 @@ def _scored(
     learned_end: int,
     forecaster: forecast.Forecaster,
 ) -> list[Row]:
-    lag, step = lag_steps(plan.horizon_s, series.step_s), series.step_s
-    rate, starts = series.rate_gco2_per_kwh, series.starts()
+    step = series.step_s
+    lag = lag_steps(plan.horizon_s, step)
+    rate = series.rate_gco2_per_kwh
     movement = volatility.recent_movement(rate, lag, step)
     regime = volatility.regimes(movement, volatility.thresholds(movement[:learned_end]))
     floor = forecaster.floor_gco2_per_kwh

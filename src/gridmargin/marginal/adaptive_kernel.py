@@ -36,6 +36,7 @@ def adapt(
     n, k = len(low), len(steps)
     theta = np.zeros((n_regimes, 2, k))
     loss = np.zeros((n_regimes, 2, k))
+    used = np.zeros((n, 2, k))
     low_miss = np.full(n_regimes, alpha / 2)
     out_low, out_high = np.empty(n), np.empty(n)
     for i in range(n):
@@ -56,8 +57,9 @@ def adapt(
                     top = np.inf
                     bottom = (mid[j] - high[j]) / scale[j]
                 for e in range(k):
+                    # Judged by the offset that stood when the forecast was issued, not by what it became since.
                     now = theta[g, side, e]
-                    gap = score - now
+                    gap = score - used[j, side, e]
                     pinball = gap * (1 - allowed) if gap > 0 else -gap * allowed
                     loss[g, side, e] = LOSS_MEMORY * loss[g, side, e] + (1 - LOSS_MEMORY) * pinball
                     # An end that stands at its stop neither winds up behind it nor is pushed further.
@@ -75,6 +77,7 @@ def adapt(
             total = 0.0
             mean = 0.0
             for e in range(k):
+                used[i, side, e] = theta[g, side, e]
                 weight = np.exp(-SHARPNESS * (loss[g, side, e] - best) / max(best, 1e-6))
                 total += weight
                 mean += weight * theta[g, side, e]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -74,8 +75,8 @@ def simplex_weights(members: FloatArray, reference: FloatArray, loss: Loss = "sq
 def _by_least_squares(x: FloatArray, y: FloatArray) -> FloatArray:
     from scipy.optimize import nnls
 
-    gram = np.vstack([np.column_stack([x, y])])
-    triangle = np.linalg.qr(gram, mode="r")  # same normal equations, k + 1 rows
+    # The triangle has the same normal equations in k + 1 rows.
+    triangle: FloatArray = np.asarray(np.linalg.qr(np.column_stack([x, y]), mode="r"), dtype=np.float64)
     size = max(float(np.abs(triangle).max()), 1e-12)
     k = x.shape[1]
     a = np.vstack([triangle[:, :k], np.full(k, _SUM_WEIGHT * size)])
@@ -85,7 +86,7 @@ def _by_least_squares(x: FloatArray, y: FloatArray) -> FloatArray:
 
 def _by_linear_programme(x: FloatArray, y: FloatArray) -> FloatArray:
     from scipy.optimize import linprog
-    from scipy.sparse import csr_array, eye_array, hstack
+    from scipy.sparse import csr_array, eye_array, hstack, vstack
 
     every = -(-len(x) // MOST_ROWS)
     x, y = x[::every], y[::every]
@@ -93,8 +94,6 @@ def _by_linear_programme(x: FloatArray, y: FloatArray) -> FloatArray:
     # x w + over − under = y; the sum of both is the absolute error.
     rows = hstack([csr_array(x), eye_array(n), -eye_array(n)], format="csr")
     total = csr_array(np.concatenate([np.ones(k), np.zeros(2 * n)])[None, :])
-    from scipy.sparse import vstack
-
     answer = linprog(
         np.concatenate([np.zeros(k), np.ones(2 * n)]),
         A_eq=vstack([rows, total], format="csr"),
@@ -175,7 +174,7 @@ def weigh(members: Sequence[Estimates], published_gco2_per_kwh: FloatArray, loss
     x, y = x[scored], published_gco2_per_kwh[scored]
     cuts = [len(y) * part // FOLDS for part in range(FOLDS + 1)]
     ahead = np.full(len(y), np.nan)
-    for begin, end in zip(cuts[1:-1], cuts[2:], strict=True):
+    for begin, end in pairwise(cuts[1:]):
         ahead[begin:end] = x[begin:end] @ simplex_weights(x[:begin], y[:begin], loss)
     later = slice(cuts[1], None)
     return Blend(

@@ -127,9 +127,7 @@ class Forecaster:
         zero = self._calibrated(self._raw_zero(x))
         tails = np.stack([model.predict(x) for model in self.tails], axis=1)
         floor = self.floor_gco2_per_kwh
-        centre = np.where(
-            zero > LEVELS[len(LEVELS) // 2], min(max(0.0, floor), 0.0), np.maximum(centre, floor)
-        )
+        centre = np.where(zero > LEVELS[len(LEVELS) // 2], 0.0, np.maximum(centre, floor))
         quantiles = np.sort(np.insert(tails, len(LEVELS) // 2, centre, axis=1), axis=1)
         quantiles = np.maximum(quantiles, floor)
         if floor == 0.0:
@@ -143,11 +141,12 @@ class Forecaster:
 
     def _stack(self, rows: FloatArray, x: FloatArray) -> FloatArray:
         guesses = [
-            model.predict(x) + anchor(rows, self.names, name, self.fallback)
+            (0.0 if model is None else model.predict(x)) + anchor(rows, self.names, name, self.fallback)
             for model, name in zip(self.members, ANCHORS, strict=True)
         ]
         naive = [anchor(rows, self.names, name, self.fallback) for name in NAIVE]
-        return np.maximum(np.stack([*guesses, *naive], axis=1), self.floor_gco2_per_kwh)
+        stacked: FloatArray = np.stack([*guesses, *naive], axis=1)
+        return np.maximum(stacked, self.floor_gco2_per_kwh)
 
     def _raw_zero(self, x: FloatArray) -> FloatArray:
         if self.zero_model is None:
@@ -198,30 +197,33 @@ def fit(lessons: Sequence[Lesson], names: tuple[str, ...]) -> tuple[Forecaster, 
     inner = _learned(early, names)
     rows, rate = _joined(late, MOST_TAIL_ROWS)
     stack = inner._stack(rows, rows[:, inner.kept])
-    labels = [*(f"boosted from {name or 'nothing'}" for name in ANCHORS), *NAIVE]
+    labels = [*(_label(name) for name in ANCHORS), *NAIVE]
     weights = simplex_weights(stack, rate, "absolute") if len(rate) else np.eye(1, len(labels))[0]
     raw = inner._raw_zero(rows[:, inner.kept])
     calibration, threshold = _calibration(raw, rate == 0.0)
-    learned = {
+    learned: dict[str, Any] = {
         "weights": dict(zip(labels, weights.tolist(), strict=True)),
         "calibration": calibration,
         "zero_threshold": threshold,
     }
     inner = replace(inner, **learned)
-    return replace(_learned(lessons, names), **learned), [inner.forecast(x.rows) for x in late]
+    every = _learned(lessons, names, learned["weights"])
+    return replace(every, **learned), [inner.forecast(x.rows) for x in late]
 
 
 def refit(forecaster: Forecaster, lessons: Sequence[Lesson]) -> Forecaster:
     """Fit the members again on more past, with the weights, calibration and threshold that were learned before."""
     return replace(
-        _learned(lessons, forecaster.names),
+        _learned(lessons, forecaster.names, forecaster.weights),
         weights=forecaster.weights,
         calibration=forecaster.calibration,
         zero_threshold=forecaster.zero_threshold,
     )
 
 
-def _learned(lessons: Sequence[Lesson], names: tuple[str, ...]) -> Forecaster:
+def _learned(
+    lessons: Sequence[Lesson], names: tuple[str, ...], weights: dict[str, float] | None = None
+) -> Forecaster:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     rows, rate = _joined(lessons, MOST_ROWS)
@@ -252,18 +254,21 @@ def _learned(lessons: Sequence[Lesson], names: tuple[str, ...]) -> Forecaster:
     classifier = HistGradientBoostingClassifier(
         min_samples_leaf=few_leaf, max_features=0.4, early_stopping=False, random_state=0, **TAIL_BOOSTING
     )
+    # A member without weight need not be fitted again.
+    wanted = [name for name in ANCHORS if weights is None or weights[_label(name)] > 0]
     work = [
-        *(member(name) for name in ANCHORS),
+        *(member(name) for name in wanted),
         *(tail(level) for level in LEVELS if level != 0.5),
         *([lambda: classifier.fit(few[:, kept], is_zero)] if has_both else []),
     ]
     done = _side_by_side(work)
-    n, k = len(ANCHORS), len(LEVELS) - 1
+    n, k = len(wanted), len(LEVELS) - 1
+    by_anchor = dict(zip(wanted, done[:n], strict=True))
     return Forecaster(
         names,
         kept,
         fallback,
-        tuple(done[:n]),
+        tuple(by_anchor.get(name) for name in ANCHORS),
         tuple(done[n : n + k]),
         done[n + k] if has_both else None,
         None,
@@ -272,6 +277,10 @@ def _learned(lessons: Sequence[Lesson], names: tuple[str, ...]) -> Forecaster:
         0.5,
         min(0.0, float(rate.min())),
     )
+
+
+def _label(anchor_name: str) -> str:
+    return f"boosted from {anchor_name or 'nothing'}"
 
 
 def _side_by_side(work: Sequence[Callable[[], Any]]) -> list[Any]:
