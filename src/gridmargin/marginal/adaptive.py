@@ -15,9 +15,10 @@ with a the share that this side may miss: online gradient descent on the pinball
 side is missed with rate a whatever the series does. Several step sizes γ run side by side and are averaged with
 weights that fall with their recent pinball loss, so that no step size is tuned.
 
-A lower end at zero cannot be missed by a quantity that is never negative. What the lower end does not use of the
-allowance α is given to the upper one, ``a_high = α − (recent miss rate of the lower end)``, so that the range as a
-whole holds 1 − α also where the quantity is often exactly zero.
+A nominal low end at zero cannot be missed by a quantity that is never negative: it stays, and the upper end of those
+intervals has the whole allowance and an offset of its own, so that the range holds 1 − α also where the quantity is
+often exactly zero. Elsewhere each side may miss α/2. Steps are γ times the running mean of |s|, so that a nominal
+range of the wrong size is caught up with.
 
 Only what had been published when a forecast was issued moves it: an interval's outcome counts from `delay` intervals
 later.
@@ -101,14 +102,15 @@ def adapt(
     from gridmargin.marginal.adaptive_kernel import adapt as loop
 
     names, index = np.unique(regimes, return_inverse=True)
+    is_stopped = forecast & (low <= 0)
     return loop(
         np.ascontiguousarray(reference, dtype=np.float64),
-        np.where(forecast, low, np.nan),
+        np.where(forecast, np.maximum(low, 0.0), np.nan),
         np.where(forecast, mid, np.nan),
         np.where(forecast, high, np.nan),
         widths(low, mid, high),
-        index.astype(np.int64),
-        len(names),
+        2 * index.astype(np.int64) + is_stopped,
+        2 * len(names),
         delay,
         1.0 - coverage,
         np.array(STEPS),

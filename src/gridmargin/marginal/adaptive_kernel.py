@@ -15,8 +15,8 @@ LOSS_MEMORY = 0.998
 SHARPNESS = 30.0
 """How strongly a lower mean loss raises an expert's say; losses are in units of the range's own width."""
 
-MISS_MEMORY = 0.999
-"""Share of the running miss rate of the lower end that remains after one more interval of the regime."""
+SIZE_MEMORY = 0.99
+"""Share of the running size of a regime's scores that remains after one more interval; steps are in its units."""
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -37,25 +37,27 @@ def adapt(
     theta = np.zeros((n_regimes, 2, k))
     loss = np.zeros((n_regimes, 2, k))
     used = np.zeros((n, 2, k))
-    low_miss = np.full(n_regimes, alpha / 2)
+    size = np.ones((n_regimes, 2))
     out_low, out_high = np.empty(n), np.empty(n)
     for i in range(n):
         j = i - delay
         if j >= 0 and np.isfinite(reference[j]) and np.isfinite(mid[j]):
             g = regime[j]
-            missed = 1.0 if reference[j] < out_low[j] else 0.0
-            low_miss[g] = MISS_MEMORY * low_miss[g] + (1 - MISS_MEMORY) * missed
             for side in range(2):
                 if side == 0:
+                    # A nominal low end at zero is no end that could be missed: it stays, and the other has all of α.
+                    if low[j] <= 0.0:
+                        continue
                     score = (low[j] - reference[j]) / scale[j]
                     allowed = alpha / 2
-                    top = (low[j]) / scale[j]
+                    top = low[j] / scale[j]
                     bottom = (low[j] - mid[j]) / scale[j]
                 else:
                     score = (reference[j] - high[j]) / scale[j]
-                    allowed = min(max(alpha - low_miss[g], alpha / 2), alpha)
+                    allowed = alpha if low[j] <= 0.0 else alpha / 2
                     top = np.inf
                     bottom = (mid[j] - high[j]) / scale[j]
+                size[g, side] = SIZE_MEMORY * size[g, side] + (1 - SIZE_MEMORY) * abs(score)
                 for e in range(k):
                     # Judged by the offset that stood when the forecast was issued, not by what it became since.
                     now = theta[g, side, e]
@@ -65,9 +67,9 @@ def adapt(
                     # An end that stands at its stop neither winds up behind it nor is pushed further.
                     if gap > 0:
                         if now < top:
-                            theta[g, side, e] = now + steps[e] * (1 - allowed)
+                            theta[g, side, e] = now + steps[e] * size[g, side] * (1 - allowed)
                     elif now > bottom:
-                        theta[g, side, e] = now - steps[e] * allowed
+                        theta[g, side, e] = now - steps[e] * size[g, side] * allowed
         g = regime[i]
         ends = np.empty(2)
         for side in range(2):
@@ -82,6 +84,6 @@ def adapt(
                 total += weight
                 mean += weight * theta[g, side, e]
             ends[side] = mean / total
-        out_low[i] = min(max(low[i] - ends[0] * scale[i], 0.0), mid[i])
+        out_low[i] = 0.0 if low[i] <= 0.0 else min(max(low[i] - ends[0] * scale[i], 0.0), mid[i])
         out_high[i] = max(high[i] + ends[1] * scale[i], mid[i])
     return out_low, out_high

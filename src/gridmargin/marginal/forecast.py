@@ -45,8 +45,8 @@ NAIVE = ("lag_0", "day_before", "profile_7")
 HELD_OUT_FRAC = 0.2
 """Newest share of the training rows, on which weights, calibration and the threshold for zero are learned."""
 
-MOST_ROWS = 120_000
-MOST_TAIL_ROWS = 50_000
+MOST_ROWS = 100_000
+MOST_TAIL_ROWS = 40_000
 """Rows that a member, and that a quantile or the classifier, is fitted on at most; evenly thinned beyond."""
 
 FEWEST_ROWS = 200
