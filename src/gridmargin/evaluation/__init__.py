@@ -29,12 +29,14 @@ TASKS: Registry[Task] = Registry(
     "gridmargin.backtests",
     {
         "avert": "gridmargin.evaluation.avert:run",
+        "caiso-moer": "gridmargin.evaluation.caiso_moer:run",
         "de": "gridmargin.evaluation.de:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
-        "rts": "gridmargin.evaluation.rts:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
         "nem": "gridmargin.evaluation.nem:run",
+        "published-rate": "gridmargin.evaluation.published_rate:run",
+        "rts": "gridmargin.evaluation.rts:run",
     },
 )
 

@@ -101,7 +101,7 @@ def show_backtest(result: dict[str, Any]) -> None:
             baseline = row.get("baselines", {}).get(name, {})
             scores += [_figure(baseline, figure, spec) for _, figure, spec in beside]
         table.add_row(*(str(row.get(name, "")) for name in words), *scores)
-    people_console(width=400).print(table)
+    people_console(width=4000).print(table)
     typer.echo(
         f"{result['task']}: MAE, RMSE, bias, CRPS and width of the 90 % range in the row's unit;"
         f" {result['seconds']:.1f} s"

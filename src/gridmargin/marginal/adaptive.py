@@ -1,0 +1,131 @@
+"""Adaptive conformal ranges: each end moves by how often it was missed, in the regime at hand.
+
+A plain function: nominal ends, what came, regimes and a delay in; ranges out. Any task may use it, whatever gave
+the nominal ends.
+
+Notes
+-----
+Each side of each regime keeps an offset θ in units of the nominal range's width w. When the reference y of an
+interval is published,
+
+    s = (low − y) / w   or   (y − high) / w
+    θ ← θ + γ (1[s > θ] − a)
+
+with a the share that this side may miss: online gradient descent on the pinball loss, so that in the long run the
+side is missed with rate a whatever the series does. Several step sizes γ run side by side and are averaged with
+weights that fall with their recent pinball loss, so that no step size is tuned.
+
+A nominal low end at zero cannot be missed by a quantity that is never negative: it stays, and the upper end of those
+intervals has the whole allowance and an offset of its own, so that the range holds 1 − α also where the quantity is
+often exactly zero. Elsewhere each side may miss α/2. Steps are γ times the running mean of |s|, so that a nominal
+range of the wrong size is caught up with.
+
+Only what had been published when a forecast was issued moves it: an interval's outcome counts from `delay` intervals
+later.
+
+References
+----------
+Romano, Patterson, Candès, Conformalized Quantile Regression, 2019, arXiv:1905.03222; Gibbs, Candès, Adaptive
+Conformal Inference Under Distribution Shift, 2021, arXiv:2106.00170, and Conformal Inference for Online Prediction
+with Arbitrary Distribution Shifts, 2022, arXiv:2208.08401; Zaffran et al., Adaptive Conformal Predictions for Time
+Series, 2022, arXiv:2202.07282; Angelopoulos, Candès, Tibshirani, Conformal PID Control for Time Series Prediction,
+2023, arXiv:2307.16895.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridmargin.vocab import InputError
+
+FloatArray = NDArray[np.float64]
+
+STEPS = (0.003, 0.01, 0.03, 0.1)
+"""Step sizes γ, a factor of about three apart: the slow ones hold still, the fast ones follow a break."""
+
+FLOOR_FRAC = 0.05
+"""Widths below this share of the running mean width count as this share, so that a range of no width can still grow."""
+
+
+def adapt(
+    reference: FloatArray,
+    low: FloatArray,
+    mid: FloatArray,
+    high: FloatArray,
+    regimes: NDArray[np.str_] | NDArray[np.int64],
+    delay: int,
+    coverage: float = 0.9,
+) -> tuple[FloatArray, FloatArray]:
+    """Give ranges that hold `coverage` of what comes, regime by regime, of a quantity that is never negative.
+
+    Parameters
+    ----------
+    reference : array, shape (n,)
+        What came, in order of time; NaN where it was not published, which moves nothing.
+    low, mid, high : arrays, shape (n,)
+        Nominal range of each interval as forecast, `low ≤ mid ≤ high`, in the unit of the reference; NaN where
+        there was no forecast. For a forecast without quantiles, `mid ± ` any typical error will do.
+    regimes : array, shape (n,)
+        A label of each interval that was known when its forecast was issued.
+    delay : int
+        Intervals between one and the newest whose reference was known at its forecast's issue, at least 1; from
+        `forecast_features.lag_steps` for a series in steps.
+    coverage : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    low, high : arrays, shape (n,)
+        `0 ≤ low ≤ mid ≤ high` where mid is; range i depends on `reference[: i − delay + 1]` alone.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, ends are not in order, the delay is below 1 or the coverage not inside (0, 1).
+    """
+    n = len(reference)
+    for name, values in (("low", low), ("mid", mid), ("high", high), ("regimes", regimes)):
+        if values.shape != (n,):
+            raise InputError(f"{name} has shape {values.shape}, the reference {n} intervals")
+    if delay < 1:
+        raise InputError(f"a delay of {delay} intervals would use what is not yet published; give at least 1")
+    if not 0.0 < coverage < 1.0:
+        raise InputError(f"coverage {coverage} is not between 0 and 1")
+    forecast = np.isfinite(low) & np.isfinite(mid) & np.isfinite(high)
+    wrong = forecast & ~((low <= mid) & (mid <= high) & (mid >= 0))
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise InputError(f"interval {at}: {low[at]}, {mid[at]}, {high[at]} are not 0 ≤ mid and in order")
+    if not n:
+        return np.empty(0), np.empty(0)
+    from gridmargin.marginal.adaptive_kernel import adapt as loop
+
+    names, index = np.unique(regimes, return_inverse=True)
+    is_stopped = forecast & (low <= 0)
+    return loop(
+        np.ascontiguousarray(reference, dtype=np.float64),
+        np.where(forecast, np.maximum(low, 0.0), np.nan),
+        np.where(forecast, mid, np.nan),
+        np.where(forecast, high, np.nan),
+        widths(low, mid, high),
+        2 * index.astype(np.int64) + is_stopped,
+        2 * len(names),
+        delay,
+        1.0 - coverage,
+        np.array(STEPS),
+    )  # type: ignore[no-any-return,unused-ignore]
+
+
+def widths(low: FloatArray, mid: FloatArray, high: FloatArray) -> FloatArray:
+    """Give the unit in which each range is moved, from the ranges up to it alone; shape (n,).
+
+    The range's own width, or a share of the running mean width (or centre, where no range has any width yet).
+    """
+    width = np.where(np.isfinite(high - low), high - low, 0.0)
+    size = np.where(np.isfinite(mid), mid, 0.0)
+    count = np.arange(1, len(width) + 1)
+    usual = np.cumsum(width) / count
+    usual = np.where(usual > 0, usual, np.cumsum(size) / count)
+    floor = np.where(usual > 0, FLOOR_FRAC * usual, 1.0)
+    return np.maximum(width, floor)
