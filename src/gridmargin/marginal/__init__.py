@@ -4,6 +4,7 @@ Comes in: `GridStates` and `Facts`. Goes out: `Estimates`. Touches nothing.
 """
 
 from gridmargin.grid import FleetResponse
+from gridmargin.marginal import adaptive, blend, forecast, forecast_features, regimes, volatility
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
 from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
 from gridmargin.vocab import Registry
@@ -30,4 +31,10 @@ __all__ = [
     "MarginalEstimate",
     "MarginalSource",
     "Need",
+    "adaptive",
+    "blend",
+    "forecast",
+    "forecast_features",
+    "regimes",
+    "volatility",
 ]

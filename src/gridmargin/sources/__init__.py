@@ -13,7 +13,9 @@ from gridmargin.sources.avert import (
     find_avert_folder,
     open_avert,
 )
+from gridmargin.sources.caiso_mix import caiso_mix_at
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
+from gridmargin.sources.rate_table import RateTable, rate_tables, read_rate_table
 from gridmargin.sources.source import Payload, Source
 from gridmargin.vocab import Cell, Registry
 
@@ -46,8 +48,12 @@ __all__ = [
     "Observation",
     "Observations",
     "Payload",
+    "RateTable",
     "Source",
+    "caiso_mix_at",
     "cell_text",
     "find_avert_folder",
     "open_avert",
+    "rate_tables",
+    "read_rate_table",
 ]
