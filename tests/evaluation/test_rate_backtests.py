@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from gridmargin.evaluation import TASKS, Ask
-from gridmargin.evaluation.rate_table import read_series
+from gridmargin.sources import read_rate_table
 from gridmargin.vocab import InputError, TableError, TimeError, UnknownNameError
 
 START = datetime(2021, 3, 1, tzinfo=UTC)
@@ -83,9 +83,10 @@ def test_zeros_are_scored_as_an_event(report) -> None:
 def test_the_step_is_read_from_the_table_and_gaps_stay_gaps(tmp_path: Path, step_min: int) -> None:
     """A missing row is NaN, in any order of rows; kilograms become grams once."""
     path = write_rate(tmp_path, 300, step_min, lambda lines: [*lines[200:], *lines[:100], *lines[101:200]])
-    series, n = read_series(path)
+    series = read_rate_table(path)
+    n = int(np.isfinite(series.rate_gco2_per_kwh).sum())
     assert series.step_s == 60 * step_min
-    assert (len(series), n) == (300, 299)
+    assert (len(series.rate_gco2_per_kwh), n) == (300, 299)
     assert np.isnan(series.rate_gco2_per_kwh[100])
     assert series.rate_gco2_per_kwh[0] == pytest.approx(1000 * daily_rate(300, step_min)[0])
 
@@ -106,7 +107,7 @@ def test_a_bad_row_is_refused_by_its_number(tmp_path: Path, line: str, said: str
     """Never a silent number."""
     path = write_rate(tmp_path, 200, 60, lambda lines: [*lines[:25], line, *lines[26:]])
     with pytest.raises(TableError) as refused:
-        read_series(path)
+        read_rate_table(path)
     assert said in str(refused.value)
 
 
@@ -131,9 +132,9 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def california(tmp_path_factory) -> Path:
-    """Invented rates in the publisher's format: six weeks of two areas."""
+    """Invented rates in the publisher's format: twelve days of two areas."""
     folder = tmp_path_factory.mktemp("moer")
-    n = 288 * 42
+    n = 288 * 12
     times = [START + timedelta(minutes=5 * k) for k in range(n)]
     pl.DataFrame(
         {"time_utc": times, "PGE": daily_rate(n, 5, 1), "SCE": daily_rate(n, 5, 2)},
@@ -148,7 +149,7 @@ def test_californias_rate_is_nowcast_and_forecast(california: Path, horizon_min:
     report = TASKS.get("caiso-moer")(Ask(california, horizon_min=horizon_min, region="SCE"))
     assert {row["region"] for row in report["rows"]} == {"SCE"}
     row = report["rows"][0]
-    assert row["n"] == 288 * 14
+    assert row["n"] == 288 * 4
     assert row["mae"] < row["baselines"]["persistence"]["mae"]
     with pytest.raises(UnknownNameError, match="PGE"):
         TASKS.get("caiso-moer")(Ask(california, region="PGEE"))

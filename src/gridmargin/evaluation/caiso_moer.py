@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,11 @@ from numpy.typing import NDArray
 
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.rate_forecast import Plan, rows, tested, train_before
-from gridmargin.evaluation.rate_table import TIME, as_known, read_epochs
 from gridmargin.evaluation.scores import report
 from gridmargin.grid import assemble
-from gridmargin.marginal.forecast_features import DAY_S, RateSeries
+from gridmargin.marginal import forecast_features
 from gridmargin.reference import zone_named
-from gridmargin.sources import SOURCES, Observations
-from gridmargin.sources.delimited import numbers, read_strings
-from gridmargin.sources.folders import files_matching, refuse_repeats
-from gridmargin.sources.source import Payload
+from gridmargin.sources import SOURCES, Observations, caiso_mix_at
 from gridmargin.vocab import InputError, UnknownNameError
 
 FloatArray = NDArray[np.float64]
@@ -29,11 +25,6 @@ IntArray = NDArray[np.int64]
 
 HOUR_S = 3600
 RATE = "published_marginal_rate_gco2_per_kwh"
-MIX_FILE = r"caiso_fuelmix_hourly_\d{4}\.csv(\.gz)?"
-MIX_COLUMNS = {
-    f"power_production_{fuel}_avg": fuel for fuel in ("coal", "gas", "nuclear", "oil", "solar", "wind")
-}
-"""Columns of the hourly mix that are filled; it holds no imports, storage or curtailment, and its hydro is empty."""
 
 
 def run(ask: Ask) -> dict[str, Any]:
@@ -53,28 +44,25 @@ def run(ask: Ask) -> dict[str, Any]:
         raise UnknownNameError("region of the caiso-moer backtest", ask.region, series)
     first = next(iter(series.values()))
     is_nowcast = not ask.horizon_min
-    horizon_s = DAY_S if is_nowcast else (ask.horizon_min or 0) * 60
-    mix = _mix(ask.data)
+    horizon_s = forecast_features.DAY_S if is_nowcast else (ask.horizon_min or 0) * 60
+    starts = first.starts()
+    ended, current = caiso_mix_at(ask.data, [starts + first.step_s, starts // HOUR_S * HOUR_S + HOUR_S])
     if not is_nowcast:
-        known = {f"mix {name}": values for name, values in mix(first.starts() + first.step_s).items()}
-        series = {
-            k: RateSeries(s.start_epoch_s, s.step_s, s.rate_gco2_per_kwh, {**s.states, **known})
-            for k, s in series.items()
-        }
+        known = {f"mix {name}": values for name, values in ended.items()}
+        series = {name: replace(each, states={**each.states, **known}) for name, each in series.items()}
     plan = Plan(
         horizon_s,
         timezone,
-        tested(ask, first.starts(), first.step_s),
+        tested(ask, starts, first.step_s),
         train_before(ask),
         "forecast" if not is_nowcast else "forecast (nowcast)",
         f"published-rate-{'nowcast' if is_nowcast else f'{ask.horizon_min}min'}",
     )
-    current = mix(first.starts() // HOUR_S * HOUR_S + HOUR_S) if is_nowcast else None
-    scored = rows(series, plan, current, ask.region)
+    scored = rows(series, plan, current if is_nowcast else None, ask.region)
     return report("caiso-moer", {"gridmargin": version("gridmargin")}, time.perf_counter() - started, scored)
 
 
-def _series(folder: Path) -> tuple[dict[str, RateSeries], str]:
+def _series(folder: Path) -> tuple[dict[str, forecast_features.RateSeries], str]:
     source = SOURCES.get("caiso_moer")(folder)
     zones = source.zones()
     if not zones:
@@ -91,7 +79,7 @@ def _series(folder: Path) -> tuple[dict[str, RateSeries], str]:
         values[(states.start_epoch_s() - first) // step] = states.values(RATE)
         rates[zone.rpartition("-")[2]] = values
     out = {
-        name: RateSeries(
+        name: forecast_features.RateSeries(
             first,
             step,
             rate,
@@ -100,25 +88,3 @@ def _series(folder: Path) -> tuple[dict[str, RateSeries], str]:
         for name, rate in rates.items()
     }
     return out, zone_named(zones[0]).timezone
-
-
-def _mix(folder: Path) -> Callable[[IntArray], dict[str, FloatArray]]:
-    """Give a function from moments to the mix as known then; it gives nothing where no table is found."""
-    paths = files_matching(folder, MIX_FILE)
-    refuse_repeats(paths, lambda path: path.name.removesuffix(".gz"))
-    starts: list[IntArray] = []
-    values: list[FloatArray] = []
-    for path in paths:
-        payload = Payload("caiso_fuelmix", path.name, path.read_bytes())
-        frame = read_strings(payload, ",", ("datetime", *MIX_COLUMNS)).rename({"datetime": TIME})
-        starts.append(read_epochs(frame, path.name))
-        values.append(numbers(frame, payload, list(MIX_COLUMNS)))
-
-    def known(at: IntArray) -> dict[str, FloatArray]:
-        if not starts:
-            return {}
-        start, value = np.concatenate(starts), np.concatenate(values)
-        order = np.argsort(start, kind="stable")
-        return as_known(start[order], HOUR_S, value[order], list(MIX_COLUMNS.values()), at)
-
-    return known

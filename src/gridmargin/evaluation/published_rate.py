@@ -8,8 +8,9 @@ from typing import Any
 
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.rate_forecast import Plan, rows, tested, train_before
-from gridmargin.evaluation.rate_table import rate_tables, read_series
 from gridmargin.evaluation.scores import report
+from gridmargin.marginal import forecast_features
+from gridmargin.sources import rate_tables, read_rate_table
 from gridmargin.vocab import UnknownNameError
 
 HORIZON_MIN = 60
@@ -35,7 +36,10 @@ def run(ask: Ask) -> dict[str, Any]:
     scored = []
     for name, path in tables.items():
         if ask.region in (None, name):
-            series, _ = read_series(path)
+            table = read_rate_table(path)
+            series = forecast_features.RateSeries(
+                table.start_epoch_s, table.step_s, table.rate_gco2_per_kwh, table.states
+            )
             plan = Plan(
                 horizon_min * 60,
                 TIMEZONE,

@@ -12,16 +12,7 @@ from numpy.typing import NDArray
 
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import UNIT, Row, baseline_scores, brier, crps, f1, score
-from gridmargin.marginal import adaptive, forecast, volatility
-from gridmargin.marginal.forecast_features import (
-    DAY_S,
-    RateSeries,
-    design,
-    lag_steps,
-    same_time_before,
-    shifted,
-)
-from gridmargin.marginal.regimes import local_day_and_second, local_months
+from gridmargin.marginal import adaptive, forecast, forecast_features, regimes, volatility
 from gridmargin.vocab import InputError, Interval
 
 FloatArray = NDArray[np.float64]
@@ -89,7 +80,7 @@ def train_before(ask: Ask) -> datetime | None:
 
 
 def rows(
-    series: Mapping[str, RateSeries],
+    series: Mapping[str, forecast_features.RateSeries],
     plan: Plan,
     current: Mapping[str, FloatArray] | None = None,
     only: str | None = None,
@@ -107,7 +98,7 @@ def rows(
     """
     first = next(iter(series.values()))
     starts, step = first.starts(), first.step_s
-    lag = lag_steps(plan.horizon_s, step)
+    lag = forecast_features.lag_steps(plan.horizon_s, step)
     begin, end = (
         int(np.searchsorted(starts, moment.timestamp()))
         for moment in (plan.test.start_utc, plan.test.end_utc)
@@ -154,9 +145,9 @@ def rows(
 
 
 def _table(
-    series: RateSeries, plan: Plan, current: Mapping[str, FloatArray] | None
+    series: forecast_features.RateSeries, plan: Plan, current: Mapping[str, FloatArray] | None
 ) -> tuple[FloatArray, tuple[str, ...]]:
-    table, names = design(series, plan.horizon_s, plan.timezone)
+    table, names = forecast_features.design(series, plan.horizon_s, plan.timezone)
     if not current:
         return table, names
     more = np.stack(list(current.values()), axis=1).astype(np.float32)
@@ -165,7 +156,7 @@ def _table(
 
 def _scored(
     region: str,
-    series: RateSeries,
+    series: forecast_features.RateSeries,
     plan: Plan,
     made: forecast.Forecast,
     where: IntArray,
@@ -174,7 +165,7 @@ def _scored(
     forecaster: forecast.Forecaster,
 ) -> list[Row]:
     step = series.step_s
-    lag = lag_steps(plan.horizon_s, step)
+    lag = forecast_features.lag_steps(plan.horizon_s, step)
     rate = series.rate_gco2_per_kwh
     movement = volatility.recent_movement(rate, lag, step)
     regime = volatility.regimes(movement, volatility.thresholds(movement[:learned_end]))
@@ -240,11 +231,11 @@ def _ranges(
 
 
 def _baselines(
-    series: RateSeries, plan: Plan, at: IntArray, lag: int, learned_end: int
+    series: forecast_features.RateSeries, plan: Plan, at: IntArray, lag: int, learned_end: int
 ) -> dict[str, FloatArray]:
     rate, starts = series.rate_gco2_per_kwh, series.starts()
-    hour = local_day_and_second(starts, plan.timezone)[1] // 3600
-    month = local_months(starts, plan.timezone)
+    hour = regimes.local_day_and_second(starts, plan.timezone)[1] // 3600
+    month = regimes.local_months(starts, plan.timezone)
     past = rate[:learned_end]
     known = np.isfinite(past)
     constant = float(past[known].mean())
@@ -254,9 +245,10 @@ def _baselines(
     return {
         "persistence": _last_known(rate, lag)[at],
         "persistence_at_horizon": _last_known(rate, max(lag - 1, 1))[at],
-        "day_before": _filled(same_time_before(rate, lag, DAY_S // series.step_s), _last_known(rate, lag))[
-            at
-        ],
+        "day_before": _filled(
+            forecast_features.same_time_before(rate, lag, forecast_features.DAY_S // series.step_s),
+            _last_known(rate, lag),
+        )[at],
         "hour_of_day": by_hour[hour[at]],
         "month_by_hour": by_cell[cell[at]],
     }
@@ -266,7 +258,7 @@ def _last_known(rate: FloatArray, lag: int) -> FloatArray:
     known = np.where(np.isfinite(rate), np.arange(len(rate)), -1)
     newest = np.maximum.accumulate(known)
     held = np.where(newest >= 0, rate[np.maximum(newest, 0)], np.nan)
-    return shifted(held, lag)
+    return forecast_features.shifted(held, lag)
 
 
 def _filled(values: FloatArray, otherwise: FloatArray) -> FloatArray:
@@ -280,7 +272,7 @@ def _means(cell: IntArray, value: FloatArray, n_cells: int, otherwise: FloatArra
 
 
 def _zero_row(
-    series: RateSeries,
+    series: forecast_features.RateSeries,
     plan: Plan,
     at: IntArray,
     probability: FloatArray,
@@ -295,9 +287,9 @@ def _zero_row(
     if min(int((past == 0.0).sum()), int(happened.sum())) < forecast.FEWEST_ZEROS:
         return None
     last = (_last_known(rate, lag)[at] == 0.0).astype(np.float64)
-    cell = (local_months(starts, plan.timezone) - 1) * 24 + local_day_and_second(starts, plan.timezone)[
-        1
-    ] // 3600
+    cell = (regimes.local_months(starts, plan.timezone) - 1) * 24 + regimes.local_day_and_second(
+        starts, plan.timezone
+    )[1] // 3600
     known = np.isfinite(past)
     was_zero = (past[known] == 0.0).astype(np.float64)
     share = _means(cell[:learned_end][known], was_zero, 288, np.full(288, was_zero.mean()))

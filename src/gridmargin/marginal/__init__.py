@@ -38,6 +38,7 @@ from gridmargin.marginal.unit_response import UnitResponse, unit_response
 from gridmargin.vocab import Registry
 
 if TYPE_CHECKING:
+    from gridmargin.marginal import adaptive, blend, forecast, forecast_features, regimes, volatility
     from gridmargin.marginal.dispatch import Dispatch, Rates, balance_matrix, load_weighted
     from gridmargin.marginal.dispatch_hours import HourlyRates, Stores, dispatch_stretch
     from gridmargin.marginal.drift import DriftEvent, Watch, watch
@@ -83,7 +84,9 @@ __all__ = [
     "Stores",
     "UnitResponse",
     "Watch",
+    "adaptive",
     "balance_matrix",
+    "blend",
     "blocks_at",
     "build_margin",
     "choose_half_life_days",
@@ -92,6 +95,8 @@ __all__ = [
     "epa_co2",
     "epa_rate",
     "expected_output",
+    "forecast",
+    "forecast_features",
     "implied_heat_rate",
     "known_facts",
     "learn_moves",
@@ -103,14 +108,18 @@ __all__ = [
     "predict_moves",
     "predict_units",
     "price_separation",
+    "regimes",
     "stack_parameters",
     "table_factor",
     "unit_response",
+    "volatility",
     "watch",
     "weigh_history",
 ]
 
-# These need SciPy or a solver; whoever only asks for a factor need not wait for them.
+_MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "regimes", "volatility"})
+
+# These need SciPy, a learner or a solver; whoever only asks for a factor need not wait for them.
 _LATER = {
     **dict.fromkeys(("DriftEvent", "Watch", "watch"), "drift"),
     **dict.fromkeys(("Dispatch", "Rates", "balance_matrix", "load_weighted"), "dispatch"),
@@ -119,6 +128,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"gridmargin.marginal.{name}")
     if name in _LATER:
         return getattr(import_module(f"gridmargin.marginal.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

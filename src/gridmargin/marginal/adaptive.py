@@ -44,7 +44,7 @@ FloatArray = NDArray[np.float64]
 STEPS = (0.003, 0.01, 0.03, 0.1)
 """Step sizes γ, a factor of about three apart: the slow ones hold still, the fast ones follow a break."""
 
-FLOOR_FRAC = 0.05
+FLOOR_FRAC = 0.2
 """Widths below this share of the running mean width count as this share, so that a range of no width can still grow."""
 
 
@@ -126,6 +126,6 @@ def widths(low: FloatArray, mid: FloatArray, high: FloatArray) -> FloatArray:
     size = np.where(np.isfinite(mid), mid, 0.0)
     count = np.arange(1, len(width) + 1)
     usual = np.cumsum(width) / count
-    usual = np.where(usual > 0, usual, np.cumsum(size) / count)
-    floor = np.where(usual > 0, FLOOR_FRAC * usual, 1.0)
+    usual = np.where(usual > 1e-9, usual, np.cumsum(size) / count)
+    floor = np.where(usual > 1e-9, FLOOR_FRAC * usual, 1.0)
     return np.maximum(width, floor)

@@ -19,6 +19,10 @@ SIZE_MEMORY = 0.99
 """Share of the running size of a regime's scores that remains after one more interval; steps are in its units."""
 
 
+LARGEST_SCORE = 3.0
+"""Scores count as no larger than this, in widths, for the size of a step: one wild interval shall not set it."""
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def adapt(
     reference: FloatArray,
@@ -57,7 +61,9 @@ def adapt(
                     allowed = alpha if low[j] <= 0.0 else alpha / 2
                     top = np.inf
                     bottom = (mid[j] - high[j]) / scale[j]
-                size[g, side] = SIZE_MEMORY * size[g, side] + (1 - SIZE_MEMORY) * abs(score)
+                size[g, side] = SIZE_MEMORY * size[g, side] + (1 - SIZE_MEMORY) * min(
+                    abs(score), LARGEST_SCORE
+                )
                 for e in range(k):
                     # Judged by the offset that stood when the forecast was issued, not by what it became since.
                     now = theta[g, side, e]

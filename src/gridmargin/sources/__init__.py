@@ -21,6 +21,7 @@ from gridmargin.sources.avert import (
     find_avert_folder,
     open_avert,
 )
+from gridmargin.sources.caiso_mix import caiso_mix_at
 from gridmargin.sources.german_tables import (
     CARBON,
     PLANTS,
@@ -36,6 +37,7 @@ from gridmargin.sources.german_tables import (
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
+from gridmargin.sources.rate_table import RateTable, rate_tables, read_rate_table
 from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
 from gridmargin.vocab import Cell, Registry
@@ -81,12 +83,14 @@ __all__ = [
     "Observations",
     "Payload",
     "PlantTable",
+    "RateTable",
     "ReferenceRun",
     "RtsTables",
     "Series",
     "Source",
     "UnitDispatch",
     "UnitInventory",
+    "caiso_mix_at",
     "carbon_price",
     "cell_text",
     "day_ahead_price",
@@ -96,8 +100,10 @@ __all__ = [
     "need",
     "open_avert",
     "power_plants",
+    "rate_tables",
     "read_built_fleet",
     "read_long_run_rates",
+    "read_rate_table",
     "smard_generation",
     "unit_dispatch",
     "unit_inventory",

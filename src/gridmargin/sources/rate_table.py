@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.marginal.forecast_features import RateSeries
 from gridmargin.sources.delimited import numbers, read_strings
 from gridmargin.sources.folders import files_matching
 from gridmargin.sources.source import Payload
@@ -31,6 +31,29 @@ LONGEST_N = 5_000_000
 """More intervals than this, nine years of minutes, come from a wrong date and not from a series."""
 
 
+@dataclass(frozen=True, slots=True)
+class RateTable:
+    """A published rate on an even grid, with the states beside it.
+
+    Attributes
+    ----------
+    start_epoch_s : int
+        Start of the first interval. [s since 1970 UTC]
+    step_s : int
+        Length of every interval. [s]
+    rate_gco2_per_kwh : array, shape (n,)
+        NaN where no row stands. [g kWh⁻¹]
+    states : dict of str to array, shape (n,)
+        By column, as known when the interval ended: those of coarser intervals from their own end on, those of finer
+        ones by their last; NaN where not known.
+    """
+
+    start_epoch_s: int
+    step_s: int
+    rate_gco2_per_kwh: FloatArray
+    states: dict[str, FloatArray]
+
+
 def rate_tables(folder: Path) -> dict[str, Path]:
     """Find every `rate.csv` under a folder, by the name of the folder it lies in.
 
@@ -49,16 +72,8 @@ def rate_tables(folder: Path) -> dict[str, Path]:
     return tables
 
 
-def read_series(path: Path) -> tuple[RateSeries, int]:
-    """Read a rate, and the states beside it where there are any.
-
-    Returns
-    -------
-    series : RateSeries
-        In g/kWh; gaps are NaN. States are as known when the interval ended: those of coarser intervals from their
-        own end on, those of finer ones by their last.
-    n_published : int
-        Intervals with a rate.
+def read_rate_table(path: Path) -> RateTable:
+    """Read a rate, and the `state.csv` beside it where there is one.
 
     Raises
     ------
@@ -88,7 +103,7 @@ def read_series(path: Path) -> tuple[RateSeries, int]:
     beside = path.with_name("state.csv")
     if beside.is_file():
         states = _states(beside, int(start[0]), step, n)
-    return RateSeries(int(start[0]), step, values, states), int(np.isfinite(values).sum())
+    return RateTable(int(start[0]), step, values, states)
 
 
 def _states(path: Path, first: int, step: int, n: int) -> dict[str, FloatArray]:
