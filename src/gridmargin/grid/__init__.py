@@ -18,11 +18,12 @@ from gridmargin.grid.network import Network
 from gridmargin.grid.rts import RtsCase, rts_case
 from gridmargin.grid.state import GridState, GridStates, imports_column, is_quantity
 from gridmargin.grid.units import UnitFleet
-from gridmargin.sources import BuiltFleet, LongRunRate
+from gridmargin.sources import BuiltFleet, CommitmentCase, LongRunRate
 
 __all__ = [
     "LOAD_QUANTILES",
     "BuiltFleet",
+    "CommitmentCase",
     "Fault",
     "FaultKind",
     "FleetResponse",

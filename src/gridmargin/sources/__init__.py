@@ -13,10 +13,12 @@ from gridmargin.sources.avert import (
     find_avert_folder,
     open_avert,
 )
+from gridmargin.sources.commitment_case import CommitmentCase
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
+from gridmargin.sources.uc_instance import read_uc_instance
 from gridmargin.vocab import Cell, Registry
 
 SOURCES: Registry[type[Source]] = Registry(
@@ -49,6 +51,7 @@ __all__ = [
     "AvertTables",
     "AvertUnits",
     "BuiltFleet",
+    "CommitmentCase",
     "LongRunRate",
     "Observation",
     "Observations",
@@ -61,4 +64,5 @@ __all__ = [
     "open_avert",
     "read_built_fleet",
     "read_long_run_rates",
+    "read_uc_instance",
 ]
