@@ -24,9 +24,7 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 ROUNDS = 120
-"""Price updates; their step falls as one over the square root of the round, as subgradients need."""
-
-NEVER = 1e30
+"""Price updates: the first half seeks the best bound with falling steps, the second raises prices where an hour is short."""
 
 
 def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
@@ -55,7 +53,13 @@ def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
     scale = float(np.abs(energy).mean())
     best_cost, best_bound = math.inf, -math.inf
     best: tuple[BoolArray, FloatArray] | None = None
+    at_best = energy, reserve
+    lift, drop = np.zeros(len(net)), np.zeros(len(net))
+    wanted = np.maximum(case.demand_mw, 1e-9)
     for i in range(rounds):
+        repairing = i >= rounds // 2
+        if repairing:
+            energy, reserve = at_best[0] - drop, at_best[1] + lift
         worth, level = _worth(case, energy, reserve)
         on, value = _answers(
             worth, must_on, must_off, case.was_on, case.was_for_h, case.up_h, case.down_h, case.lag_h,
@@ -63,19 +67,23 @@ def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
         )  # fmt: skip
         weather = np.where(energy > 0.0, case.weather_max_mw, case.weather_min_mw)
         bound = float(value.sum() + energy @ (case.demand_mw - weather) + reserve @ case.reserve_mw)
-        best_bound = max(best_bound, bound)
-        made, able, output, short = _dispatched(case, on)
-        if short.max() <= 1e-7:
-            verdict = check(case, on, output)
-            if not verdict.violations and verdict.cost < best_cost:
-                best, best_cost = (on, output), verdict.cost
+        if bound > best_bound:
+            best_bound, at_best = bound, (energy, reserve) if not repairing else at_best
+        if repairing:
+            output, lacking, over = _dispatched(case, on)
+            if lacking.max() <= 1e-7 and over.max() <= 1e-7:
+                verdict = check(case, on, output)
+                if not verdict.violations and verdict.cost < best_cost:
+                    best, best_cost = (on, output), verdict.cost
+                lift, drop = 0.9 * lift, 0.9 * drop
+            lift = lift + scale * np.minimum(2.0 * lacking / wanted, 0.1)
+            drop = drop + scale * np.minimum(2.0 * over / wanted, 0.1)
+            continue
         offered = np.where(on, level, 0.0).sum(axis=0)
         spare = np.where(on, case.maximum_mw[:, None] - level, 0.0).sum(axis=0)
-        step = scale / math.sqrt(1.0 + i)
-        wanted = np.maximum(case.demand_mw, 1e-9)
+        step = scale / (1.0 + 0.25 * i)
         energy = energy + step * (case.demand_mw - weather - offered) / wanted
-        lacking = np.maximum(case.reserve_mw - spare, short)
-        reserve = np.maximum(0.0, reserve + step * lacking / wanted)
+        reserve = np.maximum(0.0, reserve + step * (case.reserve_mw - spare) / wanted)
     if best is None:
         raise InputError(f"{case.name}: prices found no schedule that keeps every limit; use the exact search")
     return Schedule(best[0], best[1], best_cost, best_bound)
@@ -176,16 +184,14 @@ def _wait(
     return best, at
 
 
-def _dispatched(
-    case: CommitmentCase, on: BoolArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Dispatch a commitment hour by hour: what is made, what could be, the outputs, and what each hour is short of."""
-    output, short = _walk(
+def _dispatched(case: CommitmentCase, on: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Dispatch a commitment hour by hour: the outputs, and what each hour has too little and too much of."""
+    output, short, over = _walk(
         on, case.was_on, case.was_mw, case.minimum_mw, case.maximum_mw, case.ramp_up_mw, case.ramp_down_mw,
         case.start_mw, case.stop_mw, case.step_mw, case.step_cost_per_mwh, case.demand_mw, case.reserve_mw,
         case.weather_min_mw, case.weather_max_mw, _order(case),
     )  # fmt: skip
-    return output.sum(axis=0), case.maximum_mw @ on, output, short
+    return output, short, over
 
 
 def _order(case: CommitmentCase) -> IntArray:
@@ -198,7 +204,7 @@ def _walk(
     on: BoolArray, was_on: BoolArray, was_mw: FloatArray, low: FloatArray, high: FloatArray, ramp_up: FloatArray,
     ramp_down: FloatArray, start: FloatArray, stop: FloatArray, step: FloatArray, price: FloatArray,
     demand: FloatArray, reserve: FloatArray, weather_min: FloatArray, weather_max: FloatArray, order: IntArray,
-) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """Fill the cheapest steps within what ramps from the last hour, starts and coming stops leave."""
     n, n_h = on.shape
     n_k = step.shape[1]
@@ -212,7 +218,7 @@ def _walk(
                 most = min(most, cap[g, t + 1] + ramp_down[g]) if on[g, t + 1] else min(stop[g], low[g] + ramp_down[g], most)
             before = on[g, t - 1] if t else was_on[g]
             cap[g, t] = most if before else min(most, start[g], low[g] + ramp_up[g])
-    output, short = np.zeros((n, n_h)), np.zeros(n_h)
+    output, short, excess = np.zeros((n, n_h)), np.zeros(n_h), np.zeros(n_h)
     least, most, left = np.zeros(n), np.zeros(n), np.zeros(n)
     for t in range(n_h):
         total, able = 0.0, 0.0
@@ -230,9 +236,8 @@ def _walk(
             able += most[g]
         need = demand[t] - weather_max[t]
         over = total + weather_min[t] - demand[t]
-        if over > 1e-7:
-            short[t] = over
-        elif able < need + reserve[t]:
+        excess[t] = max(over, 0.0)
+        if able < need + reserve[t]:
             short[t] = need + reserve[t] - able
         need -= total
         for at in order:
@@ -248,4 +253,4 @@ def _walk(
             if add > 0.0:
                 output[g, t] += add
                 need -= add
-    return output, short
+    return output, short, excess
