@@ -51,10 +51,12 @@ def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
     energy = _merit(case, np.maximum(net, 0.0))
     reserve = np.zeros(len(net))
     scale = float(np.abs(energy).mean())
+    most = case.minimum_mw[:, None] + _reach(case, len(net))
     best_cost, best_bound = math.inf, -math.inf
     best: tuple[BoolArray, FloatArray] | None = None
     at_best = energy, reserve
     lift, drop = np.zeros(len(net)), np.zeros(len(net))
+    push = np.full(len(net), 2.0)
     wanted = np.maximum(case.demand_mw, 1e-9)
     for i in range(rounds):
         repairing = i >= rounds // 2
@@ -76,11 +78,12 @@ def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
                 if not verdict.violations and verdict.cost < best_cost:
                     best, best_cost = (on, output), verdict.cost
                 lift, drop = 0.9 * lift, 0.9 * drop
-            lift = lift + scale * np.minimum(2.0 * lacking / wanted, 0.1)
-            drop = drop + scale * np.minimum(2.0 * over / wanted, 0.1)
+            push = np.where((lacking > 1e-7) | (over > 1e-7), 1.25 * push, 2.0)
+            lift = lift + scale * np.minimum(push * lacking / wanted, 0.1)
+            drop = drop + scale * np.minimum(push * over / wanted, 0.1)
             continue
         offered = np.where(on, level, 0.0).sum(axis=0)
-        spare = np.where(on, case.maximum_mw[:, None] - level, 0.0).sum(axis=0)
+        spare = np.where(on, most - level, 0.0).sum(axis=0)
         step = scale / (1.0 + 0.25 * i)
         energy = energy + step * (case.demand_mw - weather - offered) / wanted
         reserve = np.maximum(0.0, reserve + step * (case.reserve_mw - spare) / wanted)
@@ -100,15 +103,28 @@ def _merit(case: CommitmentCase, net: FloatArray) -> FloatArray:
 
 def _worth(case: CommitmentCase, energy: FloatArray, reserve: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Give the least cost less income of an hour on, and the output that has it; shape (g, h) each."""
-    span = case.maximum_mw - case.minimum_mw
-    worth = case.least_cost[:, None] - np.outer(case.minimum_mw, energy) - np.outer(span, reserve)
+    span = _reach(case, len(energy))
+    worth = case.least_cost[:, None] - np.outer(case.minimum_mw, energy) - span * reserve
+    left = span
     level = np.repeat(case.minimum_mw[:, None], len(energy), axis=1)
     for k in range(case.step_mw.shape[1]):
         gain = (energy - reserve) - case.step_cost_per_mwh[:, k, None]
-        width = case.step_mw[:, k, None]
+        width = np.minimum(case.step_mw[:, k, None], left)
+        left = left - width
         worth -= width * np.maximum(gain, 0.0)
         level += width * (gain > 0.0)
     return worth, level
+
+
+def _reach(case: CommitmentCase, n_h: int) -> FloatArray:
+    """Give the most above its minimum that each unit can have climbed to by each hour; shape (g, h). [MW]"""
+    was = np.where(case.was_on, np.maximum(case.was_mw - case.minimum_mw, 0.0), 0.0)
+    started = np.maximum(case.start_mw - case.minimum_mw, 0.0)
+    later = np.arange(n_h) * case.ramp_up_mw[:, None]
+    first = np.where(case.was_on, was + case.ramp_up_mw, np.minimum(started, case.ramp_up_mw))
+    anew = np.where(case.was_on, np.minimum(started, case.ramp_up_mw), 0.0)
+    climbed = np.maximum(first[:, None] + later, np.where(np.arange(n_h) > 0, anew[:, None] + later, 0.0))
+    return np.minimum((case.maximum_mw - case.minimum_mw)[:, None], climbed)
 
 
 @njit(cache=True)
