@@ -109,7 +109,11 @@ def _dispatch(case: CommitmentCase, on: np.ndarray) -> float:
             if on[g, h] and h + 1 < n_h and not on[g, h + 1]:
                 top = min(top, case.stop_mw[g])
             rows += [held, held - last, last - here]
-            most += [max(top - case.minimum_mw[g], 0.0) * on[g, h], case.ramp_up_mw[g] + was, case.ramp_down_mw[g] - was]
+            most += [
+                max(top - case.minimum_mw[g], 0.0) * on[g, h],
+                case.ramp_up_mw[g] + was,
+                case.ramp_down_mw[g] - was,
+            ]
     if case.was_on.any() and (case.was_mw > case.stop_mw)[case.was_on & ~on[:, 0]].any():
         return np.inf
     found = linprog(cost, A_ub=np.array(rows), b_ub=most, bounds=np.stack([np.zeros(width), upper], axis=1))
@@ -182,7 +186,12 @@ def test_the_check_passes_a_plan_that_keeps_all() -> None:
 def test_a_start_above_its_limit_and_a_unit_that_must_run_are_seen() -> None:
     """Off before, started at 65 MW of 60; and off although it must run."""
     whole = instance(FLAT)
-    whole["thermal_generators"]["base"] |= {"unit_on_t0": 0, "time_up_t0": 0, "time_down_t0": 5, "power_output_t0": 0.0}
+    whole["thermal_generators"]["base"] |= {
+        "unit_on_t0": 0,
+        "time_up_t0": 0,
+        "time_down_t0": 5,
+        "power_output_t0": 0.0,
+    }
     whole["thermal_generators"]["mid"]["must_run"] = 1
     assert {"start", "must-run"} <= plan(read(whole), [[65, 65, 65], [0, 0, 0], [0, 0, 0]])
 
@@ -231,7 +240,10 @@ def test_an_instance_that_is_wrong_is_refused(change: dict[str, Any], message: s
         ({"power_output_minimum": 70.0}, "above power_output_maximum"),
         ({"startup": []}, "startup is no list of points"),
         ({"must_run": 2}, "must_run is 2.0; give 0 or 1"),
-        ({"piecewise_production": [{"mw": 20, "cost": 1}, {"mw": 50, "cost": 2}]}, "piecewise_production runs"),
+        (
+            {"piecewise_production": [{"mw": 20, "cost": 1}, {"mw": 50, "cost": 2}]},
+            "piecewise_production runs",
+        ),
     ],
 )
 def test_a_unit_that_is_wrong_is_refused(change: dict[str, Any], message: str) -> None:

@@ -61,7 +61,7 @@ def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
     for i in range(rounds):
         repairing = i >= rounds // 2
         if repairing:
-            energy, reserve = at_best[0] - drop, at_best[1] + lift
+            energy, reserve = at_best[0] + lift - drop, at_best[1] + lift
         worth, level = _worth(case, energy, reserve)
         on, value = _answers(
             worth, must_on, must_off, case.was_on, case.was_for_h, case.up_h, case.down_h, case.lag_h,
@@ -88,7 +88,9 @@ def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
         energy = energy + step * (case.demand_mw - weather - offered) / wanted
         reserve = np.maximum(0.0, reserve + step * (case.reserve_mw - spare) / wanted)
     if best is None:
-        raise InputError(f"{case.name}: prices found no schedule that keeps every limit; use the exact search")
+        raise InputError(
+            f"{case.name}: prices found no schedule that keeps every limit; use the exact search"
+        )
     return Schedule(best[0], best[1], best_cost, best_bound)
 
 
@@ -204,7 +206,7 @@ def _dispatched(case: CommitmentCase, on: BoolArray) -> tuple[FloatArray, FloatA
     """Dispatch a commitment hour by hour: the outputs, and what each hour has too little and too much of."""
     output, short, over = _walk(
         on, case.was_on, case.was_mw, case.minimum_mw, case.maximum_mw, case.ramp_up_mw, case.ramp_down_mw,
-        case.start_mw, case.stop_mw, case.step_mw, case.step_cost_per_mwh, case.demand_mw, case.reserve_mw,
+        case.start_mw, case.stop_mw, case.step_mw, case.demand_mw, case.reserve_mw,
         case.weather_min_mw, case.weather_max_mw, _order(case),
     )  # fmt: skip
     return output, short, over
@@ -218,7 +220,7 @@ def _order(case: CommitmentCase) -> IntArray:
 @njit(cache=True)
 def _walk(
     on: BoolArray, was_on: BoolArray, was_mw: FloatArray, low: FloatArray, high: FloatArray, ramp_up: FloatArray,
-    ramp_down: FloatArray, start: FloatArray, stop: FloatArray, step: FloatArray, price: FloatArray,
+    ramp_down: FloatArray, start: FloatArray, stop: FloatArray, step: FloatArray,
     demand: FloatArray, reserve: FloatArray, weather_min: FloatArray, weather_max: FloatArray, order: IntArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """Fill the cheapest steps within what ramps from the last hour, starts and coming stops leave."""
@@ -231,7 +233,11 @@ def _walk(
                 continue
             most = high[g]
             if t + 1 < n_h:
-                most = min(most, cap[g, t + 1] + ramp_down[g]) if on[g, t + 1] else min(stop[g], low[g] + ramp_down[g], most)
+                most = (
+                    min(most, cap[g, t + 1] + ramp_down[g])
+                    if on[g, t + 1]
+                    else min(stop[g], low[g] + ramp_down[g], most)
+                )
             before = on[g, t - 1] if t else was_on[g]
             cap[g, t] = most if before else min(most, start[g], low[g] + ramp_up[g])
     output, short, excess = np.zeros((n, n_h)), np.zeros(n_h), np.zeros(n_h)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from typing import Any
@@ -123,11 +124,7 @@ class _Terms:
     def points(self, key: str, *fields: str) -> list[list[float]]:
         """Give a term that must be a list of objects, as one list a field."""
         values = self._term(key)
-        if (
-            not isinstance(values, list)
-            or not values
-            or not all(isinstance(value, dict) for value in values)
-        ):
+        if not isinstance(values, list) or not values or not all(isinstance(value, dict) for value in values):
             raise TableError(f"{self.where}: {key} is no list of points")
         each = [_Terms(f"{self.where}: {key}[{i}]", value) for i, value in enumerate(values)]
         return [[point.number(field) for point in each] for field in fields]
@@ -164,13 +161,15 @@ def _unit(where: str, terms: _Terms) -> dict[str, Any]:
             f"{where}: unit_on_t0 is {int(on)} but time_up_t0 is {up} and time_down_t0 is {down}"
         )
     if on != (unit["power_output_t0"] > 0.0) and not (on and low == 0.0):
-        raise TableError(f"{where}: power_output_t0 {unit['power_output_t0']} is against unit_on_t0 {int(on)}")
+        raise TableError(
+            f"{where}: power_output_t0 {unit['power_output_t0']} is against unit_on_t0 {int(on)}"
+        )
     for limit in ("ramp_startup_limit", "ramp_shutdown_limit"):
         if unit[limit] < low - WIDTH_TOLERANCE_MW:
             raise TableError(f"{where}: {limit} {unit[limit]} is below power_output_minimum {low}")
     lag, unit["start_cost"] = terms.points("startup", "lag", "cost")
     unit["lag"] = [int(value) for value in lag]
-    if any(a >= b for a, b in zip(lag, lag[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(lag)):
         raise TableError(f"{where}: startup lags do not increase")
     return unit | _curve(where, terms, low, high)
 
