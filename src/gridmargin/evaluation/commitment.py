@@ -11,9 +11,7 @@ from typing import Any
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import Row, report
 from gridmargin.grid import CommitmentCase
-from gridmargin.marginal.commitment import commit, relax
-from gridmargin.marginal.commitment_fast import commit_fast
-from gridmargin.marginal.commitment_model import programme
+from gridmargin.marginal import commit, commit_fast, relax
 from gridmargin.sources import read_uc_instance
 from gridmargin.vocab import InputError, NotFoundError, UnknownNameError
 
@@ -72,11 +70,10 @@ def _row(case: CommitmentCase) -> Row:
         "estimator": "commitment", "baselines": {},
     }  # fmt: skip
     began = time.perf_counter()
-    written = programme(case)
-    relaxed = relax(case, written)
+    relaxed = relax(case)
     row["bound"] = relaxed.bound
     try:
-        exact = commit(case, time_limit_s=SEARCH_S, relaxed=relaxed, written=written)
+        exact = commit(case, time_limit_s=SEARCH_S, relaxed=relaxed)
     except InputError as why:
         row["exact_not_found"] = str(why)
     else:

@@ -24,6 +24,9 @@ from gridmargin.marginal.storage import Storage
 from gridmargin.vocab import Registry
 
 if TYPE_CHECKING:
+    from gridmargin.marginal.commitment import Relaxed, Schedule, commit, relax
+    from gridmargin.marginal.commitment_check import Verdict, Violation, check
+    from gridmargin.marginal.commitment_fast import commit_fast
     from gridmargin.marginal.dispatch import Dispatch, Rates, balance_matrix, load_weighted
     from gridmargin.marginal.dispatch_hours import HourlyRates, Stores, dispatch_stretch
     from gridmargin.marginal.drift import DriftEvent, Watch, watch
@@ -61,17 +64,25 @@ __all__ = [
     "Modifier",
     "Need",
     "Rates",
+    "Relaxed",
+    "Schedule",
     "Storage",
     "Stores",
+    "Verdict",
+    "Violation",
     "Watch",
     "balance_matrix",
     "build_margin",
+    "check",
     "combined_margin",
+    "commit",
+    "commit_fast",
     "dispatch_stretch",
     "load_weighted",
     "modify",
     "operating_margin",
     "parameter_changes",
+    "relax",
     "table_factor",
     "watch",
     "weigh_history",
@@ -80,6 +91,9 @@ __all__ = [
 # These need SciPy or a solver; whoever only asks for a factor need not wait for them.
 _LATER = {
     **dict.fromkeys(("DriftEvent", "Watch", "watch"), "drift"),
+    **dict.fromkeys(("Relaxed", "Schedule", "commit", "relax"), "commitment"),
+    **dict.fromkeys(("Verdict", "Violation", "check"), "commitment_check"),
+    "commit_fast": "commitment_fast",
     **dict.fromkeys(("Dispatch", "Rates", "balance_matrix", "load_weighted"), "dispatch"),
     **dict.fromkeys(("HourlyRates", "Stores", "dispatch_stretch"), "dispatch_hours"),
 }
