@@ -100,7 +100,8 @@ def _merit(case: CommitmentCase, net: FloatArray) -> FloatArray:
     average = full / np.maximum(case.maximum_mw, 1e-9)
     order = np.argsort(average)
     stacked = np.cumsum(case.maximum_mw[order])
-    return average[order][np.minimum(np.searchsorted(stacked, net), len(order) - 1)]
+    merit: FloatArray = average[order][np.minimum(np.searchsorted(stacked, net), len(order) - 1)]
+    return merit
 
 
 def _worth(case: CommitmentCase, energy: FloatArray, reserve: FloatArray) -> tuple[FloatArray, FloatArray]:

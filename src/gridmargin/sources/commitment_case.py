@@ -86,4 +86,5 @@ class CommitmentCase:
         """
         applies = (self.lag_h >= 0) & (self.lag_h <= hours_off[:, None])
         kind = np.maximum(applies.sum(axis=1) - 1, 0)
-        return self.start_cost[np.arange(len(kind)), kind]
+        cost: FloatArray = self.start_cost[np.arange(len(kind)), kind]
+        return cost
