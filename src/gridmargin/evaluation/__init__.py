@@ -31,6 +31,7 @@ TASKS: Registry[Task] = Registry(
         "avert": "gridmargin.evaluation.avert:run",
         "caiso-moer": "gridmargin.evaluation.caiso_moer:run",
         "de": "gridmargin.evaluation.de:run",
+        "commitment": "gridmargin.evaluation.commitment:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",

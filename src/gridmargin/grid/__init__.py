@@ -27,13 +27,14 @@ from gridmargin.grid.state import (
 )
 from gridmargin.grid.unit_tables import FAMILY, german_fleet, nem_fleet
 from gridmargin.grid.units import UnitFleet
-from gridmargin.sources import OZONE_MONTHS, BuiltFleet, LongRunRate
+from gridmargin.sources import OZONE_MONTHS, BuiltFleet, CommitmentCase, LongRunRate
 
 __all__ = [
     "FAMILY",
     "LOAD_QUANTILES",
     "OZONE_MONTHS",
     "BuiltFleet",
+    "CommitmentCase",
     "Fault",
     "FaultKind",
     "FleetResponse",

@@ -39,6 +39,9 @@ from gridmargin.vocab import Registry
 
 if TYPE_CHECKING:
     from gridmargin.marginal import adaptive, blend, forecast, forecast_features, regimes, volatility
+    from gridmargin.marginal.commitment import Relaxed, Schedule, commit, relax
+    from gridmargin.marginal.commitment_check import Verdict, Violation, check
+    from gridmargin.marginal.commitment_fast import commit_fast
     from gridmargin.marginal.dispatch import Dispatch, Rates, balance_matrix, load_weighted
     from gridmargin.marginal.dispatch_hours import HourlyRates, Stores, dispatch_stretch
     from gridmargin.marginal.drift import DriftEvent, Watch, watch
@@ -80,17 +83,24 @@ __all__ = [
     "Need",
     "PriceImplied",
     "Rates",
+    "Relaxed",
+    "Schedule",
     "Storage",
     "Stores",
     "UnitResponse",
+    "Verdict",
+    "Violation",
     "Watch",
     "adaptive",
     "balance_matrix",
     "blend",
     "blocks_at",
     "build_margin",
+    "check",
     "choose_half_life_days",
     "combined_margin",
+    "commit",
+    "commit_fast",
     "dispatch_stretch",
     "epa_co2",
     "epa_rate",
@@ -109,6 +119,7 @@ __all__ = [
     "predict_units",
     "price_separation",
     "regimes",
+    "relax",
     "stack_parameters",
     "table_factor",
     "unit_response",
@@ -122,6 +133,9 @@ _MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "reg
 # These need SciPy, a learner or a solver; whoever only asks for a factor need not wait for them.
 _LATER = {
     **dict.fromkeys(("DriftEvent", "Watch", "watch"), "drift"),
+    **dict.fromkeys(("Relaxed", "Schedule", "commit", "relax"), "commitment"),
+    **dict.fromkeys(("Verdict", "Violation", "check"), "commitment_check"),
+    "commit_fast": "commitment_fast",
     **dict.fromkeys(("Dispatch", "Rates", "balance_matrix", "load_weighted"), "dispatch"),
     **dict.fromkeys(("HourlyRates", "Stores", "dispatch_stretch"), "dispatch_hours"),
 }

@@ -22,6 +22,7 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.caiso_mix import caiso_mix_at
+from gridmargin.sources.commitment_case import CommitmentCase
 from gridmargin.sources.german_tables import (
     CARBON,
     PLANTS,
@@ -40,6 +41,7 @@ from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Obse
 from gridmargin.sources.rate_table import RateTable, rate_tables, read_rate_table
 from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
+from gridmargin.sources.uc_instance import read_uc_instance
 from gridmargin.vocab import Cell, Registry
 
 SOURCES: Registry[type[Source]] = Registry(
@@ -78,6 +80,7 @@ __all__ = [
     "AvertTables",
     "AvertUnits",
     "BuiltFleet",
+    "CommitmentCase",
     "LongRunRate",
     "Observation",
     "Observations",
@@ -104,6 +107,7 @@ __all__ = [
     "read_built_fleet",
     "read_long_run_rates",
     "read_rate_table",
+    "read_uc_instance",
     "smard_generation",
     "unit_dispatch",
     "unit_inventory",
