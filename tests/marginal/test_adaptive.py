@@ -26,14 +26,14 @@ def drifting(n: int = 20_000, seed: int = 1):
 
 @pytest.mark.parametrize("delay", [1, 13, 289])
 def test_a_drifting_series_is_covered_in_every_regime(delay: int) -> None:
-    """88 to 92 of 100, though the nominal range has a tenth of the width it needs and knows no regimes."""
+    """87 to 93 of 100, though the nominal range fits neither regime and the noise leaves it behind."""
     reference, regimes = drifting()
     mid = np.full(len(reference), 300.0)
-    low, high = adapt(reference, mid - 3, mid, mid + 3, regimes, delay)
+    low, high = adapt(reference, mid - 15, mid, mid + 15, regimes, delay)
     warm = np.arange(len(reference)) > 4000
-    assert coverage(reference, mid - 3, mid + 3) < 0.3
+    assert coverage(reference, mid - 15, mid + 15) < 0.65
     for name in ("calm", "wild"):
-        assert 0.88 < coverage(reference, low, high, warm & (regimes == name)) < 0.92
+        assert 0.87 < coverage(reference, low, high, warm & (regimes == name)) < 0.93
 
 
 def test_a_range_that_is_too_wide_shrinks() -> None:

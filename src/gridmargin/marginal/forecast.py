@@ -19,6 +19,7 @@ Bassett 1978, doi:10.2307/1913643 (quantiles); Zadrozny, Elkan 2002, doi:10.1145
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -42,12 +43,19 @@ ANCHORS = ("", "lag_0", "profile_7")
 NAIVE = ("lag_0", "day_before", "profile_7")
 """Columns that stand in the stack as they are."""
 
+TAIL_ANCHOR = "profile_7"
+"""Where the quantiles start from. From nothing, the 5 % quantile of a rate with more than 5 % zeros starts at zero,
+where no residual is negative and no split gains anything: it would stay there for every row."""
+
 HELD_OUT_FRAC = 0.2
 """Newest share of the training rows, on which weights, calibration and the threshold for zero are learned."""
 
 MOST_ROWS = 100_000
 MOST_TAIL_ROWS = 40_000
 """Rows that a member, and that a quantile or the classifier, is fitted on at most; evenly thinned beyond."""
+
+DAY_PARTS = 1440
+"""Rows are thinned by a number that shares no factor with the minutes of the day: every time of day stays in."""
 
 FEWEST_ROWS = 200
 FEWEST_ZEROS = 30
@@ -125,7 +133,8 @@ class Forecaster:
         x = rows[:, self.kept]
         centre = self._stack(rows, x) @ np.array(list(self.weights.values()))
         zero = self._calibrated(self._raw_zero(x))
-        tails = np.stack([model.predict(x) for model in self.tails], axis=1)
+        start = anchor(rows, self.names, TAIL_ANCHOR, self.fallback)
+        tails = np.stack([model.predict(x) + start for model in self.tails], axis=1)
         floor = self.floor_gco2_per_kwh
         centre = np.where(zero > LEVELS[len(LEVELS) // 2], 0.0, np.maximum(centre, floor))
         quantiles = np.sort(np.insert(tails, len(LEVELS) // 2, centre, axis=1), axis=1)
@@ -247,7 +256,7 @@ def _learned(
             loss="quantile", quantile=level, min_samples_leaf=few_leaf, max_features=0.4, early_stopping=False,
             random_state=0, **TAIL_BOOSTING,
         )  # fmt: skip
-        return lambda: model.fit(few[:, kept], few_rate)
+        return lambda: model.fit(few[:, kept], few_rate - anchor(few, names, TAIL_ANCHOR, fallback))
 
     is_zero = few_rate == 0.0
     has_both = FEWEST_ZEROS <= int(is_zero.sum()) <= len(is_zero) - FEWEST_ZEROS
@@ -298,6 +307,8 @@ def _side_by_side(work: Sequence[Callable[[], Any]]) -> list[Any]:
 def _joined(lessons: Sequence[Lesson], most: int) -> tuple[FloatArray, FloatArray]:
     known = [np.flatnonzero(np.isfinite(lesson.rate_gco2_per_kwh)) for lesson in lessons]
     every = max(1, -(-sum(len(k) for k in known) // most))
+    while every > 1 and math.gcd(every, DAY_PARTS) > 1:
+        every += 1
     # Each series starts at another offset, so that thinned rows of twins are not of the same intervals.
     chosen = [k[number % every :: every] for number, k in enumerate(known)]
     return (
