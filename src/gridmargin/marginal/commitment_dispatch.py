@@ -113,3 +113,21 @@ def dispatch(
                 if in_piece > 0.0:
                     above[i, h] -= in_piece
                     need += in_piece
+
+
+@njit(cache=True)
+def output_cost(on: Any, above: Any, minimum_cost: Any, widths: Any, slopes: Any, n_pieces: Any) -> float:
+    """Give the cost of running so, starts left out."""
+    total = 0.0
+    for i in range(on.shape[0]):
+        for h in range(on.shape[1]):
+            if on[i, h]:
+                total += minimum_cost[i]
+                left = above[i, h]
+                for k in range(n_pieces[i]):
+                    if left <= 0.0:
+                        break
+                    part = min(left, widths[i, k])
+                    total += part * slopes[i, k]
+                    left -= part
+    return total
