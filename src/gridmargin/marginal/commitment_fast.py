@@ -57,13 +57,17 @@ class FastResult:
     on_share: FloatArray
 
 
-def fast_commitment(case: CommitmentCase, trials: int = TRIALS) -> FastResult:
+def fast_commitment(
+    case: CommitmentCase, trials: int = TRIALS, price_rounds: int = PRICE_ROUNDS
+) -> FastResult:
     """Commit and dispatch a fleet fast, without a proof of how good it is.
 
     Parameters
     ----------
     trials : int
         Changes tried on the repaired plan.
+    price_rounds : int
+        How often prices are moved.
 
     Raises
     ------
@@ -71,7 +75,7 @@ def fast_commitment(case: CommitmentCase, trials: int = TRIALS) -> FastResult:
         Naming the first hour that could not be served.
     """
     fast = FastCommitment(case)
-    energy, reserve, share = _clearing_prices(fast)
+    energy, reserve, share = _clearing_prices(fast, price_rounds)
     fast.energy_price = energy
     schedule = _repaired(fast, energy, reserve)
     cost = fast.cost(schedule)
@@ -79,7 +83,7 @@ def fast_commitment(case: CommitmentCase, trials: int = TRIALS) -> FastResult:
     return FastResult(schedule, cost, energy, reserve, share)
 
 
-def _clearing_prices(fast: FastCommitment) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _clearing_prices(fast: FastCommitment, rounds: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Move prices towards balance; gives those with the greatest dual value, and how often each unit was on."""
     case = fast.case
     net = np.maximum(case.demand_mw - case.renewable_maximum_mw, 0.01 * case.maximum_mw.sum())
@@ -91,20 +95,20 @@ def _clearing_prices(fast: FastCommitment) -> tuple[FloatArray, FloatArray, Floa
     reserve = np.zeros(case.n_hours)
     scale = max(float(np.median(energy)), 1e-3 * float(np.abs(full).max()), 1e-9)
     best, kept, share = -np.inf, (energy, reserve), np.zeros(fast.on.shape)
-    for turn in range(PRICE_ROUNDS):
+    for turn in range(rounds):
         value = fast.plan(energy, reserve)
         free = np.where(energy > 0, case.renewable_maximum_mw, case.renewable_minimum_mw)
         value += float(energy @ (case.demand_mw - free) + reserve @ case.reserve_mw)
         if value > best:
             best, kept = value, (energy, reserve)
-        if 2 * turn >= PRICE_ROUNDS:
+        if turn >= rounds - rounds // 2:
             share += fast.on
         step = PRICE_STEP_FRAC * scale / (1 + turn / SETTLE_ROUNDS)
         short = case.demand_mw - free - fast.power.sum(axis=0)
         short_reserve = case.reserve_mw - fast.held.sum(axis=0)
         energy = energy + step * np.clip(4 * short / net, -1, 1)
         reserve = np.maximum(reserve + step * np.clip(4 * short_reserve / net, -1, 1), 0)
-    return *kept, share / (PRICE_ROUNDS - PRICE_ROUNDS // 2)
+    return *kept, share / (rounds // 2)
 
 
 def _repaired(fast: FastCommitment, energy: FloatArray, reserve: FloatArray) -> CommitmentSchedule:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from gridmargin.grid.commitment_case import CommitmentCase, CommitmentSchedule, FloatArray, IntArray
@@ -33,7 +32,7 @@ class CommitmentModel:
     cost: FloatArray
     low: FloatArray
     high: FloatArray
-    rows: csr_array
+    rows: csr_array  # balance of each hour first, then reserve of each hour, then what ties no two units
     row_low: FloatArray
     row_high: FloatArray
     on: IntArray
@@ -264,5 +263,3 @@ def _discounts(
     rows.put(share, started, -1.0)
     rows.put(share[unit], discounts, 1.0)
 
-
-BinaryMask = NDArray[np.bool_]
