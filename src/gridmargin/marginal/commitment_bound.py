@@ -9,7 +9,7 @@ solver stopped at.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import highspy
 import numpy as np
@@ -21,28 +21,61 @@ from gridmargin.vocab import InputError
 
 UNITS_AT_ONCE = 20
 
+FIRST_BOX_FRAC = 0.1
+LEAST_BOX_FRAC = 1e-4
+"""Prices move within a box of so much of the typical price, which halves when a move brings nothing."""
 
-def lower_bound(case: CommitmentCase, energy_price: FloatArray, reserve_price: FloatArray) -> float:
+
+def lower_bound(
+    case: CommitmentCase,
+    energy_price: FloatArray,
+    reserve_price: FloatArray,
+    rounds: int = 0,
+    good_enough: float = np.inf,
+) -> float:
     """Give a cost that no schedule of the case can undercut, in its currency.
 
     Parameters
     ----------
     energy_price, reserve_price : array, shape (t,)
         Any finite prices; the closer to clearing, the higher the bound. [MWh⁻¹]
+    rounds : int
+        How often prices are moved to raise the bound, by cutting planes in a trust box.
+    good_enough : float
+        Stop moving prices once the bound is this high.
 
     Raises
     ------
     InputError
         If the solver cannot solve a part.
     """
-    reserve_price = np.maximum(reserve_price, 0.0)
-    free = np.where(energy_price > 0, case.renewable_maximum_mw, case.renewable_minimum_mw)
-    total = float(energy_price @ (case.demand_mw - free) + reserve_price @ case.reserve_mw)
-    prices = np.concatenate([energy_price, reserve_price])
-    for first in range(0, case.n_units, UNITS_AT_ONCE):
-        part = units_of(case, np.arange(first, min(first + UNITS_AT_ONCE, case.n_units)))
-        total += _part(commitment_model(part), prices, case.name)
-    return total
+    parts = [
+        _Part(units_of(case, np.arange(first, min(first + UNITS_AT_ONCE, case.n_units))))
+        for first in range(0, case.n_units, UNITS_AT_ONCE)
+    ]
+    prices = np.concatenate([energy_price, np.maximum(reserve_price, 0.0)])
+    box = FIRST_BOX_FRAC * max(float(np.median(np.abs(energy_price))), 1e-9)
+    least = box * LEAST_BOX_FRAC / FIRST_BOX_FRAC
+    master = _Master(case, len(parts))
+    best, centre = -np.inf, prices
+    for turn in range(rounds + 1):
+        answers = [part.answer(prices) for part in parts]
+        value = sum(answer.bound for answer in answers) + _served(case, prices)
+        if value > best:
+            best, centre = value, prices
+        else:
+            box /= 2
+        if turn == rounds or best >= good_enough or box < least:
+            break
+        master.cut(answers)
+        prices = master.best(centre, box)
+    return float(best)
+
+
+def _served(case: CommitmentCase, prices: FloatArray) -> float:
+    energy, reserve = prices[: case.n_hours], prices[case.n_hours :]
+    free = np.where(energy > 0, case.renewable_maximum_mw, case.renewable_minimum_mw)
+    return float(energy @ (case.demand_mw - free) + reserve @ case.reserve_mw)
 
 
 def units_of(case: CommitmentCase, which: IntArray) -> CommitmentCase:
@@ -64,20 +97,77 @@ def units_of(case: CommitmentCase, which: IntArray) -> CommitmentCase:
     )
 
 
-def _part(model: CommitmentModel, prices: FloatArray, name: str) -> float:
-    n = len(prices)
-    own = replace(
-        model,
-        cost=model.cost - model.rows[:n].T @ prices,
-        rows=model.rows[n:],
-        row_low=model.row_low[n:],
-        row_high=model.row_high[n:],
-    )
-    solver = solver_of(own, integer=False)
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        raise InputError(f"case {name}: a unit's own problem was not solved ({solver.getModelStatus()})")
-    return safe_dual(own, np.asarray(solver.getSolution().row_dual))
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a part would do: its proven value, and its cost and supply, which make a cut."""
+
+    bound: float
+    cost: float
+    supply_mw: FloatArray
+
+
+class _Part:
+    """Some units' own problem, kept in the solver so that the next prices start from the last basis."""
+
+    def __init__(self, part: CommitmentCase) -> None:
+        model = commitment_model(part)
+        n = 2 * part.n_hours
+        self._name = part.name
+        self._cost, self._supply = model.cost, model.rows[:n]
+        self._model = replace(
+            model, rows=model.rows[n:], row_low=model.row_low[n:], row_high=model.row_high[n:]
+        )
+        self._solver = solver_of(self._model, integer=False)
+        self._columns = np.arange(len(model.cost), dtype=np.int32)
+
+    def answer(self, prices: FloatArray) -> _Answer:
+        cost = self._cost - self._supply.T @ prices
+        self._solver.changeColsCost(len(cost), self._columns, cost)
+        self._solver.run()
+        status = self._solver.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise InputError(f"case {self._name}: a unit's own problem was not solved ({status})")
+        solution = self._solver.getSolution()
+        x = np.asarray(solution.col_value)
+        bound = safe_dual(replace(self._model, cost=cost), np.asarray(solution.row_dual))
+        return _Answer(bound, float(self._cost @ x), self._supply @ x)
+
+
+class _Master:
+    """Where the cuts so far say the bound is highest, within a box."""
+
+    def __init__(self, case: CommitmentCase, n_parts: int) -> None:
+        t = case.n_hours
+        self._n = n = 2 * t
+        self._solver = highspy.Highs()
+        self._solver.setOptionValue("output_flag", False)
+        far = highspy.kHighsInf
+        # Columns: prices, then what free power is worth each hour, then one value a part; all maximised.
+        gain = np.concatenate([case.demand_mw, case.reserve_mw, np.ones(t + n_parts)])
+        size = len(gain)
+        self._solver.addVars(size, np.full(size, -far), np.full(size, far))
+        self._solver.changeColsCost(size, np.arange(size, dtype=np.int32), -gain)
+        for hour in range(t):
+            for free_mw in (case.renewable_minimum_mw[hour], case.renewable_maximum_mw[hour]):
+                self._solver.addRow(-far, 0.0, 2, np.array([hour, n + hour]), np.array([free_mw, 1.0]))
+        self._first_part = n + t
+
+    def cut(self, answers: list[_Answer]) -> None:
+        """Add what each part's plan proves: its value at any prices is at most cost - prices @ supply."""
+        columns = np.arange(self._n + 1, dtype=np.int32)
+        for part, answer in enumerate(answers):
+            columns[-1] = self._first_part + part
+            row = np.append(answer.supply_mw, 1.0)
+            self._solver.addRow(-highspy.kHighsInf, answer.cost, len(row), columns, row)
+
+    def best(self, centre: FloatArray, box: float) -> FloatArray:
+        """Give the prices within the box that the cuts value most."""
+        low = centre - box
+        low[self._n // 2 :] = np.maximum(low[self._n // 2 :], 0.0)
+        columns = np.arange(self._n, dtype=np.int32)
+        self._solver.changeColsBounds(self._n, columns, low, centre + box)
+        self._solver.run()
+        return np.asarray(self._solver.getSolution().col_value)[: self._n].copy()
 
 
 def safe_dual(model: CommitmentModel, dual: FloatArray) -> float:
