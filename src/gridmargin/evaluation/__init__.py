@@ -29,6 +29,7 @@ TASKS: Registry[Task] = Registry(
     "gridmargin.backtests",
     {
         "avert": "gridmargin.evaluation.avert:run",
+        "commitment": "gridmargin.evaluation.commitment:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
     },

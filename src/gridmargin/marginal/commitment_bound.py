@@ -21,7 +21,7 @@ from gridmargin.vocab import InputError
 
 UNITS_AT_ONCE = 20
 
-FIRST_BOX_FRAC = 0.1
+FIRST_BOX_FRAC = 0.02
 LEAST_BOX_FRAC = 1e-4
 """Prices move within a box of so much of the typical price, which halves when a move brings nothing."""
 

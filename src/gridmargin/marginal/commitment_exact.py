@@ -24,6 +24,10 @@ WHOLE_UNIT_HOURS = 1_000
 
 PRICE_ROUNDS, TRIALS = 300, 1_000
 UNDECIDED = (0.02, 0.98)
+"""An hour is left free where a unit was on in a share of the price rounds between these."""
+
+PRICE_TOLERANCE = 1e-3
+BOUND_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class ExactResult:
 def exact_commitment(
     case: CommitmentCase,
     gap_frac: float = 1e-4,
-    limit_s: float = 150.0,
+    limit_s: float = 100.0,
     whole_unit_hours: int = WHOLE_UNIT_HOURS,
 ) -> ExactResult:
     """Commit a fleet, and prove how good the schedule is.
@@ -63,7 +67,7 @@ def exact_commitment(
     gap_frac : float
         Branch and bound stops at this. [1]
     limit_s : float
-        Most time for branch and bound; the bound of a large case takes its own. [s]
+        Most time for branch and bound, and for the relaxation that gives prices; the rest takes seconds. [s]
     whole_unit_hours : int
         Largest case, in units times hours, that is solved whole.
 
@@ -91,7 +95,9 @@ def exact_commitment(
         schedule, cost = fast.schedule, fast.cost
     if fast.cost < cost:
         schedule, cost = fast.schedule, fast.cost
-    bound = lower_bound(case, fast.energy_price, fast.reserve_price)
+    prices = _relaxed_prices(case, model, fast, limit_s)
+    starts = [prices, (fast.energy_price, fast.reserve_price)]
+    bound = max(lower_bound(case, *start, rounds=BOUND_ROUNDS) for start in starts)
     return ExactResult(schedule, cost, bound, "lagrangian")
 
 
@@ -101,6 +107,32 @@ def _narrowed(model: CommitmentModel, fast: FastResult) -> CommitmentModel:
     low, high = model.low.copy(), model.high.copy()
     low[model.on[agreed]] = high[model.on[agreed]] = on[agreed]
     return replace(model, low=low, high=high)
+
+
+def _relaxed_prices(
+    case: CommitmentCase, model: CommitmentModel, fast: FastResult, limit_s: float
+) -> tuple[FloatArray, FloatArray]:
+    """Give the prices of the linear relaxation in which units that never wavered keep their state.
+
+    Any prices prove a bound; leaving out those units halves the time to good ones.
+    """
+    share, on = fast.on_share, fast.schedule.is_on
+    never = (share <= UNDECIDED[0]).all(axis=1) & ~on.any(axis=1)
+    always = (share >= UNDECIDED[1]).all(axis=1) & on.all(axis=1)
+    low, high = model.low.copy(), model.high.copy()
+    high[model.on[never]] = 0.0
+    low[model.on[always]] = 1.0
+    solver = solver_of(replace(model, low=low, high=high), integer=False)
+    solver.setOptionValue("solver", "ipm")
+    solver.setOptionValue("run_crossover", "off")
+    solver.setOptionValue("ipm_optimality_tolerance", PRICE_TOLERANCE)
+    solver.setOptionValue("time_limit", limit_s)
+    solver.run()
+    dual = np.asarray(solver.getSolution().row_dual)
+    t = case.n_hours
+    if len(dual) < 2 * t or not np.isfinite(dual).all():
+        return fast.energy_price, fast.reserve_price
+    return dual[:t], np.maximum(dual[t : 2 * t], 0.0)
 
 
 def _branch(
