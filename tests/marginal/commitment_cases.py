@@ -86,9 +86,7 @@ def least_cost(case: CommitmentCase) -> float | None:
     """Give the least cost over every on/off schedule, each dispatched by a plain linear programme; None if none serves."""
     best = None
     u, t = case.n_units, case.n_hours
-    plans = [
-        [p for p in itertools.product((0, 1), repeat=t) if _times_kept(case, i, p)] for i in range(u)
-    ]
+    plans = [[p for p in itertools.product((0, 1), repeat=t) if _times_kept(case, i, p)] for i in range(u)]
     for on in itertools.product(*plans):
         fixed = sum(_starts(case, i, on[i]) for i in range(u))
         fixed += sum(sum(on[i]) * case.minimum_cost_per_h[i] for i in range(u))

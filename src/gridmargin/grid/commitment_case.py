@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,8 +143,7 @@ class CommitmentCase:
         ramps_mw = np.minimum(self.ramp_up_mw_per_h, self.ramp_down_mw_per_h)
         checks = {
             "maximum_mw is not above zero": ~(self.maximum_mw > 0),
-            "minimum_mw is below zero or above maximum_mw": (self.minimum_mw < 0)
-            | (span_mw < -tolerance_mw),
+            "minimum_mw is below zero or above maximum_mw": (self.minimum_mw < 0) | (span_mw < -tolerance_mw),
             "a segment is of negative width": (self.segment_mw < 0).any(axis=1),
             "segments do not add up to the span from minimum to maximum": np.abs(
                 self.segment_mw.sum(axis=1) - span_mw
@@ -235,14 +235,15 @@ def commitment_case(instance: UcInstance) -> CommitmentCase:
         starts[row] = (NEVER_H, unit.startup[-1][1])
         starts[row, : len(unit.startup)] = unit.startup
 
-    def of(field: str, kind: type = float) -> NDArray[np.generic]:
+    def of(field: str, kind: type = float) -> Any:
         return np.array([getattr(unit, field) for unit in units], dtype=kind)
 
+    stated: dict[str, Any] = {field: np.array(getattr(instance, field)) for field in HOURLY}
+    stated |= {field: of(field, _kind_of(field)) for field in PER_UNIT if field != "minimum_cost_per_h"}
     return CommitmentCase(
         name=instance.name,
         unit_names=tuple(unit.name for unit in units),
-        **{field: np.array(getattr(instance, field)) for field in HOURLY},
-        **{field: of(field, _kind_of(field)) for field in PER_UNIT if field != "minimum_cost_per_h"},
+        **stated,
         start_lag_h=starts[:, :, 0].astype(np.int64),
         start_cost=starts[:, :, 1],
         minimum_cost_per_h=np.array([unit.production[0][1] for unit in units]),

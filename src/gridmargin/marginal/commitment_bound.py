@@ -139,7 +139,7 @@ class _Master:
     def __init__(self, case: CommitmentCase, n_parts: int) -> None:
         t = case.n_hours
         self._n = n = 2 * t
-        self._solver = highspy.Highs()
+        self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
         self._solver.setOptionValue("output_flag", False)
         far = highspy.kHighsInf
         # Columns: prices, then what free power is worth each hour, then one value a part; all maximised.

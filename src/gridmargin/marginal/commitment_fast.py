@@ -27,7 +27,7 @@ from gridmargin.vocab import InputError
 PRICE_ROUNDS = 60
 REPAIR_ROUNDS = 80
 TRIALS = 250
-"""Price moves, repair moves and changes tried on the repaired plan; the page says what more of them bring."""
+"""Most price moves, repair moves and changes tried on the repaired plan; the page says how they were chosen."""
 
 LACK_MW = 1e-6
 SETTLE_ROUNDS = 12.0  # price steps shrink as 1 / (1 + round / this)
@@ -130,7 +130,9 @@ def _repaired(fast: FastCommitment, energy: FloatArray, reserve: FloatArray) -> 
         fall = step * np.where(spare > LACK_MW, np.clip(100 * spare / net, 0.1, 1.0), 0.0)
         reserve, energy = reserve + rise, energy + rise - fall
     hour = int(np.argmax(np.maximum(lacks, spare)))
-    what = f"lacks {lacks[hour]:.6g} MW" if lacks[hour] >= spare[hour] else f"has {spare[hour]:.6g} MW to spare"
+    what = (
+        f"lacks {lacks[hour]:.6g} MW" if lacks[hour] >= spare[hour] else f"has {spare[hour]:.6g} MW to spare"
+    )
     raise InputError(
         f"case {case.name}, hour {hour}: no plan found that serves it; the nearest {what}; "
         "check demand, reserve and ramps, or solve it exactly"
@@ -184,7 +186,9 @@ def _removable(fast: FastCommitment, schedule: CommitmentSchedule) -> list[tuple
             for first, end in {(begin, begin + lead), (stop - tail, stop)}:
                 if end > first:
                     start = case.start_cost[unit, 0] if end - first == stop - begin else 0.0
-                    found.append((float(price[unit, first:end].sum()) + start, int(unit), int(first), int(end)))
+                    found.append(
+                        (float(price[unit, first:end].sum()) + start, int(unit), int(first), int(end))
+                    )
     return [run for _, *run in sorted(found, reverse=True)]  # type: ignore[misc]
 
 

@@ -144,9 +144,7 @@ def _hold_first_state(case: CommitmentCase, on: IntArray, low: FloatArray, high:
     low[on[case.is_must_run]] = 1.0
 
 
-def _switching(
-    case: CommitmentCase, rows: _Rows, on: IntArray, started: IntArray, stopped: IntArray
-) -> None:
+def _switching(case: CommitmentCase, rows: _Rows, on: IntArray, started: IntArray, stopped: IntArray) -> None:
     u, t = on.shape
     before = np.zeros((u, t))
     before[:, 0] = case.is_on_before
@@ -262,4 +260,3 @@ def _discounts(
     share = rows.add(started.size, -np.inf, 0.0).reshape(-1, t)
     rows.put(share, started, -1.0)
     rows.put(share[unit], discounts, 1.0)
-

@@ -29,7 +29,7 @@ def solver_of(model: CommitmentModel, integer: bool) -> highspy.Highs:
         for columns in (model.on, model.started, model.stopped):
             kind[columns] = highspy.HighsVarType.kInteger
         lp.integrality_ = list(kind)
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.passModel(lp)
