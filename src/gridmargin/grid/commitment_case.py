@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridmargin.sources.pglib_uc import UcInstance, UcUnit
+from gridmargin.sources import UcInstance, UcUnit
 from gridmargin.vocab import TableError
 
 FloatArray = NDArray[np.float64]

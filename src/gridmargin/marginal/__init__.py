@@ -4,6 +4,8 @@ Comes in: `GridStates` and `Facts`. Goes out: `Estimates`. Touches nothing.
 """
 
 from gridmargin.grid import FleetResponse
+from gridmargin.marginal.commitment_check import Verdict, verdict
+from gridmargin.marginal.commitment_result import Commit, Committed
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
 from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
 from gridmargin.vocab import Registry
@@ -18,9 +20,21 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
     },
 )
 
+COMMITMENTS: Registry[Commit] = Registry(
+    "commitment",
+    "gridmargin.commitments",
+    {
+        "exact": "gridmargin.marginal.commitment_exact:exact_commitment",
+        "fast": "gridmargin.marginal.commitment_fast:fast_commitment",
+    },
+)
+
 __all__ = [
+    "COMMITMENTS",
     "ESTIMATORS",
     "AverageEstimate",
+    "Commit",
+    "Committed",
     "Estimates",
     "Estimator",
     "Facts",
@@ -30,4 +44,6 @@ __all__ = [
     "MarginalEstimate",
     "MarginalSource",
     "Need",
+    "Verdict",
+    "verdict",
 ]

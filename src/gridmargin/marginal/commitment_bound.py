@@ -13,11 +13,15 @@ from dataclasses import dataclass, fields, replace
 
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
-from gridmargin.grid.commitment_case import CommitmentCase, FloatArray, IntArray
+from gridmargin.grid import CommitmentCase
 from gridmargin.marginal.commitment_model import CommitmentModel, commitment_model
 from gridmargin.marginal.commitment_solver import solver_of
 from gridmargin.vocab import InputError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 UNITS_AT_ONCE = 20
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridmargin.grid.commitment_case import CommitmentCase, CommitmentSchedule
+from gridmargin.grid import CommitmentCase, CommitmentSchedule
 
 TOLERANCE_MW = 1e-4
 

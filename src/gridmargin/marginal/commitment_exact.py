@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
-from gridmargin.grid.commitment_case import BoolArray, CommitmentCase, CommitmentSchedule, FloatArray
+from gridmargin.grid import CommitmentCase, CommitmentSchedule
 from gridmargin.marginal.commitment_bound import lower_bound
 from gridmargin.marginal.commitment_fast import FastResult, fast_commitment
 from gridmargin.marginal.commitment_model import CommitmentModel, commitment_model, schedule_of
 from gridmargin.marginal.commitment_solver import solver_of
 from gridmargin.vocab import InputError
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 WHOLE_UNIT_HOURS = 1_000
 """Up to so many binaries a case is solved whole."""

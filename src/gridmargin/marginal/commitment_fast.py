@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gridmargin.grid.commitment_case import (
-    NEVER_H,
-    BoolArray,
-    CommitmentCase,
-    CommitmentSchedule,
-    FloatArray,
-)
+from gridmargin.grid import NEVER_H, CommitmentCase, CommitmentSchedule
 from gridmargin.marginal.commitment_dispatch import dispatch, output_cost
 from gridmargin.marginal.commitment_unit import plan_all
 from gridmargin.vocab import InputError
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 PRICE_ROUNDS = 60
 REPAIR_ROUNDS = 80
@@ -55,6 +53,14 @@ class FastResult:
     energy_price: FloatArray
     reserve_price: FloatArray
     on_share: FloatArray
+
+    @property
+    def bound(self) -> None:
+        """Nothing is proven."""
+
+    @property
+    def proof(self) -> None:
+        """Nothing is proven."""
 
 
 def fast_commitment(

@@ -10,9 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from gridmargin.grid.commitment_case import CommitmentCase, CommitmentSchedule, FloatArray, IntArray
+from gridmargin.grid import CommitmentCase, CommitmentSchedule
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gridmargin.grid import UnitFleet
-from gridmargin.grid.commitment_case import BoolArray, CommitmentCase, FloatArray, IntArray
+from gridmargin.grid import CommitmentCase, UnitFleet
 from gridmargin.marginal.commitment_fast import fast_commitment
 from gridmargin.vocab import InputError, TableError
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 DAY_H = 24
 HELD_H = 1_000

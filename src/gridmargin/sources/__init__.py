@@ -14,6 +14,7 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
+from gridmargin.sources.pglib_uc import UcInstance, UcUnit, parse_uc, uc_files
 from gridmargin.sources.source import Payload, Source
 from gridmargin.vocab import Cell, Registry
 
@@ -47,7 +48,11 @@ __all__ = [
     "Observations",
     "Payload",
     "Source",
+    "UcInstance",
+    "UcUnit",
     "cell_text",
     "find_avert_folder",
     "open_avert",
+    "parse_uc",
+    "uc_files",
 ]
