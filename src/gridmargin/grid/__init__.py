@@ -13,6 +13,12 @@ from gridmargin.grid.balance import (
     sound,
     states_of_table,
 )
+from gridmargin.grid.commitment_case import (
+    NEVER_H,
+    CommitmentCase,
+    CommitmentSchedule,
+    commitment_case,
+)
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
 from gridmargin.grid.network import Network
 from gridmargin.grid.rts import RtsCase, rts_case
@@ -27,14 +33,16 @@ from gridmargin.grid.state import (
 )
 from gridmargin.grid.unit_tables import FAMILY, german_fleet, nem_fleet
 from gridmargin.grid.units import UnitFleet
-from gridmargin.sources import OZONE_MONTHS, BuiltFleet, CommitmentCase, LongRunRate
+from gridmargin.sources import OZONE_MONTHS, BuiltFleet, LongRunRate
 
 __all__ = [
     "FAMILY",
     "LOAD_QUANTILES",
+    "NEVER_H",
     "OZONE_MONTHS",
     "BuiltFleet",
     "CommitmentCase",
+    "CommitmentSchedule",
     "Fault",
     "FaultKind",
     "FleetResponse",
@@ -48,6 +56,7 @@ __all__ = [
     "avert_fleet",
     "carbon_price_column",
     "cells_behind",
+    "commitment_case",
     "faults_of",
     "fuel_price_column",
     "german_fleet",

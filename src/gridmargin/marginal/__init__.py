@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.grid import FleetResponse
+from gridmargin.marginal.commitment_check import Verdict, verdict
+from gridmargin.marginal.commitment_result import Commit, Committed
 from gridmargin.marginal.curtailment import Curtailment
 from gridmargin.marginal.estimate import AverageEstimate, Estimates, MarginalEstimate, MarginalSource
 from gridmargin.marginal.estimator import Estimator, Facts, Fit, FuelRate, Need
@@ -39,9 +41,6 @@ from gridmargin.vocab import Registry
 
 if TYPE_CHECKING:
     from gridmargin.marginal import adaptive, blend, forecast, forecast_features, regimes, volatility
-    from gridmargin.marginal.commitment import Relaxed, Schedule, commit, relax
-    from gridmargin.marginal.commitment_check import Verdict, Violation, check
-    from gridmargin.marginal.commitment_fast import commit_fast
     from gridmargin.marginal.dispatch import Dispatch, Rates, balance_matrix, load_weighted
     from gridmargin.marginal.dispatch_hours import HourlyRates, Stores, dispatch_stretch
     from gridmargin.marginal.drift import DriftEvent, Watch, watch
@@ -59,10 +58,22 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
     },
 )
 
+COMMITMENTS: Registry[Commit] = Registry(
+    "commitment",
+    "gridmargin.commitments",
+    {
+        "exact": "gridmargin.marginal.commitment_exact:exact_commitment",
+        "fast": "gridmargin.marginal.commitment_fast:fast_commitment",
+    },
+)
+
 __all__ = [
+    "COMMITMENTS",
     "ESTIMATORS",
     "Applied",
     "AverageEstimate",
+    "Commit",
+    "Committed",
     "Curtailment",
     "Dispatch",
     "DriftEvent",
@@ -83,24 +94,18 @@ __all__ = [
     "Need",
     "PriceImplied",
     "Rates",
-    "Relaxed",
-    "Schedule",
     "Storage",
     "Stores",
     "UnitResponse",
     "Verdict",
-    "Violation",
     "Watch",
     "adaptive",
     "balance_matrix",
     "blend",
     "blocks_at",
     "build_margin",
-    "check",
     "choose_half_life_days",
     "combined_margin",
-    "commit",
-    "commit_fast",
     "dispatch_stretch",
     "epa_co2",
     "epa_rate",
@@ -119,10 +124,10 @@ __all__ = [
     "predict_units",
     "price_separation",
     "regimes",
-    "relax",
     "stack_parameters",
     "table_factor",
     "unit_response",
+    "verdict",
     "volatility",
     "watch",
     "weigh_history",
@@ -133,9 +138,6 @@ _MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "reg
 # These need SciPy, a learner or a solver; whoever only asks for a factor need not wait for them.
 _LATER = {
     **dict.fromkeys(("DriftEvent", "Watch", "watch"), "drift"),
-    **dict.fromkeys(("Relaxed", "Schedule", "commit", "relax"), "commitment"),
-    **dict.fromkeys(("Verdict", "Violation", "check"), "commitment_check"),
-    "commit_fast": "commitment_fast",
     **dict.fromkeys(("Dispatch", "Rates", "balance_matrix", "load_weighted"), "dispatch"),
     **dict.fromkeys(("HourlyRates", "Stores", "dispatch_stretch"), "dispatch_hours"),
 }

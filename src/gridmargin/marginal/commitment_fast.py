@@ -1,279 +1,290 @@
-"""A schedule in a second or two: prices for each hour, each unit's best answer to them, and a dispatch that keeps ramps.
+"""A commitment in a second or two: prices that nearly clear, a plan for each unit, then repair and dispatch.
 
-Lagrangian relaxation: with a price for energy and one for reserve in each hour, every unit is on its own, and its
-cheapest on and off is a short recursion over the hours at which it may change. Prices move with what is short. Every
-commitment that holds enough is dispatched hour by hour; the cheapest that serves everything is kept.
+Prices rise where supply lacks and fall where it abounds until the units' own best plans nearly serve demand and reserve
+(Lagrangian relaxation; Muckstadt and Koenig 1977, doi:10.1287/opre.25.3.387). Then prices of reserve rise hour by hour
+until the plans can be dispatched (Zhuang and Galiana 1988, doi:10.1109/59.192889), and units that are not needed are
+taken off again one by one (unit decommitment; Tseng, Li and Oren 2000, doi:10.1023/A:1004653526131).
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from gridmargin.grid import CommitmentCase
-from gridmargin.marginal.commitment import Schedule
-from gridmargin.marginal.commitment_check import check
-from gridmargin.marginal.commitment_model import held
+from gridmargin.grid import NEVER_H, CommitmentCase, CommitmentSchedule
+from gridmargin.marginal.commitment_dispatch import dispatch, output_cost
+from gridmargin.marginal.commitment_unit import plan_all
 from gridmargin.vocab import InputError
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 
-ROUNDS = 120
-"""Price updates: the first half seeks the best bound with falling steps, the second raises prices where an hour is short."""
+PRICE_ROUNDS = 60
+REPAIR_ROUNDS = 80
+TRIALS = 250
+"""Most price moves, repair moves and changes tried on the repaired plan; the page says how they were chosen."""
+
+LACK_MW = 1e-6
+SETTLE_ROUNDS = 12.0  # price steps shrink as 1 / (1 + round / this)
+PRICE_STEP_FRAC = 0.5  # of the typical price, for an hour a quarter short
+REPAIR_STEP_FRAC = 0.04  # of the typical price, for an hour 1 % short
 
 
-def commit_fast(case: CommitmentCase, rounds: int = ROUNDS) -> Schedule:
-    """Find a schedule by prices.
+@dataclass(frozen=True, slots=True)
+class FastResult:
+    """A schedule found fast.
+
+    Attributes
+    ----------
+    schedule : CommitmentSchedule
+    cost : float
+        In the case's currency.
+    energy_price, reserve_price : array, shape (t,)
+        Prices that the units were planned against, before repair. [MWh⁻¹]
+    on_share : array, shape (u, t)
+        Share of the last price rounds in which the unit's own best plan had it on.
+    """
+
+    schedule: CommitmentSchedule
+    cost: float
+    energy_price: FloatArray
+    reserve_price: FloatArray
+    on_share: FloatArray
+
+    @property
+    def bound(self) -> None:
+        """Nothing is proven."""
+
+    @property
+    def proof(self) -> None:
+        """Nothing is proven."""
+
+
+def fast_commitment(
+    case: CommitmentCase, trials: int = TRIALS, price_rounds: int = PRICE_ROUNDS
+) -> FastResult:
+    """Commit and dispatch a fleet fast, without a proof of how good it is.
 
     Parameters
     ----------
-    case : CommitmentCase
-        What is scheduled.
-    rounds : int
-        Price updates.
+    trials : int
+        Changes tried on the repaired plan.
+    price_rounds : int
+        How often prices are moved.
 
     Raises
     ------
     InputError
-        If no round gave a schedule that keeps every limit; `commitment.commit` may still find one.
-
-    Notes
-    -----
-    The bound is the best Lagrangian value of any round, which leaves the ramps out and so is low.
+        Naming the first hour that could not be served.
     """
-    must_on, must_off = held(case)
-    net = case.demand_mw - case.weather_max_mw
-    energy = _merit(case, np.maximum(net, 0.0))
-    reserve = np.zeros(len(net))
-    scale = float(np.abs(energy).mean())
-    most = case.minimum_mw[:, None] + _reach(case, len(net))
-    best_cost, best_bound = math.inf, -math.inf
-    best: tuple[BoolArray, FloatArray] | None = None
-    at_best = energy, reserve
-    lift, drop = np.zeros(len(net)), np.zeros(len(net))
-    push = np.full(len(net), 2.0)
-    wanted = np.maximum(case.demand_mw, 1e-9)
-    for i in range(rounds):
-        repairing = i >= rounds // 2
-        if repairing:
-            energy, reserve = at_best[0] + lift - drop, at_best[1] + lift
-        worth, level = _worth(case, energy, reserve)
-        on, value = _answers(
-            worth, must_on, must_off, case.was_on, case.was_for_h, case.up_h, case.down_h, case.lag_h,
-            case.start_cost,
-        )  # fmt: skip
-        weather = np.where(energy > 0.0, case.weather_max_mw, case.weather_min_mw)
-        bound = float(value.sum() + energy @ (case.demand_mw - weather) + reserve @ case.reserve_mw)
-        if bound > best_bound:
-            best_bound, at_best = bound, (energy, reserve) if not repairing else at_best
-        if repairing:
-            output, lacking, over = _dispatched(case, on)
-            if lacking.max() <= 1e-7 and over.max() <= 1e-7:
-                verdict = check(case, on, output)
-                if not verdict.violations and verdict.cost < best_cost:
-                    best, best_cost = (on, output), verdict.cost
-                lift, drop = 0.9 * lift, 0.9 * drop
-            push = np.where((lacking > 1e-7) | (over > 1e-7), 1.25 * push, 2.0)
-            lift = lift + scale * np.minimum(push * lacking / wanted, 0.1)
-            drop = drop + scale * np.minimum(push * over / wanted, 0.1)
-            continue
-        offered = np.where(on, level, 0.0).sum(axis=0)
-        spare = np.where(on, most - level, 0.0).sum(axis=0)
-        step = scale / (1.0 + 0.25 * i)
-        energy = energy + step * (case.demand_mw - weather - offered) / wanted
-        reserve = np.maximum(0.0, reserve + step * (case.reserve_mw - spare) / wanted)
-    if best is None:
-        raise InputError(
-            f"{case.name}: prices found no schedule that keeps every limit; use the exact search"
-        )
-    return Schedule(best[0], best[1], best_cost, best_bound)
+    fast = FastCommitment(case)
+    energy, reserve, share = _clearing_prices(fast, price_rounds)
+    fast.energy_price = energy
+    schedule = _repaired(fast, energy, reserve)
+    cost = fast.cost(schedule)
+    schedule, cost = improved(fast, schedule, cost, trials)
+    return FastResult(schedule, cost, energy, reserve, share)
 
 
-def _merit(case: CommitmentCase, net: FloatArray) -> FloatArray:
-    """Price each hour at the full-load cost of the last unit that the residual demand needs."""
-    full = case.least_cost + (case.step_mw * case.step_cost_per_mwh).sum(axis=1)
-    average = full / np.maximum(case.maximum_mw, 1e-9)
-    order = np.argsort(average)
-    stacked = np.cumsum(case.maximum_mw[order])
-    merit: FloatArray = average[order][np.minimum(np.searchsorted(stacked, net), len(order) - 1)]
-    return merit
+def _clearing_prices(fast: FastCommitment, rounds: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Move prices towards balance; gives those with the greatest dual value, and how often each unit was on."""
+    case = fast.case
+    net = np.maximum(case.demand_mw - case.renewable_maximum_mw, 0.01 * case.maximum_mw.sum())
+    full = case.minimum_cost_per_h + (case.segment_mw * case.segment_cost_per_mwh).sum(axis=1)
+    full = full / case.maximum_mw
+    order = np.argsort(full)
+    at = np.searchsorted(np.cumsum(case.maximum_mw[order]), net + case.reserve_mw)
+    energy = full[order][np.minimum(at, len(order) - 1)].copy()
+    reserve = np.zeros(case.n_hours)
+    scale = max(float(np.median(energy)), 1e-3 * float(np.abs(full).max()), 1e-9)
+    best, kept, share = -np.inf, (energy, reserve), np.zeros(fast.on.shape)
+    for turn in range(rounds):
+        value = fast.plan(energy, reserve)
+        free = np.where(energy > 0, case.renewable_maximum_mw, case.renewable_minimum_mw)
+        value += float(energy @ (case.demand_mw - free) + reserve @ case.reserve_mw)
+        if value > best:
+            best, kept = value, (energy, reserve)
+        if turn >= rounds - rounds // 2:
+            share += fast.on
+        step = PRICE_STEP_FRAC * scale / (1 + turn / SETTLE_ROUNDS)
+        short = case.demand_mw - free - fast.power.sum(axis=0)
+        short_reserve = case.reserve_mw - fast.held.sum(axis=0)
+        energy = energy + step * np.clip(4 * short / net, -1, 1)
+        reserve = np.maximum(reserve + step * np.clip(4 * short_reserve / net, -1, 1), 0)
+    return *kept, share / (rounds // 2)
 
 
-def _worth(case: CommitmentCase, energy: FloatArray, reserve: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give the least cost less income of an hour on, and the output that has it; shape (g, h) each."""
-    span = _reach(case, len(energy))
-    worth = case.least_cost[:, None] - np.outer(case.minimum_mw, energy) - span * reserve
-    left = span
-    level = np.repeat(case.minimum_mw[:, None], len(energy), axis=1)
-    for k in range(case.step_mw.shape[1]):
-        gain = (energy - reserve) - case.step_cost_per_mwh[:, k, None]
-        width = np.minimum(case.step_mw[:, k, None], left)
-        left = left - width
-        worth -= width * np.maximum(gain, 0.0)
-        level += width * (gain > 0.0)
-    return worth, level
+def _repaired(fast: FastCommitment, energy: FloatArray, reserve: FloatArray) -> CommitmentSchedule:
+    """Raise prices in hours that lack capacity, and lower them in hours of too much, until all can be served."""
+    case = fast.case
+    net = np.maximum(case.demand_mw - case.renewable_maximum_mw, 0.01 * case.maximum_mw.sum())
+    scale = max(float(np.median(np.abs(energy))), 1e-9)
+    energy, reserve = energy.copy(), reserve.copy()
+    lacks, spare = np.zeros(case.n_hours), np.zeros(case.n_hours)
+    for turn in range(REPAIR_ROUNDS):
+        fast.plan(energy, reserve)
+        schedule, lacks, spare = fast.dispatch(fast.on)
+        if lacks.max() <= LACK_MW and spare.max() <= LACK_MW:
+            return schedule
+        # Bolder with every turn, so that a fleet that can serve at all does.
+        step = REPAIR_STEP_FRAC * scale * (1 + turn / 8) ** 2
+        # A unit in its first hour holds no reserve: what it is worth there is energy, so both prices rise.
+        rise = step * np.where(lacks > LACK_MW, np.clip(100 * lacks / net, 0.1, 1.0), 0.0)
+        fall = step * np.where(spare > LACK_MW, np.clip(100 * spare / net, 0.1, 1.0), 0.0)
+        reserve, energy = reserve + rise, energy + rise - fall
+    hour = int(np.argmax(np.maximum(lacks, spare)))
+    what = (
+        f"lacks {lacks[hour]:.6g} MW" if lacks[hour] >= spare[hour] else f"has {spare[hour]:.6g} MW to spare"
+    )
+    raise InputError(
+        f"case {case.name}, hour {hour}: no plan found that serves it; the nearest {what}; "
+        "check demand, reserve and ramps, or solve it exactly"
+    )
 
 
-def _reach(case: CommitmentCase, n_h: int) -> FloatArray:
-    """Give the most above its minimum that each unit can have climbed to by each hour; shape (g, h). [MW]"""
-    was = np.where(case.was_on, np.maximum(case.was_mw - case.minimum_mw, 0.0), 0.0)
-    started = np.maximum(case.start_mw - case.minimum_mw, 0.0)
-    later = np.arange(n_h) * case.ramp_up_mw[:, None]
-    first = np.where(case.was_on, was + case.ramp_up_mw, np.minimum(started, case.ramp_up_mw))
-    anew = np.where(case.was_on, np.minimum(started, case.ramp_up_mw), 0.0)
-    climbed = np.maximum(first[:, None] + later, np.where(np.arange(n_h) > 0, anew[:, None] + later, 0.0))
-    return np.minimum((case.maximum_mw - case.minimum_mw)[:, None], climbed)
-
-
-@njit(cache=True)
-def _answers(
-    worth: FloatArray, must_on: BoolArray, must_off: BoolArray, was_on: BoolArray, was_for: IntArray,
-    up: IntArray, down: IntArray, lag: IntArray, start_cost: FloatArray,
-) -> tuple[BoolArray, FloatArray]:  # fmt: skip
-    """Find every unit's cheapest on and off by recursion over the hours at which it starts or stops."""
-    n, n_h = worth.shape
-    on = np.zeros((n, n_h), np.bool_)
-    value = np.zeros(n)
-    to_on, to_off = np.empty(n_h + 1), np.empty(n_h + 1)
-    next_on, next_off = np.empty(n_h + 1, np.int64), np.empty(n_h + 1, np.int64)
-    for g in range(n):
-        # to_on[t] is the least cost from hour t on, given a start at t; to_off[t] the same given a stop at t.
-        to_on[n_h] = to_off[n_h] = 0.0
-        for t in range(n_h - 1, -1, -1):
-            to_on[t], next_on[t] = _stay(worth, must_off, to_off, g, t, max(up[g], 1))
-            to_off[t], next_off[t] = _wait(must_on, to_on, lag, start_cost, g, t, max(down[g], 1), 0)
-        if was_on[g]:
-            value[g], change = _stay(worth, must_off, to_off, g, 0, max(up[g] - was_for[g], 0))
-        else:
-            value[g], change = _wait(
-                must_on, to_on, lag, start_cost, g, 0, max(down[g] - was_for[g], 0), was_for[g]
-            )
-        state, t = was_on[g], 0
-        while t < n_h:
-            on[g, t:change] = state
-            t = change
-            state = not state
-            if t < n_h:
-                change = next_on[t] if state else next_off[t]
-    return on, value
-
-
-@njit(cache=True)
-def _stay(
-    worth: FloatArray, must_off: BoolArray, to_off: FloatArray, g: int, t: int, least: int
-) -> tuple[float, int]:
-    """Choose the stop after being on from t: the cost from t on, and the hour of the stop."""
-    n_h = worth.shape[1]
-    best, at, run = 1e30, n_h, 0.0
-    for stop in range(t, n_h + 1):
-        if (stop - t >= least or stop == n_h) and run + to_off[stop] < best:
-            best, at = run + to_off[stop], stop
-        if stop < n_h:
-            if must_off[g, stop]:
+def improved(
+    fast: FastCommitment, schedule: CommitmentSchedule, cost: float, trials: int
+) -> tuple[CommitmentSchedule, float]:
+    """Try to stop runs, or to start them later and end them sooner; keep what serves and costs less."""
+    case = fast.case
+    tried = 0
+    while tried < trials:
+        gained = False
+        for unit, first, end in _removable(fast, schedule):
+            if tried >= trials:
                 break
-            run += worth[g, stop]
-    return best, at
-
-
-@njit(cache=True)
-def _wait(
-    must_on: BoolArray, to_on: FloatArray, lag: IntArray, start_cost: FloatArray, g: int, t: int, least: int,
-    off_before: int,
-) -> tuple[float, int]:  # fmt: skip
-    """Choose the start after being off from t: the cost from t on, and the hour of the start."""
-    n_h = must_on.shape[1]
-    best, at = 1e30, n_h
-    for start in range(t, n_h + 1):
-        cost = 0.0
-        if start < n_h:
-            kind = 0
-            for s in range(1, lag.shape[1]):
-                if 0 <= lag[g, s] <= off_before + start - t:
-                    kind = s
-            cost = start_cost[g, kind] + to_on[start]
-        if (start - t >= least or start == n_h) and cost < best:
-            best, at = cost, start
-        if start < n_h and must_on[g, start]:
+            on = schedule.is_on.copy()
+            if not on[unit, first:end].all():
+                continue
+            on[unit, first:end] = False
+            if not keeps_times(case, on[unit], unit):
+                continue
+            tried += 1
+            other, lacks, spare = fast.dispatch(on)
+            if lacks.max() > LACK_MW or spare.max() > LACK_MW:
+                continue
+            other_cost = fast.cost(other)
+            if other_cost < cost - 1e-9 * abs(cost):
+                schedule, cost, gained = other, other_cost, True
+        if not gained:
             break
-    return best, at
+    return schedule, cost
 
 
-def _dispatched(case: CommitmentCase, on: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Dispatch a commitment hour by hour: the outputs, and what each hour has too little and too much of."""
-    output, short, over = _walk(
-        on, case.was_on, case.was_mw, case.minimum_mw, case.maximum_mw, case.ramp_up_mw, case.ramp_down_mw,
-        case.start_mw, case.stop_mw, case.step_mw, case.demand_mw, case.reserve_mw,
-        case.weather_min_mw, case.weather_max_mw, _order(case),
-    )  # fmt: skip
-    return output, short, over
+def _removable(fast: FastCommitment, schedule: CommitmentSchedule) -> list[tuple[int, int, int]]:
+    """List stretches whose hours have capacity to spare for them, dearest first."""
+    case, on = fast.case, schedule.is_on
+    reach = schedule.power_mw + schedule.reserve_mw
+    excess = reach.sum(axis=0) + case.renewable_maximum_mw - case.demand_mw - case.reserve_mw
+    fits = on & (reach <= excess + LACK_MW) & ~case.is_must_run[:, None]
+    price = np.where(on, case.minimum_cost_per_h[:, None], 0.0)
+    price = price - np.where(on, case.minimum_mw[:, None], 0.0) * fast.energy_price
+    found = []
+    for unit in np.nonzero(fits.any(axis=1))[0]:
+        edge = np.diff(np.concatenate([[False], on[unit], [False]]).astype(np.int8))
+        for begin, stop in zip(np.nonzero(edge == 1)[0], np.nonzero(edge == -1)[0], strict=True):
+            good = fits[unit, begin:stop]
+            lead = stop - begin if good.all() else int(np.argmin(good))
+            tail = stop - begin if good.all() else int(np.argmin(good[::-1]))
+            for first, end in {(begin, begin + lead), (stop - tail, stop)}:
+                if end > first:
+                    start = case.start_cost[unit, 0] if end - first == stop - begin else 0.0
+                    found.append(
+                        (float(price[unit, first:end].sum()) + start, int(unit), int(first), int(end))
+                    )
+    return [run for _, *run in sorted(found, reverse=True)]  # type: ignore[misc]
 
 
-def _order(case: CommitmentCase) -> IntArray:
-    """List the steps of all units, cheapest first."""
-    return np.argsort(case.step_cost_per_mwh.ravel(), kind="stable")
+def keeps_times(case: CommitmentCase, on: BoolArray, unit: int) -> bool:
+    """Say whether one unit's plan keeps its minimum up and down times and its must-run."""
+    if case.is_must_run[unit] and not on.all():
+        return False
+    state, held_h = bool(case.is_on_before[unit]), int(case.hours_before[unit])
+    for now in on.tolist():
+        if now != state:
+            if held_h < (case.minimum_up_h[unit] if state else case.minimum_down_h[unit]):
+                return False
+            state, held_h = now, 0
+        held_h += 1
+    return True
 
 
-@njit(cache=True)
-def _walk(
-    on: BoolArray, was_on: BoolArray, was_mw: FloatArray, low: FloatArray, high: FloatArray, ramp_up: FloatArray,
-    ramp_down: FloatArray, start: FloatArray, stop: FloatArray, step: FloatArray,
-    demand: FloatArray, reserve: FloatArray, weather_min: FloatArray, weather_max: FloatArray, order: IntArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
-    """Fill the cheapest steps within what ramps from the last hour, starts and coming stops leave."""
-    n, n_h = on.shape
-    n_k = step.shape[1]
-    cap = np.zeros((n, n_h))
-    for g in range(n):
-        for t in range(n_h - 1, -1, -1):
-            if not on[g, t]:
-                continue
-            most = high[g]
-            if t + 1 < n_h:
-                most = (
-                    min(most, cap[g, t + 1] + ramp_down[g])
-                    if on[g, t + 1]
-                    else min(stop[g], low[g] + ramp_down[g], most)
-                )
-            before = on[g, t - 1] if t else was_on[g]
-            cap[g, t] = most if before else min(most, start[g], low[g] + ramp_up[g])
-    output, short, excess = np.zeros((n, n_h)), np.zeros(n_h), np.zeros(n_h)
-    least, most, left = np.zeros(n), np.zeros(n), np.zeros(n)
-    for t in range(n_h):
-        total, able = 0.0, 0.0
-        for g in range(n):
-            least[g] = most[g] = left[g] = 0.0
-            if not on[g, t]:
-                continue
-            before = on[g, t - 1] if t else was_on[g]
-            was = (output[g, t - 1] if t else was_mw[g]) if before else low[g]
-            most[g] = max(low[g], min(cap[g, t], was + ramp_up[g]))
-            least[g] = min(most[g], max(low[g], was - ramp_down[g]))
-            output[g, t] = least[g]
-            left[g] = least[g] - low[g]
-            total += least[g]
-            able += most[g]
-        need = demand[t] - weather_max[t]
-        over = total + weather_min[t] - demand[t]
-        excess[t] = max(over, 0.0)
-        if able < need + reserve[t]:
-            short[t] = need + reserve[t] - able
-        need -= total
-        for at in order:
-            if need <= 0.0:
-                break
-            g, k = at // n_k, at % n_k
-            if not on[g, t]:
-                continue
-            width = step[g, k]
-            used = min(left[g], width)
-            left[g] -= used
-            add = min(width - used, most[g] - output[g, t], need)
-            if add > 0.0:
-                output[g, t] += add
-                need -= add
-    return output, short, excess
+class FastCommitment:
+    """A case made ready for the compiled kernels."""
+
+    def __init__(self, case: CommitmentCase) -> None:
+        self.case = case
+        real = case.segment_mw > 0
+        unit, piece = np.nonzero(real)
+        order = np.lexsort((piece, unit, case.segment_cost_per_mwh[unit, piece]))
+        self.piece_unit = unit[order]
+        self.piece_mw = case.segment_mw[unit, piece][order]
+        start = np.cumsum(case.segment_mw, axis=1) - case.segment_mw
+        self.piece_start = start[unit, piece][order]
+        self.piece_cost = case.segment_cost_per_mwh[unit, piece][order]
+        # Zero-width padding may lie anywhere in a row; the kernel wants real pieces first.
+        first = np.argsort(~real, axis=1, kind="stable")
+        self.widths = np.take_along_axis(case.segment_mw, first, axis=1)
+        self.slopes = np.take_along_axis(case.segment_cost_per_mwh, first, axis=1)
+        self.n_pieces = real.sum(axis=1)
+        self.must_on = case.is_must_run | (
+            case.is_on_before & (case.minimum_up_h - case.hours_before >= case.n_hours)
+        )
+        shape = (case.n_units, case.n_hours)
+        self.energy_price = np.zeros(case.n_hours)
+        self.on = np.zeros(shape, dtype=np.bool_)
+        self.power, self.held = np.zeros(shape), np.zeros(shape)
+
+    def plan(self, energy: FloatArray, reserve: FloatArray, which: Any = None) -> float:
+        """Plan every unit, or those of `which`, against prices; fills on, power and held, gives their cost."""
+        case = self.case
+        return float(
+            plan_all(
+                energy, reserve, case.minimum_mw, case.maximum_mw, case.minimum_cost_per_h,
+                self.widths, self.slopes, self.n_pieces, case.ramp_up_mw_per_h, case.ramp_down_mw_per_h,
+                case.startup_limit_mw, case.shutdown_limit_mw, case.minimum_up_h, case.minimum_down_h,
+                self.must_on, case.is_on_before, case.power_before_mw, case.hours_before, case.start_lag_h, case.start_cost,
+                np.arange(case.n_units) if which is None else which, self.on, self.power, self.held,
+            )
+        )  # fmt: skip
+
+    def dispatch(self, on: BoolArray) -> tuple[CommitmentSchedule, FloatArray, FloatArray]:
+        """Dispatch a commitment; gives it with the capacity that each hour lacks and has too much. [MW]"""
+        case = self.case
+        wanted = np.where(self.on, self.power - case.minimum_mw[:, None], 0.0)
+        above, most = np.zeros(on.shape), np.zeros(on.shape)
+        free, lacks, spare = np.zeros((3, case.n_hours))
+        dispatch(
+            on, case.is_on_before, case.power_before_mw, case.minimum_mw, case.maximum_mw,
+            case.ramp_up_mw_per_h, case.ramp_down_mw_per_h, case.startup_limit_mw, case.shutdown_limit_mw,
+            case.demand_mw, case.reserve_mw, case.renewable_minimum_mw, case.renewable_maximum_mw,
+            self.piece_unit, self.piece_mw, self.piece_start, wanted, above, most, free, lacks, spare,
+        )  # fmt: skip
+        power = np.where(on, above + case.minimum_mw[:, None], 0.0)
+        return CommitmentSchedule(on, power, np.where(on, most - above, 0.0), free), lacks, spare
+
+    def cost(self, schedule: CommitmentSchedule) -> float:
+        """Give the cost of a schedule that keeps the limits, in the case's currency."""
+        case = self.case
+        above = np.where(schedule.is_on, schedule.power_mw - case.minimum_mw[:, None], 0.0)
+        running = output_cost(
+            schedule.is_on, above, case.minimum_cost_per_h, self.widths, self.slopes, self.n_pieces
+        )
+        return float(running) + float(start_costs(case, schedule.is_on).sum())
+
+
+def start_costs(case: CommitmentCase, on: BoolArray) -> FloatArray:
+    """Give what the starts of each unit cost over the horizon, shape (u,)."""
+    off_h = np.where(case.is_on_before, 0, case.hours_before)
+    was_on = case.is_on_before
+    total = np.zeros(case.n_units)
+    for hour in range(case.n_hours):
+        starts = np.nonzero(on[:, hour] & ~was_on)[0]
+        step = (case.start_lag_h[starts] <= off_h[starts, None]).sum(axis=1) - 1
+        total[starts] += case.start_cost[starts, np.maximum(step, 0)]
+        off_h = np.where(on[:, hour], 0, np.minimum(off_h + 1, NEVER_H - 1))
+        was_on = on[:, hour]
+    return total

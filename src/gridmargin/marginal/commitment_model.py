@@ -1,236 +1,266 @@
-"""Unit commitment as a mixed-integer programme in sparse matrices, tight where it costs no rows.
+"""The unit-commitment problem as sparse matrices, in the tight form of the literature.
 
-Columns in blocks of one a unit and hour: on u, start v, stop w, reserve r, then the weights of the points of each cost
-curve and the cheaper kinds of start where a unit has them, then one a hour for the weather-bound output.
+Knueven, Ostrowski and Watson 2020, doi:10.1287/ijoc.2019.0944, collects the parts: three binaries an hour (Garver
+1962), the minimum up and down facets of Rajan and Takriti 2005, output under the start and stop limits of Gentile,
+Morales-España and Ramos 2017, and pieces of the cost curve that start and stop with the unit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_array, csr_array
 
-from gridmargin.grid import CommitmentCase
+from gridmargin.grid import CommitmentCase, CommitmentSchedule
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class _Rows:
-    """Rows as they are gathered: entries, and bounds."""
-
-    row: list[IntArray] = field(default_factory=list)
-    column: list[IntArray] = field(default_factory=list)
-    value: list[FloatArray] = field(default_factory=list)
-    lower: list[FloatArray] = field(default_factory=list)
-    upper: list[FloatArray] = field(default_factory=list)
-    n: int = 0
-
-    def more(self, lower: FloatArray | float, upper: FloatArray | float, shape: tuple[int, ...]) -> IntArray:
-        """Open a block of rows and give their numbers in the shape asked for."""
-        size = int(np.prod(shape))
-        numbers = np.arange(self.n, self.n + size).reshape(shape)
-        self.lower.append(np.broadcast_to(np.asarray(lower, float), shape).ravel())
-        self.upper.append(np.broadcast_to(np.asarray(upper, float), shape).ravel())
-        self.n += size
-        return numbers
-
-    def put(self, row: IntArray, column: IntArray, value: FloatArray | float) -> None:
-        """Add entries; the three broadcast."""
-        r, c, v = np.broadcast_arrays(row, column, np.asarray(value, float))
-        self.row.append(r.ravel())
-        self.column.append(c.ravel())
-        self.value.append(v.ravel())
-
-
 @dataclass(frozen=True, slots=True)
-class Programme:
-    """The programme; `u` gives the columns of the commitment, units by hours.
+class CommitmentModel:
+    """Minimise cost @ x with row_low <= rows @ x <= row_high and low <= x <= high.
 
     Attributes
     ----------
-    matrix, cost, lower, upper, row_lower, row_upper
-        As `dispatch.passed` takes them.
-    u, v, w : array of int, shape (g, h)
-        Columns of on, start and stop.
-    balance, reserve : array of int, shape (h,)
-        Rows whose duals are the prices of energy and reserve.
-    point : array of int, shape (g, k, h)
-        Columns of the weights of the cost curve, −1 where there is none.
+    on, started, stopped : int array, shape (u, t)
+        Columns of the binaries.
+    above, reserve : int array, shape (u, t)
+        Columns of output above the minimum and reserve. [MW]
+    renewable : int array, shape (t,)
+        Columns of free power. [MW]
     """
 
-    matrix: csr_matrix
     cost: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    row_lower: FloatArray
-    row_upper: FloatArray
-    u: IntArray
-    v: IntArray
-    w: IntArray
-    balance: IntArray
+    low: FloatArray
+    high: FloatArray
+    rows: csr_array  # balance of each hour first, then reserve of each hour, then what ties no two units
+    row_low: FloatArray
+    row_high: FloatArray
+    on: IntArray
+    started: IntArray
+    stopped: IntArray
+    above: IntArray
     reserve: IntArray
-    point: IntArray
+    renewable: IntArray
 
 
-def held(case: CommitmentCase) -> tuple[BoolArray, BoolArray]:
-    """Say where a unit must be on, and where it must be off, by must-run and by what it was before; shape (g, h)."""
-    hour = np.arange(len(case.demand_mw))
-    left = np.where(case.was_on, case.up_h, case.down_h) - case.was_for_h
-    bound = hour < left[:, None]
-    return (bound & case.was_on[:, None]) | case.must_run[:, None], bound & ~case.was_on[:, None]
+class _Rows:
+    """Collects rows of a sparse matrix, a family at a time."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+        self.low: list[FloatArray] = []
+        self.high: list[FloatArray] = []
+
+    def add(self, n: int, low: object, high: object) -> IntArray:
+        """Add n rows with these bounds; gives their numbers."""
+        self.low.append(np.broadcast_to(np.asarray(low, dtype=float), (n,)))
+        self.high.append(np.broadcast_to(np.asarray(high, dtype=float), (n,)))
+        self.n += n
+        return np.arange(self.n - n, self.n)
+
+    def put(self, rows: IntArray, columns: IntArray, value: object) -> None:
+        """Put values where rows and columns meet."""
+        at = np.broadcast_arrays(rows, columns, np.asarray(value, dtype=float))
+        row, column, figure = (part.ravel() for part in at)
+        keep = figure != 0
+        self._parts.append((row[keep], column[keep], figure[keep]))
+
+    def matrix(self, n_columns: int) -> csr_array:
+        """Give all rows."""
+        row, column, figure = (np.concatenate([part[i] for part in self._parts]) for i in range(3))
+        return csr_array(coo_array((figure, (row, column)), shape=(self.n, n_columns)))
 
 
-def programme(case: CommitmentCase) -> Programme:
-    """Write the case as a programme.
+def commitment_model(case: CommitmentCase) -> CommitmentModel:
+    """Give the matrices of a case."""
+    u, t = case.n_units, case.n_hours
+    shape = (u, t)
+    on, started, stopped, above, reserve = np.arange(5 * u * t).reshape(5, u, t)
+    renewable = 5 * u * t + np.arange(t)
+    n = 5 * u * t + t
+    unit_k, piece = np.nonzero(case.segment_mw > 0)
+    pieces = n + np.arange(len(unit_k) * t).reshape(-1, t)
+    n += pieces.size
+    # The last step prices every start; earlier steps are discounts that a short stop entitles to.
+    full = case.start_cost[:, -1]
+    unit_s, step = np.nonzero(case.start_cost[:, :-1] < full[:, None])
+    discounts = n + np.arange(len(unit_s) * t).reshape(-1, t)
+    n += discounts.size
 
-    Notes
-    -----
-    Logic and minimum times as Rajan & Takriti (2005), output limits with start and stop as Morales-España, Latorre &
-    Ramos (2013), doi:10.1109/TPWRS.2013.2251373, kinds of start and the whole as Knueven, Ostrowski & Watson (2020),
-    doi:10.1287/ijoc.2019.0944.
-    """
-    n, n_h = len(case.unit_names), len(case.demand_mw)
-    cell = np.arange(n * n_h).reshape(n, n_h)
-    u, v, w, r = (cell + i * n * n_h for i in range(4))
-    at = 4 * n * n_h
-    has_point = case.step_mw > 0.0
-    point = np.full((n, case.step_mw.shape[1], n_h), -1)
-    point[has_point] = at + np.arange(has_point.sum() * n_h).reshape(-1, n_h)
-    at += int(has_point.sum()) * n_h
-    kinds = (case.lag_h >= 0).sum(axis=1)
-    last = case.start_cost[np.arange(n), kinds - 1]
-    has_kind = (case.lag_h >= 0) & (np.arange(case.lag_h.shape[1]) < kinds[:, None] - 1)
-    has_kind &= case.start_cost < last[:, None]
-    kind = np.full((*has_kind.shape, n_h), -1)
-    kind[has_kind] = at + np.arange(has_kind.sum() * n_h).reshape(-1, n_h)
-    at += int(has_kind.sum()) * n_h
-    weather = at + np.arange(n_h)
-    width = at + n_h
-
-    cost, lower, upper = np.zeros(width), np.zeros(width), np.ones(width)
-    cost[u], cost[v] = case.least_cost[:, None], last[:, None]
-    reach = np.cumsum(case.step_mw, axis=1)
-    dear = np.cumsum(case.step_mw * case.step_cost_per_mwh, axis=1)
-    cost[point[has_point]] = dear[has_point][:, None]
-    cost[kind[has_kind]] = (case.start_cost - last[:, None])[has_kind][:, None]
-    upper[r] = (case.maximum_mw - case.minimum_mw)[:, None]
-    must_on, must_off = held(case)
-    lower[u[must_on]], upper[u[must_off]] = 1.0, 0.0
-    upper[w[case.was_on & (case.was_mw > case.stop_mw), 0]] = 0.0
-    lower[weather], upper[weather] = case.weather_min_mw, case.weather_max_mw
+    cost, low, high = np.zeros(n), np.zeros(n), np.ones(n)
+    cost[on] = case.minimum_cost_per_h[:, None]
+    cost[started] = full[:, None]
+    cost[pieces] = case.segment_cost_per_mwh[unit_k, piece][:, None]
+    cost[discounts] = (case.start_cost[unit_s, step] - full[unit_s])[:, None]
+    span = case.maximum_mw - case.minimum_mw
+    high[above] = high[reserve] = span[:, None]
+    high[pieces] = case.segment_mw[unit_k, piece][:, None]
+    low[renewable], high[renewable] = case.renewable_minimum_mw, case.renewable_maximum_mw
+    _hold_first_state(case, on, low, high)
 
     rows = _Rows()
-    g_of, k_of = np.nonzero(has_point)
-    balance = rows.more(case.demand_mw, case.demand_mw, (n_h,))
-    rows.put(balance, u, case.minimum_mw[:, None])
-    rows.put(balance, point[g_of, k_of], reach[g_of, k_of][:, None])
-    rows.put(balance, weather, 1.0)
-    reserve = rows.more(case.reserve_mw, np.inf, (n_h,))
-    rows.put(reserve, r, 1.0)
-    within = rows.more(-np.inf, 0.0, (n, n_h))
-    rows.put(within[g_of], point[g_of, k_of], 1.0)
-    rows.put(within, u, -1.0)
-    above = (point[g_of, k_of], reach[g_of, k_of][:, None], g_of)
-    _logic(rows, case, u, v, w)
-    _limits(rows, case, (u, v, w, r), above)
-    _ramps(rows, case, r, above)
-    _starts(rows, case, v, w, kind, has_kind)
-    matrix = csr_matrix(
-        (np.concatenate(rows.value), (np.concatenate(rows.row), np.concatenate(rows.column))),
-        shape=(rows.n, width),
+    balance = rows.add(t, case.demand_mw, case.demand_mw)
+    rows.put(balance, above, 1.0)
+    rows.put(balance, on, case.minimum_mw[:, None])
+    rows.put(balance, renewable, 1.0)
+    rows.put(rows.add(t, case.reserve_mw, np.inf), reserve, 1.0)
+    _switching(case, rows, on, started, stopped)
+    _limits(case, rows, on, started, stopped, above, reserve)
+    _ramps(case, rows, above, reserve)
+    make = rows.add(u * t, 0.0, 0.0).reshape(shape)
+    rows.put(make, above, 1.0)
+    rows.put(make[unit_k], pieces, -1.0)
+    _pieces(case, rows, unit_k, piece, pieces, on, started, stopped)
+    _discounts(case, rows, unit_s, step, discounts, started, stopped)
+    return CommitmentModel(
+        cost,
+        low,
+        high,
+        rows.matrix(n),
+        np.concatenate(rows.low),
+        np.concatenate(rows.high),
+        on,
+        started,
+        stopped,
+        above,
+        reserve,
+        renewable,
     )
-    row_lower, row_upper = np.concatenate(rows.lower), np.concatenate(rows.upper)
-    return Programme(matrix, cost, lower, upper, row_lower, row_upper, u, v, w, balance, reserve, point)
 
 
-def _logic(rows: _Rows, case: CommitmentCase, u: IntArray, v: IntArray, w: IntArray) -> None:
-    """Tie on to start and stop, and both to the least hours up and down."""
-    n_h = u.shape[1]
-    was = np.zeros(u.shape)
-    was[:, 0] = case.was_on
-    tie = rows.more(was, was, u.shape)
-    rows.put(tie, u, 1.0)
-    rows.put(tie[:, 1:], u[:, :-1], -1.0)
-    rows.put(tie, v, -1.0)
-    rows.put(tie, w, 1.0)
-    for change, least, sign, most in ((v, case.up_h, -1.0, 0.0), (w, case.down_h, 1.0, 1.0)):
-        block = rows.more(-np.inf, most, u.shape)
-        rows.put(block, u, sign)
-        for back in range(min(int(least.max(initial=1)), n_h)):
-            with_it = np.maximum(least, 1) > back
-            rows.put(block[with_it, back:], change[with_it, : n_h - back], 1.0)
+def schedule_of(case: CommitmentCase, model: CommitmentModel, x: FloatArray) -> CommitmentSchedule:
+    """Give the schedule that a solution stands for."""
+    on = x[model.on] > 0.5
+    power = np.where(on, x[model.above] + case.minimum_mw[:, None], 0.0)
+    return CommitmentSchedule(on, power, np.where(on, x[model.reserve], 0.0), x[model.renewable])
 
 
-Above = tuple[IntArray, FloatArray, IntArray]
+def _hold_first_state(case: CommitmentCase, on: IntArray, low: FloatArray, high: FloatArray) -> None:
+    least = np.where(case.is_on_before, case.minimum_up_h, case.minimum_down_h) - case.hours_before
+    held = np.arange(on.shape[1]) < least[:, None]
+    low[on[held & case.is_on_before[:, None]]] = 1.0
+    high[on[held & ~case.is_on_before[:, None]]] = 0.0
+    low[on[case.is_must_run]] = 1.0
+
+
+def _switching(case: CommitmentCase, rows: _Rows, on: IntArray, started: IntArray, stopped: IntArray) -> None:
+    u, t = on.shape
+    before = np.zeros((u, t))
+    before[:, 0] = case.is_on_before
+    change = rows.add(u * t, before.ravel(), before.ravel()).reshape(u, t)
+    rows.put(change, on, 1.0)
+    rows.put(change[:, 1:], on[:, :-1], -1.0)
+    rows.put(change, started, -1.0)
+    rows.put(change, stopped, 1.0)
+    up = rows.add(u * t, -np.inf, 0.0).reshape(u, t)
+    rows.put(up, on, -1.0)
+    _windows(rows, up, started, np.zeros(u, dtype=np.int64), np.minimum(case.minimum_up_h, t))
+    down = rows.add(u * t, -np.inf, 1.0).reshape(u, t)
+    rows.put(down, on, 1.0)
+    _windows(rows, down, stopped, np.zeros(u, dtype=np.int64), np.minimum(case.minimum_down_h, t))
+
+
+def _windows(
+    rows: _Rows, at: IntArray, columns: IntArray, first: IntArray, end: IntArray, value: float = 1.0
+) -> None:
+    """Put `value` on the column of hour h - i for every i from first to end, end left out."""
+    t = columns.shape[1]
+    for back in range(int(first.min(initial=0)), min(int(end.max(initial=0)), t)):
+        which = np.nonzero((first <= back) & (back < end))[0]
+        rows.put(at[which, back:], columns[which, : t - back], value)
 
 
 def _limits(
-    rows: _Rows, case: CommitmentCase, uvwr: tuple[IntArray, IntArray, IntArray, IntArray], above: Above
+    case: CommitmentCase,
+    rows: _Rows,
+    on: IntArray,
+    started: IntArray,
+    stopped: IntArray,
+    above: IntArray,
+    reserve: IntArray,
 ) -> None:
-    """Keep output and reserve under the maximum, and under what a start or a stop allows."""
-    u, v, w, r = uvwr
-    column, reach, g_of = above
-    span = (case.maximum_mw - case.minimum_mw)[:, None]
-    at_start = np.maximum(case.maximum_mw - case.start_mw, 0.0)[:, None]
-    at_stop = np.maximum(case.maximum_mw - case.stop_mw, 0.0)[:, None]
-    both = case.up_h > 1
-    top = rows.more(-np.inf, 0.0, u.shape)
-    rows.put(top[g_of], column, reach)
-    rows.put(top, r, 1.0)
-    rows.put(top, u, -span)
-    rows.put(top, v, at_start)
-    rows.put(top[both, :-1], w[both, 1:], at_stop[both])
-    again = np.flatnonzero(~both & (at_stop[:, 0] > 0.0))
-    place = np.full(len(both), -1)
-    place[again] = np.arange(len(again))
-    stop = rows.more(-np.inf, 0.0, (len(again), u.shape[1]))
-    mine = place[g_of] >= 0
-    rows.put(stop[place[g_of[mine]]], column[mine], reach[mine])
-    rows.put(stop, r[again], 1.0)
-    rows.put(stop, u[again], -span[again])
-    rows.put(stop[:, :-1], w[again, 1:], at_stop[again])
-
-
-def _ramps(rows: _Rows, case: CommitmentCase, r: IntArray, above: Above) -> None:
-    """Bound the change of output above the minimum, reserve included on the way up."""
-    column, reach, g_of = above
-    was = np.where(case.was_on, case.was_mw - case.minimum_mw, 0.0)
+    u, t = on.shape
     span = case.maximum_mw - case.minimum_mw
-    for sign, limit in ((1.0, case.ramp_up_mw), (-1.0, case.ramp_down_mw)):
-        binds = np.flatnonzero(limit < np.maximum(span, was))
-        place = np.full(len(limit), -1)
-        place[binds] = np.arange(len(binds))
-        most = np.repeat(limit[binds][:, None], r.shape[1], axis=1)
-        most[:, 0] += sign * was[binds]
-        block = rows.more(-np.inf, most, most.shape)
-        mine = place[g_of] >= 0
-        at = block[place[g_of[mine]]]
-        rows.put(at, column[mine], sign * reach[mine])
-        rows.put(at[:, 1:], column[mine][:, :-1], -sign * reach[mine])
-        if sign > 0.0:
-            rows.put(block, r[binds], 1.0)
+    lost_start = np.maximum(case.maximum_mw - case.startup_limit_mw, 0.0)
+    lost_stop = np.maximum(case.maximum_mw - case.shutdown_limit_mw, 0.0)
+    # One hour cannot be the first and the last of a run that lasts two: one row serves both limits.
+    both = case.minimum_up_h > 1
+    for which, start_mw, stop_mw in (
+        (np.arange(u), lost_start, np.where(both, lost_stop, 0.0)),
+        (np.nonzero(~both & (lost_stop > 0))[0], np.zeros(u), lost_stop),
+    ):
+        at = rows.add(len(which) * t, -np.inf, 0.0).reshape(-1, t)
+        rows.put(at, above[which], 1.0)
+        rows.put(at, reserve[which], 1.0)
+        rows.put(at, on[which], -span[which, None])
+        rows.put(at, started[which], start_mw[which, None])
+        rows.put(at[:, :-1], stopped[which, 1:], stop_mw[which, None])
+    before = case.power_before_mw - case.minimum_mw
+    runs = np.nonzero(case.is_on_before)[0]
+    first = rows.add(len(runs), -np.inf, span[runs] - before[runs])
+    rows.put(first, stopped[runs, 0], lost_stop[runs])
 
 
-def _starts(
-    rows: _Rows, case: CommitmentCase, v: IntArray, w: IntArray, kind: IntArray, has_kind: BoolArray
+def _ramps(case: CommitmentCase, rows: _Rows, above: IntArray, reserve: IntArray) -> None:
+    span = case.maximum_mw - case.minimum_mw
+    before = np.where(case.is_on_before, case.power_before_mw - case.minimum_mw, 0.0)
+    for is_up, ramp in ((True, case.ramp_up_mw_per_h), (False, case.ramp_down_mw_per_h)):
+        which = np.nonzero(ramp < span)[0]  # others cannot bind
+        sign = 1.0 if is_up else -1.0
+        limit = np.repeat(ramp[which][:, None], above.shape[1], axis=1)
+        limit[:, 0] += sign * before[which]
+        at = rows.add(limit.size, -np.inf, limit.ravel()).reshape(limit.shape)
+        rows.put(at, above[which], sign)
+        rows.put(at[:, 1:], above[which, :-1], -sign)
+        if is_up:
+            rows.put(at, reserve[which], 1.0)
+
+
+def _pieces(
+    case: CommitmentCase,
+    rows: _Rows,
+    unit: IntArray,
+    piece: IntArray,
+    pieces: IntArray,
+    on: IntArray,
+    started: IntArray,
+    stopped: IntArray,
 ) -> None:
-    """Let a cheaper kind of start be claimed only so long after a stop as it applies."""
-    n_h = v.shape[1]
-    total = rows.more(-np.inf, 0.0, v.shape)
-    rows.put(total, v, -1.0)
-    g_of, s_of = np.nonzero(has_kind)
-    rows.put(total[g_of], kind[g_of, s_of], 1.0)
-    first = np.where(s_of == 0, 1, case.lag_h[g_of, s_of])
-    until = case.lag_h[g_of, np.minimum(s_of + 1, case.lag_h.shape[1] - 1)]
-    off_for = np.where(case.was_on[g_of], -n_h - 1, case.was_for_h[g_of])[:, None] + np.arange(n_h)
-    allowed = ((off_for >= first[:, None]) & (off_for < until[:, None])).astype(float)
-    block = rows.more(-np.inf, allowed, allowed.shape)
-    rows.put(block, kind[g_of, s_of], 1.0)
-    for back in range(1, n_h):
-        now = (back >= first) & (back < until)
-        rows.put(block[now, back:], w[g_of[now], : n_h - back], -1.0)
+    width = case.segment_mw[unit, piece]
+    end = case.minimum_mw[unit] + np.cumsum(case.segment_mw, axis=1)[unit, piece]
+    both = case.minimum_up_h[unit] > 1
+    at = rows.add(pieces.size, -np.inf, 0.0).reshape(pieces.shape)
+    rows.put(at, pieces, 1.0)
+    rows.put(at, on[unit], -width[:, None])
+    lost_start = np.clip(end - case.startup_limit_mw[unit], 0.0, width)
+    lost_stop = np.where(both, np.clip(end - case.shutdown_limit_mw[unit], 0.0, width), 0.0)
+    rows.put(at, started[unit], lost_start[:, None])
+    rows.put(at[:, :-1], stopped[unit, 1:], lost_stop[:, None])
+
+
+def _discounts(
+    case: CommitmentCase,
+    rows: _Rows,
+    unit: IntArray,
+    step: IntArray,
+    discounts: IntArray,
+    started: IntArray,
+    stopped: IntArray,
+) -> None:
+    t = discounts.shape[1]
+    first = np.where(step == 0, 1, case.start_lag_h[unit, step])
+    end = case.start_lag_h[unit, step + 1]
+    # A unit that was off before the first hour has its stop there.
+    off_h = np.arange(t) + np.where(case.is_on_before, -1, case.hours_before)[unit][:, None]
+    entitled = ~case.is_on_before[unit][:, None] & (first[:, None] <= off_h) & (off_h < end[:, None])
+    window = rows.add(discounts.size, -np.inf, entitled.astype(float).ravel()).reshape(-1, t)
+    rows.put(window, discounts, 1.0)
+    _windows(rows, window, stopped[unit], first, end, -1.0)
+    share = rows.add(started.size, -np.inf, 0.0).reshape(-1, t)
+    rows.put(share, started, -1.0)
+    rows.put(share[unit], discounts, 1.0)

@@ -22,7 +22,6 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.caiso_mix import caiso_mix_at
-from gridmargin.sources.commitment_case import CommitmentCase
 from gridmargin.sources.german_tables import (
     CARBON,
     PLANTS,
@@ -38,10 +37,10 @@ from gridmargin.sources.german_tables import (
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
+from gridmargin.sources.pglib_uc import UcInstance, UcUnit, parse_uc, uc_files
 from gridmargin.sources.rate_table import RateTable, rate_tables, read_rate_table
 from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
-from gridmargin.sources.uc_instance import read_uc_instance
 from gridmargin.vocab import Cell, Registry
 
 SOURCES: Registry[type[Source]] = Registry(
@@ -80,7 +79,6 @@ __all__ = [
     "AvertTables",
     "AvertUnits",
     "BuiltFleet",
-    "CommitmentCase",
     "LongRunRate",
     "Observation",
     "Observations",
@@ -91,6 +89,8 @@ __all__ = [
     "RtsTables",
     "Series",
     "Source",
+    "UcInstance",
+    "UcUnit",
     "UnitDispatch",
     "UnitInventory",
     "caiso_mix_at",
@@ -102,13 +102,14 @@ __all__ = [
     "find_units",
     "need",
     "open_avert",
+    "parse_uc",
     "power_plants",
     "rate_tables",
     "read_built_fleet",
     "read_long_run_rates",
     "read_rate_table",
-    "read_uc_instance",
     "smard_generation",
+    "uc_files",
     "unit_dispatch",
     "unit_inventory",
 ]

@@ -23,6 +23,8 @@ FIGURES = (
     ("F1", "f1", ".3f"),
     ("coverage", "coverage90", ".1%"),
     ("width", "width90", ".4g"),
+    ("gap", "gap_frac", ".3%"),
+    ("seconds", "seconds", ".1f"),
 )
 """Heading, name in the row and format of each score, in the order they are printed."""
 
