@@ -202,8 +202,9 @@ def _scored(
             row["weights"] = forecaster.weights
         row["baselines"] = baseline_scores({k: v[keep] for k, v in guesses.items()}, reference[keep])
         out.append(row)
+    said = forecast.says_zero(made.zero_probability, forecast_features.DAY_S // step)[is_test]
     zero = _zero_row(
-        series, plan, at[there], made.zero_probability[is_test][there], lag, learned_end, forecaster
+        series, plan, at[there], made.zero_probability[is_test][there], said[there], lag, learned_end
     )
     if zero:
         out.append({**labels, **zero, "unit": "1"})
@@ -276,9 +277,9 @@ def _zero_row(
     plan: Plan,
     at: IntArray,
     probability: FloatArray,
+    said_zero: NDArray[np.bool_],
     lag: int,
     learned_end: int,
-    forecaster: forecast.Forecaster,
 ) -> Row | None:
     """Score "the margin is zero" beside its own persistence and climatology; None where zeros are too few."""
     rate, starts = series.rate_gco2_per_kwh, series.starts()
@@ -295,13 +296,12 @@ def _zero_row(
     share = _means(cell[:learned_end][known], was_zero, 288, np.full(288, was_zero.mean()))
     usual = forecast.best_threshold(share[cell[:learned_end][known]], was_zero > 0)
     said = {
-        "": (probability, forecaster.zero_threshold),
-        "persistence": (last, 0.5),
-        "climatology": (share[cell[at]], usual),
+        "": (probability, said_zero),
+        "persistence": (last, last > 0.5),
+        "climatology": (share[cell[at]], share[cell[at]] >= usual),
     }
     figures = {
-        name: {"f1": f1(p >= threshold, happened), "brier": brier(p, happened)}
-        for name, (p, threshold) in said.items()
+        name: {"f1": f1(says, happened), "brier": brier(p, happened)} for name, (p, says) in said.items()
     }
     kept = {name: {k: v for k, v in row.items() if v is not None} for name, row in figures.items()}
     return {
@@ -309,6 +309,5 @@ def _zero_row(
         "n": len(at),
         "n_zero": int(happened.sum()),
         **kept.pop(""),
-        "threshold": forecaster.zero_threshold,
         "baselines": kept,
     }
