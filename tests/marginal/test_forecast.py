@@ -7,12 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridmargin.marginal import forecast
 from gridmargin.marginal.forecast import Lesson, best_threshold, fit, refit, says_zero
 from gridmargin.marginal.forecast_features import RateSeries, design, lag_steps
 from gridmargin.vocab import InputError
 
 HOUR_S = 3600
 START = 1_577_836_800  # 2020-01-01
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_trees():
+    """A third of the trees with longer steps: what is asked here does not need more."""
+    with pytest.MonkeyPatch.context() as patch:
+        for boosting in (forecast.BOOSTING, forecast.TAIL_BOOSTING):
+            patch.setitem(boosting, "max_iter", 40)
+            patch.setitem(boosting, "learning_rate", 0.2)
+        yield
 
 
 def series_of(rate: np.ndarray, **states: np.ndarray) -> RateSeries:
