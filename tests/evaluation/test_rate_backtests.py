@@ -66,7 +66,7 @@ def test_every_row_stands_beside_its_baselines_in_the_one_shape(report) -> None:
     assert whole["reference"] == "published-rate-60min"
     assert whole["region"] == "somewhere"
     assert set(whole["baselines"]) == {
-        "persistence", "persistence_at_horizon", "day_before", "hour_of_day", "month_by_hour",
+        "persistence", "day_before", "hour_of_day", "month_by_hour",
     }  # fmt: skip
     assert whole["n"] == 720
     assert sum(whole["weights"].values()) == pytest.approx(1.0)

@@ -200,6 +200,7 @@ def _scored(
                 row["half_width_frac"] = figures["width90"] / 2 / mean
         else:
             row["weights"] = forecaster.weights
+            row["persistence_unpublished_mae"] = _unpublished_mae(rate, at[keep], lag)
         row["baselines"] = baseline_scores({k: v[keep] for k, v in guesses.items()}, reference[keep])
         out.append(row)
     said = forecast.says_zero(made.zero_probability, forecast_features.DAY_S // step)[is_test]
@@ -245,7 +246,6 @@ def _baselines(
     by_cell = _means(cell[:learned_end][known], past[known], 288, np.tile(by_hour, 12))
     return {
         "persistence": _last_known(rate, lag)[at],
-        "persistence_at_horizon": _last_known(rate, max(lag - 1, 1))[at],
         "day_before": _filled(
             forecast_features.same_time_before(rate, lag, forecast_features.DAY_S // series.step_s),
             _last_known(rate, lag),
@@ -253,6 +253,11 @@ def _baselines(
         "hour_of_day": by_hour[hour[at]],
         "month_by_hour": by_cell[cell[at]],
     }
+
+
+def _unpublished_mae(rate: FloatArray, at: IntArray, lag: int) -> float:
+    """Score the rate one horizon before, whose interval had not ended at issue: no baseline, but often quoted as one."""
+    return float(np.nanmean(np.abs(_last_known(rate, max(lag - 1, 1))[at] - rate[at])))
 
 
 def _last_known(rate: FloatArray, lag: int) -> FloatArray:
