@@ -200,10 +200,12 @@ def _scored(
                 row["half_width_frac"] = figures["width90"] / 2 / mean
         else:
             row["weights"] = forecaster.weights
+            row["persistence_unpublished_mae"] = _unpublished_mae(rate, at[keep], lag)
         row["baselines"] = baseline_scores({k: v[keep] for k, v in guesses.items()}, reference[keep])
         out.append(row)
+    said = forecast.says_zero(made.zero_probability, forecast_features.DAY_S // step)[is_test]
     zero = _zero_row(
-        series, plan, at[there], made.zero_probability[is_test][there], lag, learned_end, forecaster
+        series, plan, at[there], made.zero_probability[is_test][there], said[there], lag, learned_end
     )
     if zero:
         out.append({**labels, **zero, "unit": "1"})
@@ -244,7 +246,6 @@ def _baselines(
     by_cell = _means(cell[:learned_end][known], past[known], 288, np.tile(by_hour, 12))
     return {
         "persistence": _last_known(rate, lag)[at],
-        "persistence_at_horizon": _last_known(rate, max(lag - 1, 1))[at],
         "day_before": _filled(
             forecast_features.same_time_before(rate, lag, forecast_features.DAY_S // series.step_s),
             _last_known(rate, lag),
@@ -252,6 +253,11 @@ def _baselines(
         "hour_of_day": by_hour[hour[at]],
         "month_by_hour": by_cell[cell[at]],
     }
+
+
+def _unpublished_mae(rate: FloatArray, at: IntArray, lag: int) -> float:
+    """Score the rate one horizon before, whose interval had not ended at issue: no baseline, but often quoted as one."""
+    return float(np.nanmean(np.abs(_last_known(rate, max(lag - 1, 1))[at] - rate[at])))
 
 
 def _last_known(rate: FloatArray, lag: int) -> FloatArray:
@@ -276,9 +282,9 @@ def _zero_row(
     plan: Plan,
     at: IntArray,
     probability: FloatArray,
+    said_zero: NDArray[np.bool_],
     lag: int,
     learned_end: int,
-    forecaster: forecast.Forecaster,
 ) -> Row | None:
     """Score "the margin is zero" beside its own persistence and climatology; None where zeros are too few."""
     rate, starts = series.rate_gco2_per_kwh, series.starts()
@@ -295,13 +301,12 @@ def _zero_row(
     share = _means(cell[:learned_end][known], was_zero, 288, np.full(288, was_zero.mean()))
     usual = forecast.best_threshold(share[cell[:learned_end][known]], was_zero > 0)
     said = {
-        "": (probability, forecaster.zero_threshold),
-        "persistence": (last, 0.5),
-        "climatology": (share[cell[at]], usual),
+        "": (probability, said_zero),
+        "persistence": (last, last > 0.5),
+        "climatology": (share[cell[at]], share[cell[at]] >= usual),
     }
     figures = {
-        name: {"f1": f1(p >= threshold, happened), "brier": brier(p, happened)}
-        for name, (p, threshold) in said.items()
+        name: {"f1": f1(says, happened), "brier": brier(p, happened)} for name, (p, says) in said.items()
     }
     kept = {name: {k: v for k, v in row.items() if v is not None} for name, row in figures.items()}
     return {
@@ -309,6 +314,5 @@ def _zero_row(
         "n": len(at),
         "n_zero": int(happened.sum()),
         **kept.pop(""),
-        "threshold": forecaster.zero_threshold,
         "baselines": kept,
     }

@@ -48,7 +48,7 @@ TAIL_ANCHOR = "profile_7"
 where no residual is negative and no split gains anything: it would stay there for every row."""
 
 HELD_OUT_FRAC = 0.2
-"""Newest share of the training rows, on which weights, calibration and the threshold for zero are learned."""
+"""Newest share of the training rows, on which weights and calibration are learned."""
 
 MOST_ROWS = 100_000
 MOST_TAIL_ROWS = 40_000
@@ -110,8 +110,6 @@ class Forecaster:
         Columns of the rows.
     weights : dict of str to float
         Weight of each member and naive rule in the centre. [1]
-    zero_threshold : float
-        Probability from which a forecast says "zero": the one with the best F1 on the held-out part. [1]
     floor_gco2_per_kwh : float
         The least that a forecast may be: zero, or the lowest rate seen where rates were negative. [g kWh⁻¹]
     """
@@ -125,7 +123,6 @@ class Forecaster:
     calibration: Any
     zero_share: float
     weights: dict[str, float]
-    zero_threshold: float
     floor_gco2_per_kwh: float
 
     def forecast(self, rows: FloatArray) -> Forecast:
@@ -209,11 +206,10 @@ def fit(lessons: Sequence[Lesson], names: tuple[str, ...]) -> tuple[Forecaster, 
     labels = [*(_label(name) for name in ANCHORS), *NAIVE]
     weights = simplex_weights(stack, rate, "absolute") if len(rate) else np.eye(1, len(labels))[0]
     raw = inner._raw_zero(rows[:, inner.kept])
-    calibration, threshold = _calibration(raw, rate == 0.0)
+    calibration = _calibration(raw, rate == 0.0)
     learned: dict[str, Any] = {
         "weights": dict(zip(labels, weights.tolist(), strict=True)),
         "calibration": calibration,
-        "zero_threshold": threshold,
     }
     inner = replace(inner, **learned)
     every = _learned(lessons, names, learned["weights"])
@@ -221,12 +217,11 @@ def fit(lessons: Sequence[Lesson], names: tuple[str, ...]) -> tuple[Forecaster, 
 
 
 def refit(forecaster: Forecaster, lessons: Sequence[Lesson]) -> Forecaster:
-    """Fit the members again on more past, with the weights, calibration and threshold that were learned before."""
+    """Fit the members again on more past, with the weights and the calibration that were learned before."""
     return replace(
         _learned(lessons, forecaster.names, forecaster.weights),
         weights=forecaster.weights,
         calibration=forecaster.calibration,
-        zero_threshold=forecaster.zero_threshold,
     )
 
 
@@ -283,7 +278,6 @@ def _learned(
         None,
         float(is_zero.mean()),
         {},
-        0.5,
         min(0.0, float(rate.min())),
     )
 
@@ -327,18 +321,43 @@ def _median_or(column: FloatArray, otherwise: float) -> float:
     return float(np.median(known)) if len(known) else otherwise
 
 
-def _calibration(raw: FloatArray, happened: BoolArray) -> tuple[Any, float]:
+def _calibration(raw: FloatArray, happened: BoolArray) -> Any:
     if not FEWEST_ZEROS <= int(happened.sum()) <= len(happened) - FEWEST_ZEROS:
-        return None, 0.5
+        return None
     from sklearn.isotonic import IsotonicRegression
 
-    line = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(raw, happened)
-    probability = np.asarray(line.predict(raw))
-    return line, best_threshold(probability, happened)
+    return IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(raw, happened)
+
+
+def says_zero(probability: FloatArray, per_day: int) -> BoolArray:
+    """Say for each forecast, in order of time, whether it is one of "zero".
+
+    From which probability on is settled anew each day, on all forecasts made by then and on no outcome: the threshold
+    with the best F1 if the probabilities are true, ``E[F1] ≈ 2 Σ_said p / (n_said + Σ p)``.
+
+    Parameters
+    ----------
+    probability : array, shape (n,)
+        Of zero. [1]
+    per_day : int
+        Forecasts a day.
+
+    Notes
+    -----
+    Lipton, Elkan, Naryanaswamy 2014, doi:10.1007/978-3-662-44851-9_15: the best threshold is half of the best F1, so
+    it falls where zeros are rare and cannot be carried over from a season in which they are not.
+    """
+    said = np.zeros(len(probability), dtype=np.bool_)
+    for begin in range(0, len(probability), per_day):
+        end = min(begin + per_day, len(probability))
+        seen = np.sort(probability[:end])[::-1]
+        expected = 2 * np.cumsum(seen) / (np.arange(1, end + 1) + seen.sum())
+        said[begin:end] = probability[begin:end] >= seen[int(expected.argmax())] if seen[0] > 0 else False
+    return said
 
 
 def best_threshold(probability: FloatArray, happened: BoolArray) -> float:
-    """Give the probability from which saying "it happens" has the best F1; 0.5 where it never happened."""
+    """Give the probability from which saying "it happens" had the best F1; 0.5 where it never happened."""
     if not happened.any():
         return 0.5
     order = np.argsort(-probability, kind="stable")
