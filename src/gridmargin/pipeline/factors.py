@@ -28,8 +28,8 @@ DRIFT = "drift"
 """What a change of the grid is called that nobody declared, but a recalibration found."""
 
 
-WHERE_STATED = frozenset({"published"})
-"""Estimators of what only some operators state: that a zone's does not is nothing to tell of."""
+WHERE_STATED = {"published": frozenset({"caiso_moer", "fuel_on_margin", "isone"})}
+"""Estimators of what only some operators state, and the sources that hold it: elsewhere nothing is read for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ class Factory:
                 f" --source at a folder with that period"
             )
         wanted = _whole_slots(wanted, step_s)
-        every = [ESTIMATORS.get(name)() for name in self.estimators]
+        source = self.source.name
+        names = [name for name in self.estimators if source in WHERE_STATED.get(name, {source})]
+        every = [ESTIMATORS.get(name)() for name in names]
         pending = [e for e in every if renew or not self._covered(zone, wanted, e, step_s)]
         lacking = [
             (e, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
