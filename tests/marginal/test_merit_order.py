@@ -14,14 +14,7 @@ from gridmargin.marginal.bid_curve import learn_bid_curve
 from gridmargin.marginal.merit_blocks import blocks_at, stack_parameters
 from gridmargin.marginal.merit_order import SURPLUS, MeritOrder
 from gridmargin.marginal.price_implied import PriceImplied, implied_heat_rate, price_separation
-from gridmargin.marginal.unit_behaviour import (
-    choose_half_life_days,
-    learn_moves,
-    learn_units,
-    predict_moves,
-    predict_units,
-)
-from gridmargin.vocab import Fuel, InputError, NoFactorError, TableError
+from gridmargin.vocab import Fuel, NoFactorError, TableError
 from marginal.fuel_mix import FACTS, states_of
 
 COAL_MW, GAS_MW = 10_000.0, 10_000.0
@@ -194,38 +187,3 @@ def test_prices_part_where_a_border_is_full():
     start, sign = price_separation(home, away, "USD")
     assert len(start) == 4
     np.testing.assert_array_equal(sign, [1.0, 0.0, -1.0, np.nan])
-
-
-def test_learned_units_follow_the_load_and_stay_within_what_they_gave():
-    """Two units that are exact functions of the load are found again; nothing beyond the greatest seen."""
-    load = np.linspace(1000.0, 2000.0, 300)
-    output = np.column_stack([0.5 * load, np.clip(load - 1200.0, 0.0, None)])
-    learned = learn_units(load, output, 1800, float("inf"))
-    np.testing.assert_allclose(predict_units(learned, load)[:, 0], output[:, 0], atol=30.0)
-    assert (predict_units(learned, np.array([9000.0])) <= output.max(axis=0) + 1e-9).all()
-    with pytest.raises(InputError, match="ten or more"):
-        learn_units(load[:3], output[:3], 1800, 1.0)
-
-
-def test_a_unit_that_changed_its_ways_is_learned_from_its_newest_days():
-    """After an outage began halfway, a short memory is chosen."""
-    rng = np.random.default_rng(2)
-    load = 1000 + 100 * rng.random(960)
-    output = np.column_stack([np.where(np.arange(960) < 480, 300.0, 0.0), np.full(960, 100.0)])
-    assert choose_half_life_days(load, output, 1800) == 1.0
-
-
-def test_changes_add_up_and_a_unit_at_its_top_does_not_rise():
-    """What the units do sums to the change; the one at its most stays."""
-    rng = np.random.default_rng(4)
-    output = (
-        300
-        + 100 * np.sin(np.arange(400)[:, None] / np.array([10.0, 14.0, 23.0]))
-        + rng.normal(0, 5, (400, 3))
-    )
-    region = output.sum(axis=1, keepdims=True)
-    learned = learn_moves(output, region, np.full(3, 400.0), np.full(3, np.nan))
-    before = np.array([[learned.most_mw[0], 250.0, 250.0]])
-    moved = predict_moves(learned, before, np.array([[60.0]]), np.array([60.0]))
-    assert moved.sum() == pytest.approx(60.0)
-    assert moved[0, 0] == pytest.approx(0.0, abs=1e-9)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gridmargin.evaluation.against_epa import states_of, tested_interval
 from gridmargin.evaluation.ask import Ask
+from gridmargin.evaluation.price_range import range_rows, series_of
 from gridmargin.evaluation.scores import Row, baseline_scores, baselines, report, score
 from gridmargin.grid import (
     GridStates,
@@ -47,6 +48,10 @@ EUR = "EUR"
 HOUR_S = 3600
 FAMILIES = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
 PRICE_UNIT = "EUR/MWh"
+RANGED = "range of the day-ahead price"
+HELD_OUT_DAYS = 90
+"""Of the past: what a fit had not seen, to begin its range with."""
+
 REFIT_DAYS = 30
 """A month: how often an operator may be expected to fit again."""
 
@@ -140,16 +145,30 @@ def _rows(states: GridStates, plants: PlantTable, test: Interval) -> Iterator[Ro
     frame = states.frame
     history = replace(states, frame=frame.filter(pl.col("start_utc") < test.start_utc))
     facts = _facts(plants, test.start_utc)
-    untrained = MeritOrder().from_costs(chosen, facts)
-    yield _row(history, chosen, [(chosen, untrained)], "costs alone", test)
+    costs = MeritOrder().from_costs(chosen, facts)
+    yield from _scored(states, history, chosen, [(chosen, costs)], [(history, costs)], "costs alone", test)
     if MeritOrder().can_fit(history, facts) is None and PriceImplied().can_fit(history, facts) is None:
         fit = MeritOrder().fit(history, facts)
-        yield _row(history, chosen, [(chosen, fit)], "fitted on all that precedes the test", test)
+        held_out = _held_out(history, facts)
+        once = "fitted on all that precedes the test"
+        yield from _scored(states, history, chosen, [(chosen, fit)], held_out, once, test)
         walked = list(_walk(states, chosen, plants))
-        yield _row(
-            history, chosen, walked, f"fitted again every {REFIT_DAYS} days on all that precedes", test
-        )
+        again = f"fitted again every {REFIT_DAYS} days on all that precedes"
+        yield from _scored(states, history, chosen, walked, held_out, again, test)
         yield _implied(chosen, PriceImplied().fit(history, facts), test)
+
+
+def _held_out(history: GridStates, facts: Facts) -> list[tuple[GridStates, Fit]]:
+    """Give the end of the history with a fit on what precedes it; nothing where too little does."""
+    starts = history.frame["start_utc"]
+    span = min(timedelta(days=HELD_OUT_DAYS), (starts[-1] - starts[0]) / 3)
+    past, end = (
+        replace(history, frame=history.frame.filter(part))
+        for part in (pl.col("start_utc") < starts[-1] - span, pl.col("start_utc") >= starts[-1] - span)
+    )
+    if not len(past) or MeritOrder().can_fit(past, facts) is not None:
+        return []
+    return [(end, MeritOrder().fit(past, facts))]
 
 
 def _walk(states: GridStates, chosen: GridStates, plants: PlantTable) -> Iterator[tuple[GridStates, Fit]]:
@@ -163,30 +182,42 @@ def _walk(states: GridStates, chosen: GridStates, plants: PlantTable) -> Iterato
         start += step
 
 
-def _row(
-    history: GridStates, chosen: GridStates, fits: list[tuple[GridStates, Fit]], how: str, test: Interval
-) -> Row:
+def _scored(
+    states: GridStates,
+    history: GridStates,
+    chosen: GridStates,
+    fits: list[tuple[GridStates, Fit]],
+    before: list[tuple[GridStates, Fit]],
+    how: str,
+    test: Interval,
+) -> Iterator[Row]:
+    """Score the modelled price of the test, then its range, learned from hours before that the fits had not seen."""
     estimator = MeritOrder()
     price = chosen.values(price_column(EUR))
-    modelled = np.concatenate([estimator.modelled_price(part, fit) for part, fit in fits])
-    row: Row = {
+    said = [(part.start_epoch_s(), estimator.modelled_price(part, fit)) for part, fit in fits]
+    labels: Row = {
         "region": ZONE,
         "reference": "day-ahead price",
         "estimator": estimator.name,
         "fit": how,
         "period": str(test),
-        **score(modelled, price),
     }
+    row: Row = {**labels, **score(np.concatenate([values for _, values in said]), price)}
     negative = price < 0
     if negative.any():
         row["negative_price_frac"] = float(negative.mean())
     past = _price_baselines(history, chosen)
-    return {
+    yield {
         **row,
         **_margin([estimator.estimate(part, fit) for part, fit in fits]),
         "baselines": baseline_scores(past, price),
         "unit": PRICE_UNIT,
     }
+    said += [(part.start_epoch_s(), estimator.modelled_price(part, fit)) for part, fit in before if len(part)]
+    whole = states.between(Interval(states.frame["start_utc"][0], test.end_utc))
+    series = series_of(whole.start_epoch_s(), whole.values(price_column(EUR)), said)
+    labels |= {"reference": RANGED, "unit": PRICE_UNIT}
+    yield from range_rows(series, int(chosen.start_epoch_s()[0]), labels)
 
 
 def _implied(chosen: GridStates, fit: Fit, test: Interval) -> Row:

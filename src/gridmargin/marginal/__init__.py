@@ -29,12 +29,13 @@ from gridmargin.marginal.price_implied import PriceImplied, implied_heat_rate, p
 from gridmargin.marginal.refit import parameter_changes, weigh_history
 from gridmargin.marginal.stack import expected_output
 from gridmargin.marginal.storage import Storage
-from gridmargin.marginal.unit_behaviour import (
-    choose_half_life_days,
+from gridmargin.marginal.unit_behaviour import choose_memory, learn_units, predict_units
+from gridmargin.marginal.unit_moves import (
+    Moves,
+    choose_softness,
     learn_moves,
-    learn_units,
+    moves_of,
     predict_moves,
-    predict_units,
 )
 from gridmargin.marginal.unit_response import UnitResponse, unit_response
 from gridmargin.vocab import Registry
@@ -91,6 +92,7 @@ __all__ = [
     "MeritOrder",
     "Modified",
     "Modifier",
+    "Moves",
     "Need",
     "PriceImplied",
     "Rates",
@@ -104,7 +106,8 @@ __all__ = [
     "blend",
     "blocks_at",
     "build_margin",
-    "choose_half_life_days",
+    "choose_memory",
+    "choose_softness",
     "combined_margin",
     "dispatch_stretch",
     "epa_co2",
@@ -118,6 +121,7 @@ __all__ = [
     "learn_units",
     "load_weighted",
     "modify",
+    "moves_of",
     "operating_margin",
     "parameter_changes",
     "predict_moves",

@@ -206,7 +206,8 @@ def _costs(p: dict[str, Any], prices: dict[str, float]) -> FloatArray:
     if not prices:
         return np.array(p["marginal_cost_per_mwh"])
     currency = p["currency"]
-    fuel = np.array([prices[fuel_price_column(FAMILY.get(Fuel(f), Fuel(f)), currency)] for f in p["fuels"]])
+    paid = {f: prices[fuel_price_column(FAMILY.get(Fuel(f), Fuel(f)), currency)] for f in set(p["fuels"])}
+    fuel = np.array([paid[f] for f in p["fuels"]])
     carbon = prices[carbon_price_column(currency)] / _KG_PER_T
     return np.asarray(
         np.array(p["heat_rate_mwh_per_mwh"]) * fuel
