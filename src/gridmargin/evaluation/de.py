@@ -32,6 +32,7 @@ from gridmargin.sources import (
     PLANTS,
     PRICE,
     SOURCES,
+    Payload,
     PlantTable,
     carbon_price,
     day_ahead_price,
@@ -44,6 +45,8 @@ from gridmargin.vocab import Fuel, InputError, Interval, UnknownNameError
 FloatArray = NDArray[np.float64]
 
 ZONE = "DE"
+"""Unless another country with files of the same layout is named."""
+
 EUR = "EUR"
 HOUR_S = 3600
 FAMILIES = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
@@ -66,15 +69,13 @@ def run(ask: Ask) -> dict[str, Any]:
     """
     started = time.perf_counter()
     ask.refuse("de", "scores the hourly price that came", "horizon_min", "avert", "train_year")
-    if ask.region not in (None, ZONE):
-        raise UnknownNameError("region of the de backtest", str(ask.region), (ZONE,))
     states, plants = german_states(ask)
     rows: list[Row] = []
     if ask.test_year is None and ask.test_from is None and ask.test_to is None:
         for year in _whole_years(states):
-            rows += _rows(states, plants, _year(year))
+            rows += _rows(states, plants, _year(year, states))
     test = (
-        _year(ask.test_year)
+        _year(ask.test_year, states)
         if ask.test_year is not None and ask.test_from is None and ask.test_to is None
         else tested_interval(states, 1.0, ask.test_year, ask.test_from, ask.test_to)
     )
@@ -96,20 +97,25 @@ def german_states(ask: Ask) -> tuple[GridStates, PlantTable]:
     Fuel prices are the means of the year before. Both are steps, so nothing of the test leaks into them.
     """
     source = SOURCES.get("entsoe")(ask.data)
-    if ZONE not in source.zones():
-        raise InputError(f"no files named YYYY_DE_gen.parquet under {ask.data}")
-    quarter = states_of(source, ZONE)
-    plants = power_plants(
-        need(find_german(ask.data, PLANTS), ask.data, "OPSD_conventional_power_plants_DE.csv")
-    )
-    price = day_ahead_price(need(find_german(ask.data, PRICE), ask.data, "ENTSOE_DE_price.csv"))
-    carbon = carbon_price(need(find_german(ask.data, CARBON), ask.data, "eua-price.csv"))
+    zone = ask.region or ZONE
+    if zone not in source.zones():
+        if ask.region is not None:
+            raise UnknownNameError("region of the de backtest", zone, (*source.zones(), ZONE))
+        raise InputError(f"no files named YYYY_{zone}_gen.parquet under {ask.data}")
+    quarter = states_of(source, zone)
+
+    def table(name: str) -> Payload:
+        return need(find_german(ask.data, name.format(zone)), ask.data, name.format(zone))
+
+    plants = power_plants(table(PLANTS))
+    price = day_ahead_price(table(PRICE), zone)
+    carbon = carbon_price(table(CARBON))
     states = _hourly(quarter)
     start_s = states.start_epoch_s()
     at = np.searchsorted(price.start_epoch_s, start_s)
     at = np.minimum(at, len(price.start_epoch_s) - 1)
     paid = np.where(price.start_epoch_s[at] == start_s, price.value[at], np.nan)
-    clock = ZoneInfo(zone_named(ZONE).timezone)
+    clock = ZoneInfo(zone_named(zone).timezone)
     year = states.frame["start_utc"].dt.convert_time_zone(clock.key).dt.year().to_numpy()
     columns = {
         price_column(EUR): paid,
@@ -141,10 +147,10 @@ def _hourly(states: GridStates) -> GridStates:
 def _rows(states: GridStates, plants: PlantTable, test: Interval) -> Iterator[Row]:
     chosen = states.between(test)
     if not len(chosen):
-        raise InputError(f"{ZONE} has no states in {test}")
+        raise InputError(f"{states.zone} has no states in {test}")
     frame = states.frame
     history = replace(states, frame=frame.filter(pl.col("start_utc") < test.start_utc))
-    facts = _facts(plants, test.start_utc)
+    facts = _facts(plants, test.start_utc, states.zone)
     costs = MeritOrder().from_costs(chosen, facts)
     yield from _scored(states, history, chosen, [(chosen, costs)], [(history, costs)], "costs alone", test)
     if MeritOrder().can_fit(history, facts) is None and PriceImplied().can_fit(history, facts) is None:
@@ -178,7 +184,7 @@ def _walk(states: GridStates, chosen: GridStates, plants: PlantTable) -> Iterato
         part = chosen.between(Interval(start, start + step))
         if len(part):
             past = replace(states, frame=states.frame.filter(pl.col("start_utc") < start))
-            yield part, MeritOrder().fit(past, _facts(plants, start))
+            yield part, MeritOrder().fit(past, _facts(plants, start, states.zone))
         start += step
 
 
@@ -196,7 +202,7 @@ def _scored(
     price = chosen.values(price_column(EUR))
     said = [(part.start_epoch_s(), estimator.modelled_price(part, fit)) for part, fit in fits]
     labels: Row = {
-        "region": ZONE,
+        "region": chosen.zone,
         "reference": "day-ahead price",
         "estimator": estimator.name,
         "fit": how,
@@ -224,7 +230,7 @@ def _implied(chosen: GridStates, fit: Fit, test: Interval) -> Row:
     estimates = PriceImplied().estimate(chosen, fit)
     regimes, count = np.unique(estimates.regime, return_counts=True)
     return {
-        "region": ZONE,
+        "region": chosen.zone,
         "reference": "none",
         "estimator": PriceImplied.name,
         "fit": "fitted on all that precedes",
@@ -260,24 +266,24 @@ def _price_baselines(history: GridStates, chosen: GridStates) -> dict[str, Float
 
 
 def _clock(states: GridStates) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    local = states.frame["start_utc"].dt.convert_time_zone(zone_named(ZONE).timezone)
+    local = states.frame["start_utc"].dt.convert_time_zone(zone_named(states.zone).timezone)
     return local.dt.hour().to_numpy().astype(np.int64), local.dt.month().to_numpy().astype(np.int64)
 
 
-def _facts(plants: PlantTable, start: datetime) -> Facts:
+def _facts(plants: PlantTable, start: datetime, zone_id: str) -> Facts:
     year = (start + timedelta(hours=12)).year
     prices = {fuel: fuel_price_before(fuel, year) for fuel in FAMILIES}
-    zone = zone_named(ZONE)
-    return Facts(zone.timezone, {}, units=german_fleet(plants, year, prices))
+    units = german_fleet(plants, year, prices, zone_id)
+    return Facts(zone_named(zone_id).timezone, {}, units=units)
 
 
-def _year(year: int) -> Interval:
-    clock = ZoneInfo(zone_named(ZONE).timezone)
+def _year(year: int, states: GridStates) -> Interval:
+    clock = ZoneInfo(zone_named(states.zone).timezone)
     first, last = (datetime(y, 1, 1, tzinfo=clock).astimezone(UTC) for y in (year, year + 1))
     return Interval(first, last)
 
 
 def _whole_years(states: GridStates) -> list[int]:
-    local = states.frame["start_utc"].dt.convert_time_zone(zone_named(ZONE).timezone).dt.year()
+    local = states.frame["start_utc"].dt.convert_time_zone(zone_named(states.zone).timezone).dt.year()
     counts = local.value_counts()
     return sorted(int(y) for y, n in counts.rows() if n >= 8000)

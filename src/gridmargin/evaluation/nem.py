@@ -44,6 +44,9 @@ least. Known when the change is, before its CO2."""
 STILL_FRAC, FACTOR_FRAC = 0.25, 0.5
 """A rate is given for changes larger than the median of the past: a small one divides a unit's noise by little."""
 
+KNOWN_FRAC = 0.9
+"""A unit known less often than this (commissioned within the data, say) is not predicted; the load keeps what it gave."""
+
 PAST_FRAC = 1 / 3
 """Part of the past that is only learned from before its own held-out errors begin."""
 
@@ -116,7 +119,12 @@ def _read(ask: Ask) -> tuple[Nem, Any]:
     for states in by_zone.values():
         start = np.intersect1d(start, states.start_epoch_s())
     column = {name: at for at, name in enumerate(table.names)}
-    units = [at for at, name in enumerate(fleet.unit_names) if name in column]
+    there = np.isfinite(table.output_mw).mean(axis=0) >= KNOWN_FRAC if len(table.start_epoch_s) else []
+    units = [at for at, name in enumerate(fleet.unit_names) if name in column and there[column[name]]]
+    if not units:
+        raise InputError(
+            f"{dispatch.name} and {inventory.name} have no unit in common that is known most of the time"
+        )
     fleet = _part(fleet, units)
     output = table.output_mw[np.searchsorted(table.start_epoch_s, start)][
         :, [column[name] for name in fleet.unit_names]

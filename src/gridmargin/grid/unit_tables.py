@@ -79,8 +79,10 @@ def nem_fleet(inventory: UnitInventory, zone: str | None = None) -> UnitFleet:
     )
 
 
-def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[Fuel, float]) -> UnitFleet:
-    """Make the fossil fleet of Germany that could sell power in a year.
+def german_fleet(
+    plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[Fuel, float], zone: str = "DE"
+) -> UnitFleet:
+    """Make the fossil fleet of Germany, or of a country whose plants stand in the same table, in a year.
 
     Parameters
     ----------
@@ -91,6 +93,8 @@ def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[
         Blocks commissioned later or shut down by then are left out.
     fuel_price_eur_per_mwh : mapping of Fuel to float
         By heat, for the fixed costs without carbon; states may bring prices that change.
+    zone : str
+        Where the blocks stand.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[
     chosen = [_opsd_fuel(f, t) for f, t in zip(plants.fuels, plants.technologies, strict=True)]
     keep = plants.in_market(year) & np.array([fuel is not None for fuel in chosen], dtype=bool)
     if not keep.any():
-        raise TableError(f"power plants: no fossil block is in the market in {year}")
+        raise TableError(f"power plants of {zone}: no fossil block is in the market in {year}")
     fuels = tuple(fuel for fuel, kept in zip(chosen, keep, strict=True) if kept and fuel is not None)
     capacity = plants.capacity_mw[keep]
     efficiency = _filled(plants.efficiency[keep], capacity, fuels)
@@ -119,10 +123,10 @@ def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[
     price = np.array([fuel_price_eur_per_mwh[FAMILY.get(fuel, fuel)] for fuel in fuels])
     variable = column("variable_cost_eur_per_mwh")
     return UnitFleet(
-        name=f"German fossil blocks {year}",
+        name=f"fossil blocks of {zone} {year}",
         unit_names=_chosen(plants.names, keep),
         fuels=fuels,
-        places=("DE",) * len(fuels),
+        places=(zone,) * len(fuels),
         capacity_mw=capacity,
         minimum_mw=capacity * column("minimum_frac"),
         factor_gco2_per_kwh=heat_rate * column("fuel_kgco2_per_mwh"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,12 +29,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 BERLIN = ZoneInfo("Europe/Berlin")
-PLANTS, PRICE, CARBON = (
-    r"OPSD_conventional_power_plants_DE\.csv(\.gz)?",
-    r"ENTSOE_DE_price\.csv(\.gz)?",
-    r"eua-price\.csv(\.gz)?",
-)
-"""Names of the files."""
+PLANTS, PRICE, CARBON = "OPSD_conventional_power_plants_{}.csv", "ENTSOE_{}_price.csv", "eua-price.csv"
+"""Names of the files, the country's code in the braces; each may be packed as .gz."""
 
 _GONE = frozenset({"shutdown", "shutdown_temporary", "reserve"})
 
@@ -97,9 +94,9 @@ class Series:
         return np.where(at >= 0, self.value[np.maximum(at, 0)], np.nan)
 
 
-def find_german(folder: Path, pattern: str) -> Payload | None:
-    """Read the file of that name that a folder holds, or give None."""
-    paths = files_matching(folder, pattern)
+def find_german(folder: Path, name: str) -> Payload | None:
+    """Read the file of that name, packed or not, that a folder holds, or give None."""
+    paths = files_matching(folder, re.escape(name) + r"(\.gz)?")
     refuse_repeats(paths, lambda path: path.name)
     return Payload("entsoe", paths[0].name, paths[0].read_bytes()) if paths else None
 
@@ -141,8 +138,8 @@ def power_plants(payload: Payload) -> PlantTable:
     )
 
 
-def day_ahead_price(payload: Payload) -> Series:
-    """Read hourly prices labelled by the start of the hour in local time with its offset. [EUR MWh⁻¹]
+def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
+    """Read hourly prices of a country labelled by the start of the hour in local time with its offset. [EUR MWh⁻¹]
 
     Raises
     ------
@@ -150,7 +147,8 @@ def day_ahead_price(payload: Payload) -> Series:
         If a label has no offset, or an hour stands twice with different prices (rows that repeat one are read
         once). An empty price is NaN.
     """
-    table = read_strings(payload, ",", ["local_datetime", "DE_price"])
+    column = f"{country}_price"
+    table = read_strings(payload, ",", ["local_datetime", column])
     starts = table["local_datetime"].str.to_datetime("%Y-%m-%d %H:%M:%S%z", strict=False, time_zone="UTC")
     if starts.null_count():
         at = int(starts.is_null().arg_true()[0])
@@ -160,7 +158,7 @@ def day_ahead_price(payload: Payload) -> Series:
     return _series(
         payload,
         starts.dt.epoch("s").to_numpy().astype(np.int64),
-        numbers(table, payload, ["DE_price"])[:, 0],
+        numbers(table, payload, [column])[:, 0],
     )
 
 
