@@ -127,6 +127,39 @@ def test_facts_without_units_or_without_capacity_cannot_be_fitted():
         MeritOrder().fit(states(LOADS), facts(fleet(fuels=(Fuel.WIND,) * 20)))
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"heat_rate_mwh_per_mwh": np.append(np.full(19, 2.0), -2.0)}, "u19 has heat_rate_mwh_per_mwh -2.0"),
+        ({"factor_gco2_per_kwh": np.append(np.full(19, 400.0), -1.0)}, "u19 has factor_gco2_per_kwh -1.0"),
+        ({"forced_outage_frac": np.append(np.zeros(19), 1.0)}, "u19 has forced_outage_frac 1.0"),
+        ({"minimum_mw": np.append(np.zeros(19), -5.0)}, "u19 has minimum_mw -5.0"),
+        ({"capacity_mw": np.append(np.ones(19), np.nan)}, "u19 has capacity nan"),
+        ({"unit_names": ("u0",) * 2 + tuple(f"u{k}" for k in range(2, 20))}, "u0 stands twice"),
+    ],
+)
+def test_a_unit_that_cannot_be_is_refused_by_name(change, named):
+    """Negative heat rate, factor or least output, an outage of all the time, no capacity, the same unit twice."""
+    with pytest.raises(TableError, match=named):
+        fleet(**change)
+
+
+def test_a_past_without_any_fossil_generation_gives_surplus_and_no_made_up_number():
+    """All-renewable hours throughout: flagged, and the range reaches from nothing to the units that come first."""
+    nothing = states(np.zeros(600))
+    estimates = MeritOrder().estimate(nothing, MeritOrder().fit(nothing, facts()))
+    assert set(estimates.regime.tolist()) == {SURPLUS}
+    assert (estimates.low == 0).all()
+    assert (estimates.high >= 900).all()
+
+
+def test_a_past_whose_prices_are_all_nan_teaches_no_bid_curve():
+    """The stack's own cost stands; price_implied refuses and counts what it found."""
+    past = states(LOADS, np.full(len(LOADS), np.nan))
+    assert MeritOrder().fit(past, facts()).parameters["bid_curve"] is None
+    assert "found 0" in str(PriceImplied().can_fit(past, facts()))
+
+
 def test_the_bid_curve_never_falls_and_needs_two_weeks():
     """More load never means a lower modelled price."""
     rng = np.random.default_rng(0)

@@ -127,7 +127,7 @@ def stack_parameters(
             seen[fuel] = _seen_frac(history, Fuel(fuel), fuels, capacity * (1 - outage))
         moves = np.diff(residual_mw(history, columns))
         moves = moves[np.isfinite(moves)]
-        if len(moves) > 1:
+        if len(moves) > 1 and moves.std() > 0:  # a load that never moved taught nothing of its error
             load_sd = float(moves.std())
     scale = np.array([seen[FAMILY.get(fuel, fuel).value] for fuel in fuels])
     committed = np.zeros(len(units)) if committed_minimum_mw is None else committed_minimum_mw[units]

@@ -107,7 +107,7 @@ def power_plants(payload: Payload) -> PlantTable:
     Raises
     ------
     TableError
-        If a column is missing, an id stands twice, or a cell is no number.
+        If a column is missing, an id stands twice, a cell is no number, or an efficiency is not in (0, 1].
     """
     texts = ("id", "fuel", "technology", "status")
     figures = (
@@ -124,6 +124,14 @@ def power_plants(payload: Payload) -> PlantTable:
         twice = next(name for name in ids if ids.count(name) > 1)
         raise TableError(f"{payload.name}, column id: {twice} stands twice; remove one")
     capacity, documented, estimate, commissioned, shutdown, _ = numbers(table, payload, list(figures)).T
+    for column, share in (("efficiency_data", documented), ("efficiency_estimate", estimate)):
+        wrong = (share <= 0) | (share > 1)  # NaN is neither
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise TableError(
+                f"{payload.name}, column {column}: {ids[at]} has {share[at]}, not a share of the fuel's energy; "
+                "correct it or leave it empty"
+            )
     return PlantTable(
         tuple(ids),
         tuple(table["fuel"].fill_null("").to_list()),
