@@ -14,6 +14,7 @@ from gridmargin.marginal.bid_curve import learn_bid_curve
 from gridmargin.marginal.merit_blocks import blocks_at, stack_parameters
 from gridmargin.marginal.merit_order import SURPLUS, MeritOrder
 from gridmargin.marginal.price_implied import PriceImplied, implied_heat_rate, price_separation
+from gridmargin.marginal.stack_range import observed_rates
 from gridmargin.vocab import Fuel, NoFactorError, TableError
 from marginal.fuel_mix import FACTS, states_of
 
@@ -158,6 +159,39 @@ def test_a_past_whose_prices_are_all_nan_teaches_no_bid_curve():
     past = states(LOADS, np.full(len(LOADS), np.nan))
     assert MeritOrder().fit(past, facts()).parameters["bid_curve"] is None
     assert "found 0" in str(PriceImplied().can_fit(past, facts()))
+
+
+def moving(seed: int, n: int = 3000):
+    rng = np.random.default_rng(seed)
+    load = 10_000 + np.clip(np.cumsum(rng.normal(0, 400, n)) % 16_000 - 8000, -8000, 8000)
+    aside = rng.normal(0, 150, n)  # what coal gives gas takes: schedules, outages
+    return states_of(
+        {
+            Fuel.COAL: np.minimum(load, COAL_MW) + aside,
+            Fuel.GAS: np.maximum(load - COAL_MW, 0.0) - aside,
+        }
+    )
+
+
+def test_the_range_is_calibrated_on_the_changes_that_the_past_shows():
+    """It holds about nine in ten rates of changes that came later, and the fit names what it was held against."""
+    fit = MeritOrder().fit(moving(1), facts())
+    assert fit.parameters["calibrated_against"] == "interval_changes"
+    later = moving(2)
+    estimates = MeritOrder().estimate(later, fit)
+    row, rate, _ = observed_rates(later, fit.parameters, fit.parameters["range"]["least_change_mw"])
+    held = (estimates.low[row] <= rate) & (rate <= estimates.high[row])
+    assert 0.86 <= held.mean() <= 0.97
+
+
+def test_without_enough_changes_or_with_a_fuel_the_stack_lacks_the_range_is_the_models_own():
+    """A short past, costs alone, and oil that no unit of the stack burns: nothing to hold the range against."""
+    short = moving(1, 300)
+    assert MeritOrder().fit(short, facts()).parameters["calibrated_against"] is None
+    assert MeritOrder().from_costs(short, facts()).parameters["range"] is None
+    past = moving(1)
+    oil = states_of({Fuel.OIL: np.ones(len(past)), Fuel.COAL: past.generation_mw(Fuel.COAL)})
+    assert MeritOrder().fit(oil, facts()).parameters["calibrated_against"] is None
 
 
 def test_the_bid_curve_never_falls_and_needs_two_weeks():

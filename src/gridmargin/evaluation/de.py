@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gridmargin.evaluation.against_epa import states_of, tested_interval
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.price_range import range_rows, series_of
-from gridmargin.evaluation.scores import Row, baseline_scores, baselines, report, score
+from gridmargin.evaluation.scores import UNIT, Row, baseline_scores, baselines, report, score
 from gridmargin.grid import (
     GridStates,
     carbon_price_column,
@@ -25,7 +25,7 @@ from gridmargin.grid import (
     german_fleet,
     price_column,
 )
-from gridmargin.marginal import Estimates, Facts, Fit, MeritOrder, PriceImplied
+from gridmargin.marginal import Estimates, Facts, Fit, MeritOrder, PriceImplied, observed_rates
 from gridmargin.reference import fuel_price_before, zone_named
 from gridmargin.sources import (
     CARBON,
@@ -52,6 +52,10 @@ HOUR_S = 3600
 FAMILIES = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
 PRICE_UNIT = "EUR/MWh"
 RANGED = "range of the day-ahead price"
+CHANGED = "CO2 per fossil generation that changed, larger half of changes, mean rate of each fuel"
+FEWEST_CHANGES = 100
+"""A regime with fewer is not given a row: its coverage would be known to no better than three points."""
+
 HELD_OUT_DAYS = 90
 """Of the past: what a fit had not seen, to begin its range with."""
 
@@ -213,17 +217,46 @@ def _scored(
     if negative.any():
         row["negative_price_frac"] = float(negative.mean())
     past = _price_baselines(history, chosen)
+    estimated = [estimator.estimate(part, fit) for part, fit in fits]
     yield {
         **row,
-        **_margin([estimator.estimate(part, fit) for part, fit in fits]),
+        **_margin(estimated),
         "baselines": baseline_scores(past, price),
         "unit": PRICE_UNIT,
     }
     said += [(part.start_epoch_s(), estimator.modelled_price(part, fit)) for part, fit in before if len(part)]
     whole = states.between(Interval(states.frame["start_utc"][0], test.end_utc))
     series = series_of(whole.start_epoch_s(), whole.values(price_column(EUR)), said)
-    labels |= {"reference": RANGED, "unit": PRICE_UNIT}
-    yield from range_rows(series, int(chosen.start_epoch_s()[0]), labels)
+    begins = int(chosen.start_epoch_s()[0])
+    yield from range_rows(series, begins, {**labels, "reference": RANGED, "unit": PRICE_UNIT})
+    if all(fit.parameters["calibrated_against"] for _, fit in fits):
+        yield from _change_rows(history, fits, estimated, {**labels, "reference": CHANGED, "unit": UNIT})
+
+
+def _change_rows(
+    history: GridStates, fits: list[tuple[GridStates, Fit]], estimated: list[Estimates], labels: Row
+) -> Iterator[Row]:
+    """Hold the factor and the range that the fit calibrated against the rates of changes of fossil generation."""
+    parts = []
+    for (part, fit), estimates in zip(fits, estimated, strict=True):
+        p = fit.parameters
+        row, rate, _ = observed_rates(part, p, p["range"]["least_change_mw"])
+        _, at, which = np.intersect1d(estimates.start_epoch_s, part.start_epoch_s()[row], return_indices=True)
+        regime = estimates.regime[at]
+        parts.append((estimates.mid[at], rate[which], estimates.low[at], estimates.high[at], regime))
+    mid, rate, low, high, regime = (np.concatenate(values) for values in zip(*parts, strict=True))
+    p = fits[0][1].parameters
+    constant = float(observed_rates(history, p, p["range"]["least_change_mw"])[1].mean())
+    for name in ("", *np.unique(regime).tolist()):
+        keep = (regime == name) | (not name)
+        if keep.sum() < (1 if not name else FEWEST_CHANGES):
+            continue
+        yield {
+            **labels,
+            **({"regime": name} if name else {}),
+            **score(mid[keep], rate[keep], low[keep], high[keep]),
+            "baselines": baseline_scores({"constant": np.full(int(keep.sum()), constant)}, rate[keep]),
+        }
 
 
 def _implied(chosen: GridStates, fit: Fit, test: Interval) -> Row:
@@ -239,7 +272,7 @@ def _implied(chosen: GridStates, fit: Fit, test: Interval) -> Row:
         **_margin([estimates]),
         "regimes": dict(zip(regimes.tolist(), count.tolist(), strict=True)),
         "baselines": {},
-        "unit": "gCO2/kWh",
+        "unit": UNIT,
     }
 
 

@@ -28,6 +28,7 @@ from gridmargin.marginal.modifier import Applied, Modified, Modifier, modify
 from gridmargin.marginal.price_implied import PriceImplied, implied_heat_rate, price_separation
 from gridmargin.marginal.refit import parameter_changes, weigh_history
 from gridmargin.marginal.stack import expected_output
+from gridmargin.marginal.stack_range import observed_rates
 from gridmargin.marginal.storage import Storage
 from gridmargin.marginal.unit_behaviour import choose_memory, learn_units, predict_units
 from gridmargin.marginal.unit_moves import (
@@ -122,6 +123,7 @@ __all__ = [
     "load_weighted",
     "modify",
     "moves_of",
+    "observed_rates",
     "operating_margin",
     "parameter_changes",
     "predict_moves",
