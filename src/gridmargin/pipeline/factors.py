@@ -73,7 +73,14 @@ class Factory:
     archive: Archive
     facts_of: FactsOf
     now_utc: Callable[[], datetime]
-    estimators: Sequence[str] = ("regression", "fleet_curve", "published", "average")
+    estimators: Sequence[str] = (
+        "regression",
+        "fleet_curve",
+        "merit_order",
+        "price_implied",
+        "published",
+        "average",
+    )
     payload_of: Callable[[str], Payload | None] = lambda _sha256: None
 
     def ensure(self, zone: str, interval: Interval, *, renew: bool = False) -> Outcome:

@@ -8,8 +8,10 @@ from gridmargin.sources.aemo_units import (
     UnitDispatch,
     UnitInventory,
     find_units,
+    fuels_of,
     unit_dispatch,
     unit_inventory,
+    unit_table,
 )
 from gridmargin.sources.archive import Archive
 from gridmargin.sources.avert import (
@@ -100,6 +102,7 @@ __all__ = [
     "find_avert_folder",
     "find_german",
     "find_units",
+    "fuels_of",
     "need",
     "open_avert",
     "parse_uc",
@@ -112,4 +115,5 @@ __all__ = [
     "uc_files",
     "unit_dispatch",
     "unit_inventory",
+    "unit_table",
 ]
