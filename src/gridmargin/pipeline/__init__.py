@@ -7,6 +7,7 @@ its own: the rooms below do.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gridmargin.pipeline.derived import recipe
 from gridmargin.pipeline.factors import Factory, Outcome, month_starts
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
 from gridmargin.pipeline.moment import moment_for, outside
@@ -41,6 +42,7 @@ __all__ = [
     "payloads_from",
     "published",
     "recalibrate",
+    "recipe",
     "score_forecasts",
 ]
 

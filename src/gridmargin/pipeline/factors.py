@@ -12,10 +12,39 @@ import polars as pl
 
 from gridmargin.grid import GridStates, assemble
 from gridmargin.ledger import Book, Declaration, PayloadNote
-from gridmargin.marginal import ESTIMATORS, Estimates, Estimator, Facts, Fit, Need, weigh_history
+from gridmargin.marginal import (
+    ESTIMATORS,
+    Estimates,
+    Estimator,
+    Facts,
+    Fit,
+    Imports,
+    Need,
+    weigh_history,
+)
+from gridmargin.pipeline.derived import (
+    BLEND,
+    LOOK_BACK,
+    SCORED,
+    Recipe,
+    blended,
+    modified,
+    neighbours_in,
+    plain,
+    recipe,
+)
 from gridmargin.pipeline.facts import FactsOf
 from gridmargin.sources import Archive, Observations, Payload, Source
-from gridmargin.vocab import FOSSIL, Fuel, Interval, NoFactorError, View, format_utc, generation_column
+from gridmargin.vocab import (
+    FOSSIL,
+    Fuel,
+    Interval,
+    Kind,
+    NoFactorError,
+    View,
+    format_utc,
+    generation_column,
+)
 
 HISTORY = timedelta(days=365)
 """How far back a fit looks; it is renewed at the start of every UTC month."""
@@ -27,9 +56,11 @@ WARM_UP = timedelta(days=60)
 DRIFT = "drift"
 """What a change of the grid is called that nobody declared, but a recalibration found."""
 
+ALWAYS = ("regression", "fleet_curve", "average")
+"""Estimators that say so where they cannot speak; of the others only what was asked for does."""
 
-WHERE_STATED = {"published": frozenset({"caiso_moer", "fuel_on_margin", "isone"})}
-"""Estimators of what only some operators state, and the sources that hold it: elsewhere nothing is read for them."""
+USUAL = ("regression", "fleet_curve", "merit_order", "price_implied", "published", "average")
+"""Registered estimators in the order they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +80,37 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sought:
+    """One name to be estimated."""
+
+    name: str
+    asked: Recipe
+    kind: Kind
+    version: str
+    needs: frozenset[Need]
+
+    @staticmethod
+    def of(name: str) -> _Sought:
+        if name in ESTIMATORS:
+            plain = ESTIMATORS.get(name)()
+            return _Sought(name, Recipe(name), plain.kind, plain.version, plain.needs)
+        asked = recipe(name)
+        needs = frozenset() if asked.base == BLEND else ESTIMATORS.get(asked.base)().needs
+        return _Sought(name, asked, Kind.MARGINAL, asked.version, needs)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtHand:
+    """What the estimates of one part are made from."""
+
+    zone: str
+    part: Interval
+    states: GridStates
+    facts: Facts
+    known_from_utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Factory:
     """Everything needed to turn a source's payloads into ledger entries.
 
@@ -64,6 +126,8 @@ class Factory:
         The clock.
     estimators : sequence of str
         Registered names, in the order they run.
+    asked : sequence of str
+        Names beyond these, such as `regression+storage` or `blend`, or those that were asked for among them.
     payload_of : callable
         Gives the payload behind facts by its hash, so that it can be kept; None where it is not to be had.
     """
@@ -73,14 +137,8 @@ class Factory:
     archive: Archive
     facts_of: FactsOf
     now_utc: Callable[[], datetime]
-    estimators: Sequence[str] = (
-        "regression",
-        "fleet_curve",
-        "merit_order",
-        "price_implied",
-        "published",
-        "average",
-    )
+    estimators: Sequence[str] = USUAL
+    asked: Sequence[str] = ()
     payload_of: Callable[[str], Payload | None] = lambda _sha256: None
 
     def ensure(self, zone: str, interval: Interval, *, renew: bool = False) -> Outcome:
@@ -106,45 +164,141 @@ class Factory:
                 f" --source at a folder with that period"
             )
         wanted = _whole_slots(wanted, step_s)
-        source = self.source.name
-        names = [name for name in self.estimators if source in WHERE_STATED.get(name, {source})]
-        every = [ESTIMATORS.get(name)() for name in names]
+        every = [_Sought.of(name) for name in self.names]
         pending = [e for e in every if renew or not self._covered(zone, wanted, e, step_s)]
         lacking = [
-            (e, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
+            (e.name, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
         ]
-        notes = [f"{e.name}: {need} is not known for {zone}" for e, need in lacking]
-        pending = [e for e in pending if e not in [other for other, _ in lacking]]
+        notes = [f"{name}: {need} is not known for {zone}" for name, need in lacking if self._tells(name)]
+        pending = [e for e in pending if e.name not in [name for name, _ in lacking]]
         if not pending:
             return Outcome(0, tuple(notes))
         states, lineage = self.states(zone, self.reading(wanted, known))
         n_new = 0
         for part in self._parts(zone, wanted):
-            some = states.between(part)
-            if not len(some):
+            if not len(states.between(part)):
                 continue
-            facts = self.facts_of(zone, part.start_utc.year - 1)
-            for estimator in pending:
-                found = self._fit(estimator, states, facts, part, known.start_utc)
-                if isinstance(found, str) and estimator.name in WHERE_STATED:
-                    continue
+            at_hand = _AtHand(
+                zone, part, states, self.facts_of(zone, part.start_utc.year - 1), known.start_utc
+            )
+            fitted: dict[str, tuple[Fit, View]] = {}
+            for sought in pending:
+                found = self._estimated(sought, at_hand, lineage, fitted)
                 if isinstance(found, str):
-                    notes.append(f"{estimator.name}, {part.start_utc:%Y-%m}: {found}")
+                    if self._tells(sought.name):
+                        notes.append(f"{sought.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
-                fit, view, is_new = found
-                fit = self.traced(fit, lineage) if is_new else fit
-                estimates = estimator.estimate(some, fit)
-                view = View.TYPICAL if self.source.name == "reference" else view
-                if view is not View.OBSERVED:
-                    estimates = replace(estimates, basis=replace(estimates.basis, view=view))
+                estimates, fit = found
+                behind = lineage if not sought.asked.modifiers else _looking_back(lineage)
                 n_new += self.book.append(
                     estimates,
                     fit,
                     self.now_utc(),
-                    *payloads_and_conditions(estimates, lineage),
+                    *payloads_and_conditions(estimates, behind),
                     source=self.source.name,
                 )
         return Outcome(n_new, tuple(dict.fromkeys(notes)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything to be estimated, what others are made from first."""
+        derived = [name for name in self.asked if name not in self.estimators]
+        bases = [
+            b for b in (recipe(name).base for name in derived) if b != BLEND and b not in self.estimators
+        ]
+        return tuple(dict.fromkeys([*self.estimators, *bases, *derived]))
+
+    def _tells(self, name: str) -> bool:
+        return name in ALWAYS or name in self.asked
+
+    def _estimated(
+        self, sought: _Sought, at_hand: _AtHand, lineage: pl.DataFrame, fitted: dict[str, tuple[Fit, View]]
+    ) -> tuple[Estimates, Fit] | str:
+        """Give the estimates of one part and their fit; notes each base fit in `fitted`."""
+        asked = sought.asked
+        if asked.base == BLEND:
+            return self._blended(at_hand, lineage, fitted)
+        if asked.base not in fitted:
+            found = self._fit(
+                ESTIMATORS.get(asked.base)(),
+                at_hand.states,
+                at_hand.facts,
+                at_hand.part,
+                at_hand.known_from_utc,
+            )
+            if isinstance(found, str):
+                return found
+            fit, view, is_new = found
+            view = View.TYPICAL if self.source.name == "reference" else view
+            fitted[asked.base] = (self.traced(fit, lineage) if is_new else fit, view)
+        fit, view = fitted[asked.base]
+        if asked.modifiers:
+            estimates, fit = self._modified(asked, at_hand, fit, view)
+        else:
+            estimates = ESTIMATORS.get(asked.base)().estimate(at_hand.states.between(at_hand.part), fit)
+        return _seen(estimates, view), fit
+
+    def _modified(self, asked: Recipe, at_hand: _AtHand, fit: Fit, view: View) -> tuple[Estimates, Fit]:
+        """Estimate with modifiers, looking a day back."""
+        part = at_hand.part
+        stretch = Interval(part.start_utc - LOOK_BACK, part.end_utc)
+        history = at_hand.states.between(Interval(fit.train_start_utc, fit.train_end_utc))
+        neighbours = {}
+        if Imports.name in asked.modifiers:
+            for zone in neighbours_in(at_hand.states):
+                found = self._neighbour(zone, asked.base, stretch)
+                # A neighbour whose estimate is of another view is another kind of answer (C3): it stays out.
+                if found is not None and found[1] is view:
+                    neighbours[zone] = plain(found[0])
+        estimates, own = modified(at_hand.states.between(stretch), history, fit, asked, neighbours)
+        return estimates.between(part), own
+
+    def _neighbour(self, zone: str, base: str, stretch: Interval) -> tuple[Estimates, View] | None:
+        """Estimate for a neighbour by the same source, and write that down too; None where it cannot be."""
+        if zone not in self.source.zones():
+            return None
+        known = self.source.span(zone)
+        wanted = known.overlap(stretch)
+        if wanted is None:
+            return None
+        replace(self, estimators=(base,), asked=()).ensure(zone, wanted)
+        states, lineage = self.states(zone, self.reading(wanted, known))
+        facts = self.facts_of(zone, wanted.end_utc.year - 1)
+        at_hand = _AtHand(zone, wanted, states, facts, known.start_utc)
+        fitted: dict[str, tuple[Fit, View]] = {}
+        found = self._estimated(_Sought.of(base), at_hand, lineage, fitted)
+        return None if isinstance(found, str) else (found[0], fitted[base][1])
+
+    def _blended(
+        self, at_hand: _AtHand, lineage: pl.DataFrame, fitted: dict[str, tuple[Fit, View]]
+    ) -> tuple[Estimates, Fit] | str:
+        """Blend every marginal estimator that could be fitted, weighed by the month before by fits from before it."""
+        month = _first_of_month(at_hand.part.start_utc)
+        before = Interval(month - SCORED, month)
+        past = at_hand.states.between(before)
+        members: dict[str, tuple[Estimates, Fit]] = {}
+        scored: dict[str, Estimates] = {}
+        views = set()
+        for name in self.names:
+            sought = _Sought.of(name)
+            if sought.asked.is_derived or sought.kind is not Kind.MARGINAL:
+                continue
+            found = self._estimated(sought, at_hand, lineage, fitted)
+            history = at_hand.states.between(Interval(before.start_utc - HISTORY, before.start_utc))
+            if isinstance(found, str) or not len(history):
+                continue
+            estimator = ESTIMATORS.get(name)()
+            earlier = self.facts_of(at_hand.zone, before.start_utc.year - 1)
+            fit = self.learn(estimator, history, earlier, [])
+            if isinstance(fit, Fit):
+                members[name], scored[name] = found, estimator.estimate(past, fit)
+                views.add(fitted[name][1])
+        if len(views) > 1:
+            return "its members do not all see the grid from the same moment"
+        found = blended(members, scored, past, at_hand.facts)
+        if isinstance(found, str):
+            return found
+        return _seen(found[0], views.pop()), found[1]
 
     def states(self, zone: str, stretches: Sequence[Interval]) -> tuple[GridStates, pl.DataFrame]:
         """Read the states of some stretches, keeping every payload in the archive.
@@ -277,10 +431,12 @@ class Factory:
         return found
 
     def _has(self, need: Need, zone: str, wanted: Interval) -> bool:
+        if need is Need.STATED:
+            return self.source.states_margin
         years = range(wanted.start_utc.year - 1, wanted.end_utc.year)
         return any(self.facts_of(zone, year).has(need) for year in years)
 
-    def _covered(self, zone: str, wanted: Interval, estimator: Estimator, step_s: int) -> bool:
+    def _covered(self, zone: str, wanted: Interval, estimator: _Sought, step_s: int) -> bool:
         def n(stretch: Interval, recorded_from_utc: datetime | None = None) -> int:
             return self.book.count(
                 estimator.kind, zone, stretch, estimator.name, estimator.version, step_s, self.source.name,
@@ -310,6 +466,23 @@ def payloads_and_conditions(estimates: Estimates, lineage: pl.DataFrame) -> tupl
         lineage, on="start_s", how="left", maintain_order="left"
     )
     return behind["payloads"].to_list(), behind["conditions"].to_list()
+
+
+def _seen(estimates: Estimates, view: View) -> Estimates:
+    return replace(estimates, basis=replace(estimates.basis, view=view))
+
+
+def _looking_back(lineage: pl.DataFrame) -> pl.DataFrame:
+    """Give each interval the payloads of the `LOOK_BACK` before it too."""
+    span_s = int(LOOK_BACK.total_seconds())
+    kinds = lineage.with_columns(pl.col("payloads").str.json_decode(pl.List(pl.String)).alias("each")).sort(
+        "start_s"
+    )
+    behind = kinds.rolling("start_s", period=f"{span_s + 1}i").agg(pl.col("each").explode().unique().sort())
+    texts = behind.select("start_s", pl.format('["{}"]', pl.col("each").list.join('","')).alias("payloads"))
+    return texts.join(
+        lineage.select("start_s", "conditions"), on="start_s", how="left", maintain_order="left"
+    )
 
 
 def _first_of_month(moment: datetime) -> datetime:
