@@ -30,12 +30,13 @@ from gridmargin.marginal import (
     modify,
 )
 from gridmargin.reference import known_zones
-from gridmargin.vocab import FOSSIL, Fuel, Interval, Kind, UnknownNameError, View
+from gridmargin.vocab import FOSSIL, Fuel, InputError, Interval, Kind, UnknownNameError, View
 
 FloatArray = NDArray[np.float64]
 
-MODIFIERS = (Storage.name, Curtailment.name, Imports.name)
-"""What may follow an estimator's name after a plus."""
+MODIFIERS = (Curtailment.name, Storage.name, Imports.name)
+"""What may follow an estimator's name after a plus, in the order they speak: a store that charges what would be
+curtailed displaces nothing, and a neighbour answers beside whatever answers at home."""
 
 BLEND = blend.NAME
 
@@ -86,15 +87,20 @@ def recipe(name: str) -> Recipe:
     ------
     UnknownNameError
         If a part is not known, a modifier is named twice, or the blend is to be modified.
+    InputError
+        If modifiers are in another order than they speak in.
     """
     base, *modifiers = name.split(JOIN)
     if base == BLEND and not modifiers:
         return Recipe(BLEND)
-    if base not in ESTIMATORS or ESTIMATORS.get(base)().kind is not Kind.MARGINAL:
+    if base not in ESTIMATORS.names() or ESTIMATORS.get(base)().kind is not Kind.MARGINAL:
         raise UnknownNameError("marginal estimator", base, marginal_estimators())
     for modifier in modifiers:
         if modifier not in MODIFIERS or modifiers.count(modifier) > 1:
             raise UnknownNameError(f"modifier in {name!r}, each once:", modifier, MODIFIERS)
+    ordered = [modifier for modifier in MODIFIERS if modifier in modifiers]
+    if ordered != modifiers:
+        raise InputError(f"{name}: modifiers speak in a fixed order; write {JOIN.join([base, *ordered])}")
     return Recipe(base, tuple(modifiers))
 
 

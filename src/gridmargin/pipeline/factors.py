@@ -241,33 +241,35 @@ class Factory:
     def _modified(self, asked: Recipe, at_hand: _AtHand, fit: Fit, view: View) -> tuple[Estimates, Fit]:
         """Estimate with modifiers, looking a day back."""
         part = at_hand.part
-        stretch = Interval(part.start_utc - LOOK_BACK, part.end_utc)
+        # Running sums begin at the same interval whatever is asked for, so that an hour comes out to the same last digit.
+        stretch = Interval(_first_of_month(part.start_utc) - LOOK_BACK, part.end_utc)
         history = at_hand.states.between(Interval(fit.train_start_utc, fit.train_end_utc))
         neighbours = {}
         if Imports.name in asked.modifiers:
             for zone in neighbours_in(at_hand.states):
-                found = self._neighbour(zone, asked.base, stretch)
+                found = self._neighbour(zone, asked.base, part, stretch)
                 # A neighbour whose estimate is of another view is another kind of answer (C3): it stays out.
                 if found is not None and found[1] is view:
                     neighbours[zone] = plain(found[0])
         estimates, own = modified(at_hand.states.between(stretch), history, fit, asked, neighbours)
         return estimates.between(part), own
 
-    def _neighbour(self, zone: str, base: str, stretch: Interval) -> tuple[Estimates, View] | None:
+    def _neighbour(
+        self, zone: str, base: str, part: Interval, stretch: Interval
+    ) -> tuple[Estimates, View] | None:
         """Estimate for a neighbour by the same source, and write that down too; None where it cannot be."""
-        if zone not in self.source.zones():
-            return None
-        known = self.source.span(zone)
-        wanted = known.overlap(stretch)
-        if wanted is None:
+        known = self.source.span(zone) if zone in self.source.zones() else None
+        wanted = known.overlap(part) if known else None
+        if known is None or wanted is None:
             return None
         replace(self, estimators=(base,), asked=()).ensure(zone, wanted)
         states, lineage = self.states(zone, self.reading(wanted, known))
-        facts = self.facts_of(zone, wanted.end_utc.year - 1)
-        at_hand = _AtHand(zone, wanted, states, facts, known.start_utc)
+        at_hand = _AtHand(zone, part, states, self.facts_of(zone, part.start_utc.year - 1), known.start_utc)
         fitted: dict[str, tuple[Fit, View]] = {}
-        found = self._estimated(_Sought.of(base), at_hand, lineage, fitted)
-        return None if isinstance(found, str) else (found[0], fitted[base][1])
+        if isinstance(self._estimated(_Sought.of(base), at_hand, lineage, fitted), str):
+            return None
+        fit, view = fitted[base]
+        return ESTIMATORS.get(base)().estimate(states.between(stretch), fit), view
 
     def _blended(
         self, at_hand: _AtHand, lineage: pl.DataFrame, fitted: dict[str, tuple[Fit, View]]
