@@ -1,13 +1,13 @@
-"""Estimates made from other estimates: an estimator with modifiers, and the blend of several.
+"""Estimates made from other estimates: an estimator with modifiers, the blend of several, zones dispatched together.
 
 `regression+storage+imports` names an estimator and the modifiers that speak after it, in that order; `blend` joins all
-that could be fitted. Both are opt-in, stand in the ledger under their own name beside what they were made from, and can
+that could be fitted; `zonal` dispatches the stacks of a zone and its neighbours over their ties. All are opt-in, stand in the ledger under their own name beside what they were made from, and can
 be made again from their fit, the archived states and the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,10 @@ MODIFIERS = (Curtailment.name, Storage.name, Imports.name)
 """What may follow an estimator's name after a plus, in the order they speak: a store that charges what would be
 curtailed displaces nothing, and a neighbour answers beside whatever answers at home."""
 
-BLEND = blend.NAME
+BLEND, ZONAL = blend.NAME, "zonal"
+
+WHOLE = (BLEND, ZONAL)
+"""Names that are made from several estimates, and take no modifiers."""
 
 JOIN = "+"
 
@@ -61,7 +64,7 @@ class Recipe:
     Attributes
     ----------
     base : str
-        A registered estimator, or `blend`.
+        A registered estimator, or one of `WHOLE`.
     modifiers : tuple of str
         Names from `MODIFIERS`, in the order they speak.
     """
@@ -72,12 +75,20 @@ class Recipe:
     @property
     def is_derived(self) -> bool:
         """Whether it is made from other estimates."""
-        return bool(self.modifiers) or self.base == BLEND
+        return bool(self.modifiers) or self.base in WHOLE
 
     @property
     def version(self) -> str:
         """Version of what gives the figures."""
-        return blend.VERSION if self.base == BLEND else ESTIMATORS.get(self.base)().version
+        if self.base == BLEND:
+            return blend.VERSION
+        if self.base == ZONAL:
+            from gridmargin.marginal import (
+                zonal,  # it loads the solver, which other estimates have no need of
+            )
+
+            return zonal.VERSION
+        return ESTIMATORS.get(self.base)().version
 
 
 def recipe(name: str) -> Recipe:
@@ -91,8 +102,8 @@ def recipe(name: str) -> Recipe:
         If modifiers are in another order than they speak in.
     """
     base, *modifiers = name.split(JOIN)
-    if base == BLEND and not modifiers:
-        return Recipe(BLEND)
+    if base in WHOLE and not modifiers:
+        return Recipe(base)
     if base not in ESTIMATORS.names() or ESTIMATORS.get(base)().kind is not Kind.MARGINAL:
         raise UnknownNameError("marginal estimator", base, marginal_estimators())
     for modifier in modifiers:
@@ -105,9 +116,9 @@ def recipe(name: str) -> Recipe:
 
 
 def marginal_estimators() -> tuple[str, ...]:
-    """Name the registered marginal estimators, and the blend."""
+    """Name the registered marginal estimators, and those made from several."""
     found = [name for name in ESTIMATORS if ESTIMATORS.get(name)().kind is Kind.MARGINAL]
-    return (*sorted(found), BLEND)
+    return (*sorted(found), *WHOLE)
 
 
 def neighbours_in(states: GridStates) -> tuple[str, ...]:
@@ -246,19 +257,26 @@ def _reference(held: Estimates, past: GridStates, facts: Facts) -> tuple[FloatAr
     return of_co2[at], change[at], CHANGE
 
 
-def made_again(name: str, states: GridStates, fit: Fit, book: Book, known_utc: datetime) -> Estimates:
+def made_again(
+    name: str, states_of: Callable[[str], GridStates], fit: Fit, book: Book, known_utc: datetime
+) -> Estimates:
     """Estimate again what stands in the ledger under a derived name.
 
     Parameters
     ----------
-    states : GridStates
-        The interval and a day around it.
+    states_of : callable
+        Gives a zone's states of the interval and a day around it, from the entry's payloads.
     fit : Fit
         Of the entry.
     known_utc : datetime
         When the entry was written: neighbours are taken as known then.
     """
     asked = recipe(name)
+    if asked.base == ZONAL:
+        from gridmargin.marginal import zonal
+
+        return zonal.estimate_zonal({zone: states_of(zone) for zone in fit.parameters["stacks"]}, fit)
+    states = states_of(fit.zone)
     if asked.base == BLEND:
         return _blended_again(states, fit, book)
     estimates = plain(replace(ESTIMATORS.get(asked.base)().estimate(states, fit), fit_id=fit.fit_id))

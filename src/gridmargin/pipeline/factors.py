@@ -26,6 +26,8 @@ from gridmargin.pipeline.derived import (
     BLEND,
     LOOK_BACK,
     SCORED,
+    WHOLE,
+    ZONAL,
     Recipe,
     blended,
     modified,
@@ -95,7 +97,7 @@ class _Sought:
             plain = ESTIMATORS.get(name)()
             return _Sought(name, Recipe(name), plain.kind, plain.version, plain.needs)
         asked = recipe(name)
-        needs = frozenset() if asked.base == BLEND else ESTIMATORS.get(asked.base)().needs
+        needs = frozenset() if asked.base in WHOLE else ESTIMATORS.get(asked.base)().needs
         return _Sought(name, asked, Kind.MARGINAL, asked.version, needs)
 
 
@@ -188,8 +190,8 @@ class Factory:
                     if self._tells(sought.name):
                         notes.append(f"{sought.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
-                estimates, fit = found
-                behind = lineage if not sought.asked.modifiers else _looking_back(lineage)
+                estimates, fit, *others = found
+                behind = _looking_back(lineage) if sought.asked.modifiers else _together([lineage, *others])
                 n_new += self.book.append(
                     estimates,
                     fit,
@@ -204,7 +206,7 @@ class Factory:
         """Everything to be estimated, what others are made from first."""
         derived = [name for name in self.asked if name not in self.estimators]
         bases = [
-            b for b in (recipe(name).base for name in derived) if b != BLEND and b not in self.estimators
+            b for b in (recipe(name).base for name in derived) if b not in WHOLE and b not in self.estimators
         ]
         return tuple(dict.fromkeys([*self.estimators, *bases, *derived]))
 
@@ -213,9 +215,11 @@ class Factory:
 
     def _estimated(
         self, sought: _Sought, at_hand: _AtHand, lineage: pl.DataFrame, fitted: dict[str, tuple[Fit, View]]
-    ) -> tuple[Estimates, Fit] | str:
-        """Give the estimates of one part and their fit; notes each base fit in `fitted`."""
+    ) -> tuple[Estimates, Fit] | tuple[Estimates, Fit, pl.DataFrame] | str:
+        """Give the estimates of one part, their fit, and what other zones' states rest on; notes fits in `fitted`."""
         asked = sought.asked
+        if asked.base == ZONAL:
+            return self._zonal(at_hand, lineage)
         if asked.base == BLEND:
             return self._blended(at_hand, lineage, fitted)
         if asked.base not in fitted:
@@ -271,6 +275,53 @@ class Factory:
         fit, view = fitted[base]
         return ESTIMATORS.get(base)().estimate(states.between(stretch), fit), view
 
+    def _zonal(self, at_hand: _AtHand, lineage: pl.DataFrame) -> tuple[Estimates, Fit, pl.DataFrame] | str:
+        """Dispatch the zone with every zone of the source that ties lead to and whose units are known."""
+        from gridmargin.marginal import zonal  # it loads the solver, which other estimates have no need of
+
+        part = at_hand.part
+        states, facts, lineages = {at_hand.zone: at_hand.states}, {at_hand.zone: at_hand.facts}, [lineage]
+        todo = [at_hand.zone]
+        while todo:
+            for zone in neighbours_in(states[todo.pop()]):
+                known = self.source.span(zone) if zone in self.source.zones() and zone not in states else None
+                if known is None or known.overlap(part) is None:
+                    continue
+                states[zone], theirs = self.states(zone, self.reading(part, known))
+                facts[zone] = self.facts_of(zone, part.start_utc.year - 1)
+                lineages.append(theirs)
+                todo.append(zone)
+        stacks: dict[str, Fit] = {}
+        views: dict[str, View] = {}
+        lacking = ""
+        for zone, seen in states.items():
+            found = self._fit(
+                ESTIMATORS.get("merit_order")(), seen, facts[zone], part, self.source.span(zone).start_utc
+            )
+            if not isinstance(found, str):
+                stacks[zone], views[zone], _ = found
+            elif zone == at_hand.zone:
+                lacking = found
+        if lacking or len(stacks) < 2:
+            return (
+                lacking or f"{ZONAL} of {at_hand.zone} needs a neighbour in this source whose units are known"
+            )
+        view = views[at_hand.zone]
+        stacks = {zone: fit for zone, fit in stacks.items() if views[zone] is view}
+        own = stacks[at_hand.zone]
+        span = Interval(own.train_start_utc, own.train_end_utc)
+        try:
+            fit = zonal.fit_zonal(at_hand.zone, {zone: states[zone].between(span) for zone in stacks}, stacks)
+        except NoFactorError as error:
+            return str(error)
+        fit = self.traced(fit, lineage)
+        estimates = zonal.estimate_zonal({zone: states[zone].between(part) for zone in stacks}, fit)
+        return (
+            _seen(estimates, View.TYPICAL if self.source.name == "reference" else view),
+            fit,
+            _together(lineages),
+        )
+
     def _blended(
         self, at_hand: _AtHand, lineage: pl.DataFrame, fitted: dict[str, tuple[Fit, View]]
     ) -> tuple[Estimates, Fit] | str:
@@ -293,7 +344,7 @@ class Factory:
             earlier = self.facts_of(at_hand.zone, before.start_utc.year - 1)
             fit = self.learn(estimator, history, earlier, [])
             if isinstance(fit, Fit):
-                members[name], scored[name] = found, estimator.estimate(past, fit)
+                members[name], scored[name] = (found[0], found[1]), estimator.estimate(past, fit)
                 views.add(fitted[name][1])
         if len(views) > 1:
             return "its members do not all see the grid from the same moment"
@@ -485,6 +536,19 @@ def _looking_back(lineage: pl.DataFrame) -> pl.DataFrame:
     return texts.join(
         lineage.select("start_s", "conditions"), on="start_s", how="left", maintain_order="left"
     )
+
+
+def _together(lineages: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Give each interval the payloads of several zones' states, and the conditions of the first."""
+    if len(lineages) == 1:
+        return lineages[0]
+    lists = pl.col("payloads").str.json_decode(pl.List(pl.String))
+    every = pl.concat([part.select("start_s", lists) for part in lineages]).explode("payloads")
+    joined = every.group_by("start_s").agg(pl.col("payloads").unique().sort())
+    texts = joined.select(
+        "start_s", pl.format('["{}"]', pl.col("payloads").list.join('","')).alias("payloads")
+    )
+    return lineages[0].drop("payloads").join(texts, on="start_s", how="left", maintain_order="left")
 
 
 def _first_of_month(moment: datetime) -> datetime:
