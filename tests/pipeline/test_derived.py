@@ -9,7 +9,7 @@ from gridmargin.marginal import ESTIMATORS, Curtailment, Imports, Storage
 from gridmargin.pipeline import recipe
 from gridmargin.pipeline.derived import switched
 from gridmargin.pipeline.trail import _estimate_again
-from gridmargin.sources import SOURCES
+from gridmargin.sources import REGIONS, SOURCES
 from gridmargin.vocab import Fuel, InputError, Interval, Kind, UnknownNameError
 from pipeline.tied_grid import HOME, NEIGHBOUR, TiedGrid, factory_of
 
@@ -212,12 +212,16 @@ def test_a_region_names_the_plants_on_its_margin(data_dir, tmp_path):
     hour = Interval(datetime(2017, 6, 20, 8, tzinfo=UTC), datetime(2017, 6, 20, 9, tzinfo=UTC))
     choice = choose_source(f"recorded:{data_dir}", read_settings())
     with open_workplace(tmp_path) as place:
-        factory = place.factory(choice, "AU-VIC", hour.start_utc, ("merit_order+imports",))
+        factory = place.factory(choice, "AU-VIC", hour.start_utc, ("merit_order+imports", "zonal"))
         factory.ensure("AU-VIC", hour)
         entry = factory.book.entries(Kind.MARGINAL, "AU-VIC", hour, "merit_order+imports")[0]
         likely = [s.name for s in entry.estimate.sources if s.probability > 0.01]
         assert any(name.startswith("imports:AU-") for name in likely)
         assert any(name[-1].isdigit() for name in likely if not name.startswith("imports"))
+        zonal = factory.book.entries(Kind.MARGINAL, "AU-VIC", hour, "zonal")[0]
+        assert {s.name.split(":")[0] for s in zonal.estimate.sources if s.probability > 0.01} <= set(REGIONS)
+        again, _ = _estimate_again(zonal, factory.book, factory.archive)
+        assert again == pytest.approx(zonal.estimate.factor_gco2_per_kwh.mid, rel=1e-9)
         week = Interval(hour.start_utc - timedelta(days=7), hour.end_utc)
         vic, _ = factory.states("AU-VIC", [week])
         nsw, _ = factory.states("AU-NSW", [week])

@@ -35,6 +35,9 @@ SCARCE_PER_MWH = 1e5
 
 SCARCE_MW = 1e6
 
+NO_LOAD_MW = 1e-3
+"""A kilowatt: below it a zone has nothing for its units to serve."""
+
 _ALMOST_NOTHING = 1e-9
 
 
@@ -227,7 +230,7 @@ def _answers(
             at = demand_mw[row] + shift * sd
             # What is over is curtailed or spilled where it is: the dispatch has no use for a load below zero.
             dispatch.solve(np.maximum(at, 0.0))
-            if at[home] <= 0:
+            if at[home] <= NO_LOAD_MW:
                 answer = np.zeros(len(names))
                 answer[-1] = 1.0
             else:
