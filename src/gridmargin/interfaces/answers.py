@@ -148,8 +148,7 @@ def margin_answer(
     """Say what is on the margin in one interval, whoever asks for it."""
     outcome = factory.ensure(zone, interval)
     marginal, average = _entries_by_kind(workplace, factory, zone, interval)
-    states, _ = factory.states(zone, [interval])
-    state = states.between(interval).record(0) if len(states.between(interval)) else None
+    state, faults = factory.state(zone, interval)
     if not marginal and not (state and "published_marginal_rate_gco2_per_kwh" in state.values):
         raise NoFactorError(
             f"no marginal factor for {zone} at {interval}: {'; '.join(outcome.notes) or 'no data in that interval'}"
@@ -162,6 +161,7 @@ def margin_answer(
         "source": {"name": factory.source.name, "kind": choice.kind, "detail": choice.detail},
         "note": "; ".join(outcome.notes) or None,
         "status": state.status.value if state else None,
+        "faults": faults,
         "primary": PRIMARY
         if any(e["estimator"] == PRIMARY for e in marginal)
         else (marginal[0]["estimator"] if marginal else None),

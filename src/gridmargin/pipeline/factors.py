@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from gridmargin.grid import GridStates, assemble
+from gridmargin.grid import GridState, GridStates, assemble, faults_of
 from gridmargin.ledger import Book, Declaration, PayloadNote
 from gridmargin.marginal import (
     ESTIMATORS,
@@ -54,6 +54,9 @@ HISTORY = timedelta(days=365)
 WARM_UP = timedelta(days=60)
 """Where the record is too young for a fit from before, its first stretch of this length serves, named `hindcast` (C10)."""
 
+
+AROUND = timedelta(hours=2)
+"""How far around one interval states are read to tell what is unusual in it."""
 
 DRIFT = "drift"
 """What a change of the grid is called that nobody declared, but a recalibration found."""
@@ -361,7 +364,8 @@ class Factory:
         GridStates
             Ordered, of all stretches.
         polars.DataFrame
-            Per state: `start_s`, `payloads` (JSON list of hashes), `conditions` (JSON object).
+            Per state: `start_s`, `payloads` (JSON list of hashes), `conditions` (JSON object, with what is wrong with the
+            state under `faults` where anything is).
         """
         parts: list[Observations] = []
         seen: set[str] = set()
@@ -376,6 +380,16 @@ class Factory:
         observations = Observations.concat(parts)
         states = assemble(observations, zone, self.source.interval_s(zone))
         return states, _lineage(states, observations)
+
+    def state(self, zone: str, interval: Interval) -> tuple[GridState | None, list[str]]:
+        """Give the state of one interval, and what is wrong with it; some hours around tell what is unusual."""
+        around = Interval(interval.start_utc - AROUND, interval.end_utc + AROUND)
+        states, lineage = self.states(zone, [self.source.span(zone).overlap(around) or interval])
+        here = states.between(interval)
+        if not len(here):
+            return None, []
+        [told] = lineage.filter(pl.col("start_s") == here.start_epoch_s()[0])["conditions"]
+        return here.record(0), json.loads(told).get("faults", [])
 
     def reading(self, wanted: Interval, known: Interval) -> list[Interval]:
         """Give the stretches to read so that `wanted` can be estimated: itself and what its fits learn from."""
@@ -596,7 +610,26 @@ def _lineage(states: GridStates, observations: Observations) -> pl.DataFrame:
             pl.col("completeness_frac").round(4).cast(pl.String),
         ).alias("conditions"),
     )
-    return frame.join(behind, on="start_utc", how="left", maintain_order="left").drop("start_utc")
+    told = frame.join(_faults(states), on="start_utc", how="left", maintain_order="left").with_columns(
+        pl.when(pl.col("faults").is_null())
+        .then(pl.col("conditions"))
+        .otherwise(pl.col("conditions").str.head(-1) + pl.lit(',"faults":') + pl.col("faults") + pl.lit("}"))
+    )
+    return told.join(behind, on="start_utc", how="left", maintain_order="left").drop("start_utc", "faults")
+
+
+def _faults(states: GridStates) -> pl.DataFrame:
+    """Give what is wrong with each state that has something wrong, as a JSON list of sentences."""
+    found: dict[datetime, list[str]] = {}
+    for fault in faults_of(states):
+        found.setdefault(fault.start_utc, []).append(f"{fault.kind.value}: {fault.message}")
+    return pl.DataFrame(
+        {
+            "start_utc": list(found),
+            "faults": [json.dumps(told, ensure_ascii=False) for told in found.values()],
+        },
+        schema={"start_utc": pl.Datetime("us", "UTC"), "faults": pl.String},
+    )
 
 
 def _sum_text(columns: list[str]) -> pl.Expr:

@@ -68,6 +68,8 @@ def show_now(answer: dict[str, Any]) -> None:
     console.print(f"source: {answer['source']['detail']}; status: {answer['status']}")
     if answer["note"]:
         console.print(f"note: {answer['note']}")
+    for fault in answer["faults"]:
+        console.print(f"flag: {fault}")
     table = Table(box=None, pad_edge=False)
     for heading in ("estimate", "g CO2/kWh", "90 % range", "on the margin", "regime"):
         table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left", no_wrap=True)
