@@ -171,7 +171,7 @@ def test_mixed_separators_are_german_and_the_autumn_hour_comes_twice():
 @pytest.mark.data
 def test_two_publishers_agree_on_germany(data_dir):
     """SMARD's lignite and ENTSO-E's of the same quarters of an hour of 2018 are the same within 1 % on average."""
-    table = find_german(data_dir, "smard_production_2018.csv")
+    table = find_german(data_dir, r"smard_production_2018\.csv(\.gz)?")
     source = SOURCES.get("entsoe")(data_dir)
     assert table is not None, "the data pack holds no smard_production_2018.csv"
     start, values = smard_generation(table)

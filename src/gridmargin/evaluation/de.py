@@ -38,6 +38,7 @@ from gridmargin.sources import (
     day_ahead_price,
     find_german,
     need,
+    of_country,
     power_plants,
 )
 from gridmargin.vocab import Fuel, InputError, Interval, UnknownNameError
@@ -108,8 +109,9 @@ def german_states(ask: Ask) -> tuple[GridStates, PlantTable]:
         raise InputError(f"no files named YYYY_{zone}_gen.parquet under {ask.data}")
     quarter = states_of(source, zone)
 
-    def table(name: str) -> Payload:
-        return need(find_german(ask.data, name.format(zone)), ask.data, name.format(zone))
+    def table(pattern: str) -> Payload:
+        name = of_country(pattern, zone)
+        return need(find_german(ask.data, name), ask.data, name.replace("\\", "").removesuffix("(.gz)?"))
 
     plants = power_plants(table(PLANTS))
     price = day_ahead_price(table(PRICE), zone)

@@ -9,22 +9,11 @@ from numpy.typing import NDArray
 
 from gridmargin.grid.units import UnitFleet
 from gridmargin.reference import UnitDefaults, unit_defaults
-from gridmargin.sources import REGIONS, PlantTable, UnitInventory
+from gridmargin.sources import REGIONS, PlantTable, UnitInventory, fuels_of
 from gridmargin.vocab import Fuel, TableError
 
 FloatArray = NDArray[np.float64]
 
-NEM_FUELS = {
-    "Black coal": Fuel.COAL,
-    "Brown coal": Fuel.LIGNITE,
-    "Coal seam methane": Fuel.GAS,
-    "Natural Gas (Pipeline)": Fuel.GAS,
-    "Diesel oil": Fuel.OIL,
-    "Kerosene - non aviation": Fuel.OIL,
-    "Hydro": Fuel.HYDRO,
-    "Solar": Fuel.SOLAR,
-    "Wind": Fuel.WIND,
-}
 OPSD_FUELS = {
     ("Lignite", ""): Fuel.LIGNITE,
     ("Hard coal", ""): Fuel.COAL,
@@ -51,12 +40,9 @@ def nem_fleet(inventory: UnitInventory, zone: str | None = None) -> UnitFleet:
         If a fuel is not known, or there is no capacity.
     """
     places = {region: ours for ours, region in REGIONS.items()}
-    unknown = sorted(set(inventory.fuels) - set(NEM_FUELS))
-    if unknown:
-        raise TableError(f"unit inventory: fuel {unknown[0]!r} is not one of {', '.join(NEM_FUELS)}")
     place = [places.get(region, region) for region in inventory.regions]
     keep = np.array([zone is None or at == zone for at in place], dtype=bool)
-    fuels = [NEM_FUELS[name] for name in inventory.fuels]
+    fuels = fuels_of(inventory)
     figures = {name: value[keep] for name, value in inventory.figures.items()}
     defaults = unit_defaults()
     outage = np.array([defaults[f].forced_outage_frac if f in defaults else 0.05 for f in fuels])[keep]

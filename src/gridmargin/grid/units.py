@@ -31,7 +31,8 @@ class UnitFleet:
     factor_gco2_per_kwh : array, shape (u,)
         Direct CO2 of one more kilowatt-hour at the busbar. [g kWh⁻¹]
     marginal_cost_per_mwh : array, shape (u,)
-        Fuel, carbon and variable cost of one more megawatt-hour, in `currency`. [MWh⁻¹]
+        Fuel and variable cost of one more megawatt-hour, in `currency`, with carbon where no heat rate is given: with
+        one, the carbon price of each interval comes on top. [MWh⁻¹]
     ramp_mw_per_h : array, shape (u,)
         Up and down while running. [MW h⁻¹]
     minimum_up_h, minimum_down_h : array, shape (u,)

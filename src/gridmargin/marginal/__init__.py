@@ -42,7 +42,15 @@ from gridmargin.marginal.unit_response import UnitResponse, unit_response
 from gridmargin.vocab import Registry
 
 if TYPE_CHECKING:
-    from gridmargin.marginal import adaptive, blend, forecast, forecast_features, regimes, volatility
+    from gridmargin.marginal import (
+        adaptive,
+        blend,
+        forecast,
+        forecast_features,
+        regimes,
+        volatility,
+        zonal,
+    )
     from gridmargin.marginal.dispatch import Dispatch, Rates, balance_matrix, load_weighted
     from gridmargin.marginal.dispatch_hours import HourlyRates, Stores, dispatch_stretch
     from gridmargin.marginal.drift import DriftEvent, Watch, watch
@@ -137,9 +145,10 @@ __all__ = [
     "volatility",
     "watch",
     "weigh_history",
+    "zonal",
 ]
 
-_MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "regimes", "volatility"})
+_MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "regimes", "volatility", "zonal"})
 
 # These need SciPy, a learner or a solver; whoever only asks for a factor need not wait for them.
 _LATER = {

@@ -47,6 +47,9 @@ full output. It keeps a range open where one source is certain."""
 FADED_HALF_LIVES = 8
 """A price of eight half-lives ago would weigh 1/256: it is not looked at."""
 
+MIN_DAYS = 7
+"""A week: how much of the listed capacity runs, and how far the load moves, cannot be told from less."""
+
 _TAILS = (0.05, 0.95)
 _DAY_S = 86_400
 
@@ -70,6 +73,21 @@ class MeritOrder:
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""
+        missing = self._cannot_stack(history, facts)
+        if missing:
+            return missing
+        columns = residual_columns(history)
+        known = history.start_epoch_s()[np.isfinite(residual_mw(history, columns))]
+        days = np.ptp(known) / _DAY_S if len(known) else 0.0
+        if days < MIN_DAYS - 1 or len(known) < 2:
+            return (
+                f"{self.name} of {history.zone} needs {MIN_DAYS} days in which all of {', '.join(columns['plus'])} is"
+                f" known, found {days:.1f}"
+            )
+        return None
+
+    def _cannot_stack(self, history: GridStates, facts: Facts) -> str | None:
+        """Say what is missing for a stack from costs alone."""
         if facts.units is None:
             return f"{self.name} of {history.zone} needs {Need.UNITS.value}, and its facts hold none"
         if not len(stack_units(facts.units)):
@@ -80,8 +98,6 @@ class MeritOrder:
         columns = residual_columns(history)
         if not columns:
             return f"{self.name} of {history.zone} needs fossil generation or demand in its states, and neither is reported"
-        if np.isfinite(residual_mw(history, columns)).sum() < 2:
-            return f"{self.name} of {history.zone} needs two states in which all of {', '.join(columns['plus'])} is known"
         return None
 
     def fit(self, history: GridStates, facts: Facts) -> Fit:
@@ -123,7 +139,7 @@ class MeritOrder:
         NoFactorError
             If `can_fit` names something missing.
         """
-        missing = self.can_fit(template, facts)
+        missing = self._cannot_stack(template, facts)
         if missing or facts.units is None:
             raise NoFactorError(missing or "no units")
         p = stack_parameters(facts.units, None, self._committed_mw)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,8 +28,16 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 BERLIN = ZoneInfo("Europe/Berlin")
-PLANTS, PRICE, CARBON = "OPSD_conventional_power_plants_{}.csv", "ENTSOE_{}_price.csv", "eua-price.csv"
-"""Names of the files, the country's code in the braces; each may be packed as .gz."""
+PLANTS, PRICE, CARBON = (
+    r"OPSD_conventional_power_plants_DE\.csv(\.gz)?",
+    r"ENTSOE_DE_price\.csv(\.gz)?",
+    r"eua-price\.csv(\.gz)?",
+)
+"""Names of the files; another country's have its code for DE, see `of_country`."""
+
+PRICE_COLUMN = "DE_price"
+
+CARBON_COLUMN = "Price"
 
 _GONE = frozenset({"shutdown", "shutdown_temporary", "reserve"})
 
@@ -83,20 +90,32 @@ class Series:
         Strictly increasing. [s since 1970 UTC]
     value : array, shape (n,)
         In the unit that the reader states.
+    row : array of int64, shape (n,)
+        Where each stands in its table; the header is row 1.
     """
 
     start_epoch_s: IntArray
     value: FloatArray
+    row: IntArray
 
     def known_at(self, epoch_s: IntArray) -> FloatArray:
         """Give the newest value at or before each moment, NaN before the first."""
-        at = np.searchsorted(self.start_epoch_s, epoch_s, side="right") - 1
+        at = self.place_at(epoch_s)
         return np.where(at >= 0, self.value[np.maximum(at, 0)], np.nan)
 
+    def place_at(self, epoch_s: IntArray) -> IntArray:
+        """Give the place of the newest value at or before each moment, −1 before the first."""
+        return np.searchsorted(self.start_epoch_s, epoch_s, side="right") - 1
 
-def find_german(folder: Path, name: str) -> Payload | None:
-    """Read the file of that name, packed or not, that a folder holds, or give None."""
-    paths = files_matching(folder, re.escape(name) + r"(\.gz)?")
+
+def of_country(name: str, country: str) -> str:
+    """Give the name of a file or column of Germany's as a country with the same layout has it."""
+    return name.replace("_DE", f"_{country}").replace("DE_", f"{country}_")
+
+
+def find_german(folder: Path, pattern: str) -> Payload | None:
+    """Read the file of that name that a folder holds, or give None."""
+    paths = files_matching(folder, pattern)
     refuse_repeats(paths, lambda path: path.name)
     return Payload("entsoe", paths[0].name, paths[0].read_bytes()) if paths else None
 
@@ -155,7 +174,7 @@ def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
         If a label has no offset, or an hour stands twice with different prices (rows that repeat one are read
         once). An empty price is NaN.
     """
-    column = f"{country}_price"
+    column = of_country(PRICE_COLUMN, country)
     table = read_strings(payload, ",", ["local_datetime", column])
     starts = table["local_datetime"].str.to_datetime("%Y-%m-%d %H:%M:%S%z", strict=False, time_zone="UTC")
     if starts.null_count():
@@ -167,6 +186,7 @@ def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
         payload,
         starts.dt.epoch("s").to_numpy().astype(np.int64),
         numbers(table, payload, [column])[:, 0],
+        table["row"].to_numpy().astype(np.int64),
     )
 
 
@@ -178,7 +198,7 @@ def carbon_price(payload: Payload) -> Series:
     TableError
         If it has no such rows or one cannot be read.
     """
-    days, prices = [], []
+    days, prices, rows = [], [], []
     for number, record in enumerate(
         csv.reader(io.StringIO(text_of(payload).decode("utf-8-sig", "replace"))), start=1
     ):
@@ -189,13 +209,14 @@ def carbon_price(payload: Payload) -> Series:
                 int(datetime.strptime(record[0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
             )
             prices.append(float(".".join(record[1:])))
+            rows.append(number)
         except ValueError:
             raise TableError(
                 f"{payload.name}, row {number}: {','.join(record)!r} is not a date and a price"
             ) from None
     if not days:
         raise TableError(f"{payload.name} has no rows with a date and a price")
-    return _series(payload, np.array(days, dtype=np.int64), np.array(prices))
+    return _series(payload, np.array(days, dtype=np.int64), np.array(prices), np.array(rows))
 
 
 def smard_generation(payload: Payload) -> tuple[IntArray, Mapping[str, FloatArray]]:
@@ -247,12 +268,12 @@ def need(payload: Payload | None, folder: Path, name: str) -> Payload:
     return payload
 
 
-def _series(payload: Payload, start_s: IntArray, value: FloatArray) -> Series:
+def _series(payload: Payload, start_s: IntArray, value: FloatArray, row: IntArray) -> Series:
     order = np.argsort(start_s, kind="stable")
-    start_s, value = start_s[order], value[order]
+    start_s, value, row = start_s[order], value[order], row[order]
     again = np.flatnonzero(np.diff(start_s) == 0)
     agree = (value[again] == value[again + 1]) | (np.isnan(value[again]) & np.isnan(value[again + 1]))
     if not agree.all():
         moment = datetime.fromtimestamp(int(start_s[again[~agree][0]]), UTC)
         raise TableError(f"{payload.name}: {moment} stands twice with different values; remove one row")
-    return Series(np.delete(start_s, again), np.delete(value, again))
+    return Series(np.delete(start_s, again), np.delete(value, again), np.delete(row, again))
