@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.scores import UNIT, Row, baseline_scores, brier, crps, f1, score
-from gridmargin.marginal import adaptive, forecast, forecast_features, regimes, trailing, volatility
+from gridmargin.marginal import adaptive, forecast, forecast_features, regimes, volatility
 from gridmargin.vocab import InputError, Interval
 
 FloatArray = NDArray[np.float64]
@@ -264,7 +264,7 @@ def _last_known(rate: FloatArray, lag: int) -> FloatArray:
     known = np.where(np.isfinite(rate), np.arange(len(rate)), -1)
     newest = np.maximum.accumulate(known)
     held = np.where(newest >= 0, rate[np.maximum(newest, 0)], np.nan)
-    return trailing.shifted(held, lag)
+    return forecast_features.shifted(held, lag)
 
 
 def _filled(values: FloatArray, otherwise: FloatArray) -> FloatArray:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from gridmargin.marginal.day_patterns import day_columns, path_columns
 from gridmargin.marginal.regimes import local_day_and_second
-from gridmargin.marginal.trailing import Trailing, shifted
+from gridmargin.marginal.trailing import Trailing
+from gridmargin.marginal.trailing import shifted as shifted
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
