@@ -206,24 +206,26 @@ def rts_goal(rows: list[Row]) -> Verdict:
 
 
 def nem_goal(rows: list[Row]) -> Verdict:
-    """Judge unit output by the fit that is made once, and ΔE for ΔG."""
+    """Judge unit output by the fit that is made once, ΔE for ΔG, and its range."""
     once = rows_where(rows, reference="output of fossil", fit="fitted on all that precedes")
-    change = rows_where(rows, reference="change of CO2")
+    change = [row for row in rows_where(rows, reference="change of CO2") if "regime" not in row]
     return both(
         worst(once, lambda r: r["r"], 0.95, "least r", True),
         worst(change, mae_over("constant"), 0.8, "ΔE/ΔG error over a constant", False),
+        pooled_coverage(change),
     )
 
 
 def de_goal(rows: list[Row]) -> Verdict:
-    """Judge r against the price in every period, costs alone where nothing precedes."""
+    """Judge r against the price in every period, costs alone where nothing precedes, and the price's range."""
     fitted = rows_where(rows, reference="day-ahead", fit="fitted on all that precedes")
     first = [
         row
         for row in rows_where(rows, reference="day-ahead", fit="costs alone")
         if row["period"] not in {r["period"] for r in fitted}
     ]
-    return worst([*first, *fitted], lambda r: r["r"], 0.80, "least r", True)
+    ranged = [row for row in rows_where(rows, reference="range of the day-ahead") if "regime" not in row]
+    return both(worst([*first, *fitted], lambda r: r["r"], 0.80, "least r", True), pooled_coverage(ranged))
 
 
 RUNS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,14 +154,21 @@ class Workplace:
     book: Book
     archive: Archive
 
-    def factory(self, choice: SourceChoice, zone: str, moment_utc: datetime | None = None) -> Factory:
-        """Give what covers intervals of `zone` around a moment."""
+    def factory(
+        self,
+        choice: SourceChoice,
+        zone: str,
+        moment_utc: datetime | None = None,
+        asked: Sequence[str] = (),
+    ) -> Factory:
+        """Give what covers intervals of `zone` around a moment, by the usual estimators and those asked for."""
         return Factory(
             source_for(choice, zone, moment_utc),
             self.book,
             self.archive,
             facts_from(choice.folder),
             now_utc,
+            asked=tuple(asked),
             payload_of=payloads_from(choice.folder),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ def loaded_after(statement: str) -> set[str]:
     """Run a statement in a fresh interpreter and list every module it loaded."""
     code = f"import sys, json\n{statement}\nprint(json.dumps(list(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    return set(json.loads(out))
+    return set(json.loads(out.splitlines()[-1]))
 
 
 def heavy_after(statement: str) -> set[str]:
@@ -57,3 +58,22 @@ def test_production_never_loads_the_exam(module: str) -> None:
     loaded = loaded_after(f"import {module}")
     assert module in loaded
     assert {name for name in loaded if name.startswith("gridmargin.evaluation")} == set()
+
+
+SOLVERS = {"scipy", "sklearn", "highspy", "pyomo"}
+
+
+def test_a_factor_is_given_without_solvers_and_learners(tmp_path: Path) -> None:
+    """Whoever only asks what is on the margin does not wait for SciPy, a learner or a solver to load."""
+    asked = f"""
+from contextlib import suppress
+from gridmargin.interfaces.cli import main
+import sys
+from pathlib import Path
+sys.argv = ["gridmargin", "now", "US-ERCO", "--source", "reference", "--json", "--data-dir", {str(tmp_path)!r}]
+with suppress(SystemExit):
+    main()
+"""
+    loaded = loaded_after(asked)
+    assert "polars" in loaded
+    assert {name for name in loaded if name.split(".")[0] in SOLVERS} == set()

@@ -23,12 +23,18 @@ def test_a_folder_without_tables_and_options_without_use_are_refused(task, tmp_p
 
 @pytest.mark.data
 def test_australian_units_are_predicted(data_dir):
-    """Unit output r ≥ 0.95, and ΔE for ΔG at most 0.8 of a fitted constant's error, on the last third."""
+    """Unit output r ≥ 0.95 with hydro and without, ΔE for ΔG at most 0.8 of a constant's error, ranges that hold."""
     rows = TASKS.get("nem")(Ask(data_dir))["rows"]
-    fossil = {row["fit"]: row for row in rows if row["reference"] == "output of fossil units"}
-    assert fossil["fitted on all that precedes the test"]["r"] >= 0.95
-    assert fossil["fitted again every day on all that precedes"]["r"] >= 0.96
-    assert rows[-1]["mae_over_constant"] <= 0.8
+    for what in ("output of fossil units", "output of fossil and hydro units"):
+        fits = {row["fit"]: row for row in rows if row["reference"] == what}
+        assert fits["fitted on all that precedes the test"]["r"] >= 0.95
+        assert fits["fitted again every day on all that precedes"]["r"] >= 0.96
+    changes = [row for row in rows if row["reference"].startswith("change of CO2")]
+    assert changes[0]["mae_over_constant"] <= 0.8
+    assert 0.88 <= changes[0]["coverage90"] <= 0.92
+    assert {row["regime"] for row in changes[1:]} == {"rising", "falling", "still"}
+    rate = [row for row in rows if row["reference"].startswith("CO2 per fossil generation")]
+    assert 0.88 <= rate[0]["coverage90"] <= 0.92
 
 
 @pytest.mark.data
@@ -46,3 +52,6 @@ def test_the_german_stack_follows_the_price_without_having_seen_one(data_dir):
     assert rows[0]["fit"] == "costs alone"
     assert rows[0]["r"] > 0.8
     assert sum(rows[0]["source_share_frac"].values()) == pytest.approx(1.0, abs=0.01)
+    ranged = [row for row in rows if row["reference"].startswith("range of") and row["fit"] == "costs alone"]
+    assert "regime" not in ranged[0]
+    assert 0.86 <= ranged[0]["coverage90"] <= 0.94

@@ -14,14 +14,8 @@ from gridmargin.marginal.bid_curve import learn_bid_curve
 from gridmargin.marginal.merit_blocks import blocks_at, stack_parameters
 from gridmargin.marginal.merit_order import SURPLUS, MeritOrder
 from gridmargin.marginal.price_implied import PriceImplied, implied_heat_rate, price_separation
-from gridmargin.marginal.unit_behaviour import (
-    choose_half_life_days,
-    learn_moves,
-    learn_units,
-    predict_moves,
-    predict_units,
-)
-from gridmargin.vocab import Fuel, InputError, NoFactorError, TableError
+from gridmargin.marginal.stack_range import observed_rates
+from gridmargin.vocab import Fuel, NoFactorError, TableError
 from marginal.fuel_mix import FACTS, states_of
 
 COAL_MW, GAS_MW = 10_000.0, 10_000.0
@@ -134,6 +128,72 @@ def test_facts_without_units_or_without_capacity_cannot_be_fitted():
         MeritOrder().fit(states(LOADS), facts(fleet(fuels=(Fuel.WIND,) * 20)))
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"heat_rate_mwh_per_mwh": np.append(np.full(19, 2.0), -2.0)}, "u19 has heat_rate_mwh_per_mwh -2.0"),
+        ({"factor_gco2_per_kwh": np.append(np.full(19, 400.0), -1.0)}, "u19 has factor_gco2_per_kwh -1.0"),
+        ({"forced_outage_frac": np.append(np.zeros(19), 1.0)}, "u19 has forced_outage_frac 1.0"),
+        ({"minimum_mw": np.append(np.zeros(19), -5.0)}, "u19 has minimum_mw -5.0"),
+        ({"capacity_mw": np.append(np.ones(19), np.nan)}, "u19 has capacity nan"),
+        ({"unit_names": ("u0",) * 2 + tuple(f"u{k}" for k in range(2, 20))}, "u0 stands twice"),
+    ],
+)
+def test_a_unit_that_cannot_be_is_refused_by_name(change, named):
+    """Negative heat rate, factor or least output, an outage of all the time, no capacity, the same unit twice."""
+    with pytest.raises(TableError, match=named):
+        fleet(**change)
+
+
+def test_a_past_without_any_fossil_generation_gives_surplus_and_no_made_up_number():
+    """All-renewable hours throughout: flagged, and the range reaches from nothing to the units that come first."""
+    nothing = states(np.zeros(600))
+    estimates = MeritOrder().estimate(nothing, MeritOrder().fit(nothing, facts()))
+    assert set(estimates.regime.tolist()) == {SURPLUS}
+    assert (estimates.low == 0).all()
+    assert (estimates.high >= 900).all()
+
+
+def test_a_past_whose_prices_are_all_nan_teaches_no_bid_curve():
+    """The stack's own cost stands; price_implied refuses and counts what it found."""
+    past = states(LOADS, np.full(len(LOADS), np.nan))
+    assert MeritOrder().fit(past, facts()).parameters["bid_curve"] is None
+    assert "found 0" in str(PriceImplied().can_fit(past, facts()))
+
+
+def moving(seed: int, n: int = 3000):
+    rng = np.random.default_rng(seed)
+    load = 10_000 + np.clip(np.cumsum(rng.normal(0, 400, n)) % 16_000 - 8000, -8000, 8000)
+    aside = rng.normal(0, 150, n)  # what coal gives gas takes: schedules, outages
+    return states_of(
+        {
+            Fuel.COAL: np.minimum(load, COAL_MW) + aside,
+            Fuel.GAS: np.maximum(load - COAL_MW, 0.0) - aside,
+        }
+    )
+
+
+def test_the_range_is_calibrated_on_the_changes_that_the_past_shows():
+    """It holds about nine in ten rates of changes that came later, and the fit names what it was held against."""
+    fit = MeritOrder().fit(moving(1), facts())
+    assert fit.parameters["calibrated_against"] == "interval_changes"
+    later = moving(2)
+    estimates = MeritOrder().estimate(later, fit)
+    row, rate, _ = observed_rates(later, fit.parameters, fit.parameters["range"]["least_change_mw"])
+    held = (estimates.low[row] <= rate) & (rate <= estimates.high[row])
+    assert 0.86 <= held.mean() <= 0.97
+
+
+def test_without_enough_changes_or_with_a_fuel_the_stack_lacks_the_range_is_the_models_own():
+    """A short past, costs alone, and oil that no unit of the stack burns: nothing to hold the range against."""
+    short = moving(1, 300)
+    assert MeritOrder().fit(short, facts()).parameters["calibrated_against"] is None
+    assert MeritOrder().from_costs(short, facts()).parameters["range"] is None
+    past = moving(1)
+    oil = states_of({Fuel.OIL: np.ones(len(past)), Fuel.COAL: past.generation_mw(Fuel.COAL)})
+    assert MeritOrder().fit(oil, facts()).parameters["calibrated_against"] is None
+
+
 def test_the_bid_curve_never_falls_and_needs_two_weeks():
     """More load never means a lower modelled price."""
     rng = np.random.default_rng(0)
@@ -194,38 +254,3 @@ def test_prices_part_where_a_border_is_full():
     start, sign = price_separation(home, away, "USD")
     assert len(start) == 4
     np.testing.assert_array_equal(sign, [1.0, 0.0, -1.0, np.nan])
-
-
-def test_learned_units_follow_the_load_and_stay_within_what_they_gave():
-    """Two units that are exact functions of the load are found again; nothing beyond the greatest seen."""
-    load = np.linspace(1000.0, 2000.0, 300)
-    output = np.column_stack([0.5 * load, np.clip(load - 1200.0, 0.0, None)])
-    learned = learn_units(load, output, 1800, float("inf"))
-    np.testing.assert_allclose(predict_units(learned, load)[:, 0], output[:, 0], atol=30.0)
-    assert (predict_units(learned, np.array([9000.0])) <= output.max(axis=0) + 1e-9).all()
-    with pytest.raises(InputError, match="ten or more"):
-        learn_units(load[:3], output[:3], 1800, 1.0)
-
-
-def test_a_unit_that_changed_its_ways_is_learned_from_its_newest_days():
-    """After an outage began halfway, a short memory is chosen."""
-    rng = np.random.default_rng(2)
-    load = 1000 + 100 * rng.random(960)
-    output = np.column_stack([np.where(np.arange(960) < 480, 300.0, 0.0), np.full(960, 100.0)])
-    assert choose_half_life_days(load, output, 1800) == 1.0
-
-
-def test_changes_add_up_and_a_unit_at_its_top_does_not_rise():
-    """What the units do sums to the change; the one at its most stays."""
-    rng = np.random.default_rng(4)
-    output = (
-        300
-        + 100 * np.sin(np.arange(400)[:, None] / np.array([10.0, 14.0, 23.0]))
-        + rng.normal(0, 5, (400, 3))
-    )
-    region = output.sum(axis=1, keepdims=True)
-    learned = learn_moves(output, region, np.full(3, 400.0), np.full(3, np.nan))
-    before = np.array([[learned.most_mw[0], 250.0, 250.0]])
-    moved = predict_moves(learned, before, np.array([[60.0]]), np.array([60.0]))
-    assert moved.sum() == pytest.approx(60.0)
-    assert moved[0, 0] == pytest.approx(0.0, abs=1e-9)

@@ -25,6 +25,7 @@ class ChangingGrid:
     """Hourly coal and gas, and a published marginal rate where `publishes`."""
 
     name = "changing_grid"
+    states_margin = True
 
     def __init__(self, change_utc=CHANGE, publishes=True, coal=(0.6, 0.1)):
         self.change_utc, self.publishes, self.coal = change_utc, publishes, coal

@@ -116,6 +116,26 @@ def test_plants_become_a_fossil_fleet_whose_cost_follows_its_efficiency():
     np.testing.assert_allclose(fleet.marginal_cost_per_mwh[1], 20.0 / 0.58 + 1.5)
 
 
+@pytest.mark.parametrize("efficiency", ["-0.40", "40", "0"])
+def test_an_efficiency_that_is_no_share_is_refused_by_block_and_column(efficiency):
+    """Negative, in percent, or zero: never replaced in silence by the mean of its fuel."""
+    wrong = PLANT_ROWS.replace(",0.40,", f",{efficiency},")
+    with pytest.raises(TableError, match=r"efficiency_estimate: D has"):
+        power_plants(payload(wrong, "OPSD.csv"))
+
+
+def test_a_block_that_stands_twice_is_refused():
+    """The message names it."""
+    with pytest.raises(TableError, match="A stands twice"):
+        power_plants(payload(PLANT_ROWS + PLANT_ROWS.splitlines()[1] + "\n", "OPSD.csv"))
+
+
+def test_a_price_of_another_country_stands_in_its_own_column():
+    """The same layout, another code."""
+    text = "local_datetime,NL_price\n2018-01-01 00:00:00+0100,40.5\n"
+    assert day_ahead_price(payload(text, "p.csv"), "NL").value.tolist() == [40.5]
+
+
 def test_prices_are_read_with_their_offset_and_an_empty_one_is_absent():
     """A repeated row is one row; two rows that differ are refused; a time without offset is refused (C1)."""
     head = "local_datetime,DE_price\n"

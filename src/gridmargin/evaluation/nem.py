@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -12,15 +13,19 @@ from numpy.typing import NDArray
 
 from gridmargin.evaluation.against_epa import states_of, tested_interval
 from gridmargin.evaluation.ask import Ask
-from gridmargin.evaluation.scores import Row, correlation, report, score
+from gridmargin.evaluation.scores import UNIT, Row, correlation, report, score
 from gridmargin.grid import UnitFleet, nem_fleet
 from gridmargin.marginal import (
     MeritOrder,
+    Moves,
+    adaptive,
     blocks_at,
-    choose_half_life_days,
+    choose_memory,
+    choose_softness,
     expected_output,
     learn_moves,
     learn_units,
+    moves_of,
     predict_moves,
     predict_units,
     stack_parameters,
@@ -32,6 +37,19 @@ FloatArray = NDArray[np.float64]
 
 REGION = "NEM"
 DAY_S = 86_400
+RISING, FALLING, STILL = "rising", "falling", "still"
+"""Regimes of a change of fossil generation: `still` where it is smaller than in the quarter of the past that moved
+least. Known when the change is, before its CO2."""
+
+STILL_FRAC, FACTOR_FRAC = 0.25, 0.5
+"""A rate is given for changes larger than the median of the past: a small one divides a unit's noise by little."""
+
+KNOWN_FRAC = 0.9
+"""A unit known less often than this (commissioned within the data, say) is not predicted; the load keeps what it gave."""
+
+PAST_FRAC = 1 / 3
+"""Part of the past that is only learned from before its own held-out errors begin."""
+
 GIVEN = frozenset({Fuel.WIND, Fuel.SOLAR})
 """What the weather makes: an input, not something predicted."""
 
@@ -84,7 +102,7 @@ def run(ask: Ask) -> dict[str, Any]:
             f"{REGION}: {cut} half hours before {test} and {end - cut} in it; want 96 and 2 at least"
         )
     labels: Row = {"region": REGION, "estimator": MeritOrder.name, "period": str(test)}
-    rows = [*_unit_rows(nem, int(cut), int(end), labels), _change_row(nem, int(cut), int(end), labels)]
+    rows = [*_unit_rows(nem, int(cut), int(end), labels), *_change_rows(nem, int(cut), int(end), labels)]
     versions = {"gridmargin": version("gridmargin"), MeritOrder.name: MeritOrder.version}
     return report("nem", versions, time.perf_counter() - started, rows)
 
@@ -101,7 +119,12 @@ def _read(ask: Ask) -> tuple[Nem, Any]:
     for states in by_zone.values():
         start = np.intersect1d(start, states.start_epoch_s())
     column = {name: at for at, name in enumerate(table.names)}
-    units = [at for at, name in enumerate(fleet.unit_names) if name in column]
+    there = np.isfinite(table.output_mw).mean(axis=0) >= KNOWN_FRAC if len(table.start_epoch_s) else []
+    units = [at for at, name in enumerate(fleet.unit_names) if name in column and there[column[name]]]
+    if not units:
+        raise InputError(
+            f"{dispatch.name} and {inventory.name} have no unit in common that is known most of the time"
+        )
     fleet = _part(fleet, units)
     output = table.output_mw[np.searchsorted(table.start_epoch_s, start)][
         :, [column[name] for name in fleet.unit_names]
@@ -124,12 +147,8 @@ def _read(ask: Ask) -> tuple[Nem, Any]:
 
 def _unit_rows(nem: Nem, cut: int, end: int, labels: Row) -> list[Row]:
     load, real = nem.residual_mw.sum(axis=1), nem.output_mw[cut:end]
-    half_life = choose_half_life_days(load[:cut], nem.output_mw[:cut], nem.interval_s)
-    at_once = predict_units(
-        learn_units(load[:cut], nem.output_mw[:cut], nem.interval_s, half_life), load[cut:end]
-    )
     predictions = {
-        "fitted on all that precedes the test": at_once,
+        "fitted on all that precedes the test": _ahead(nem, load, cut, end),
         "fitted again every day on all that precedes": _walk(nem, load, cut, end),
     }
     fossil = nem.is_fossil
@@ -159,18 +178,19 @@ def _unit_rows(nem: Nem, cut: int, end: int, labels: Row) -> list[Row]:
     return rows
 
 
+def _ahead(nem: Nem, load: FloatArray, cut: int, end: int) -> FloatArray:
+    """Output from `cut` to `end`, learned from what precedes `cut`."""
+    start, lead = nem.start_epoch_s[:cut], nem.start_epoch_s[cut:end] - nem.start_epoch_s[cut - 1]
+    memory = choose_memory(start, load[:cut], nem.output_mw[:cut], float(lead[-1]))
+    learned = learn_units(start, load[:cut], nem.output_mw[:cut], memory)
+    return predict_units(learned, load[cut:end], lead.astype(np.float64))
+
+
 def _walk(nem: Nem, load: FloatArray, cut: int, end: int) -> FloatArray:
-    parts = []
     per_day = DAY_S // nem.interval_s
-    for start in range(cut, end, per_day):
-        stop = min(start + per_day, end)
-        past = nem.output_mw[:start]
-        half_life = choose_half_life_days(
-            load[:start][-10 * per_day :], past[-10 * per_day :], nem.interval_s
-        )
-        learned = learn_units(load[:start], past, nem.interval_s, half_life)
-        parts.append(predict_units(learned, load[start:stop]))
-    return np.concatenate(parts)
+    return np.concatenate(
+        [_ahead(nem, load, start, min(start + per_day, end)) for start in range(cut, end, per_day)]
+    )
 
 
 def _by_costs(nem: Nem, cut: int, end: int) -> FloatArray:
@@ -198,33 +218,97 @@ def _pooled(predicted: FloatArray, real: FloatArray, short: bool = False) -> Row
     }
 
 
-def _change_row(nem: Nem, cut: int, end: int, labels: Row) -> Row:
+def _change_rows(nem: Nem, cut: int, end: int, labels: Row) -> list[Row]:
     """Score ΔE for the ΔG that came: CO2 of all fossil units against their generation, from one interval to the next."""
     fossil = np.flatnonzero(nem.is_fossil)
     fleet = _part(nem.fleet, fossil.tolist())
-    output, factor = nem.output_mw[:, fossil], fleet.factor_gco2_per_kwh / 1000.0
+    factor = fleet.factor_gco2_per_kwh / 1000.0
     ramp = fleet.ramp_mw_per_h * nem.interval_s / 3600
-    learned = learn_moves(output[:cut], nem.residual_mw[:cut], fleet.capacity_mw, ramp)
-    next_to = np.diff(nem.start_epoch_s) == nem.interval_s
-    change, region_change = np.diff(output, axis=0), np.diff(nem.residual_mw, axis=0)
-    total, emitted = change.sum(axis=1), change @ factor
-    train = np.flatnonzero(next_to[: cut - 1])
-    tested = cut - 1 + np.flatnonzero(next_to[cut - 1 : end - 1])
-    rate = float((total[train] @ emitted[train]) / (total[train] @ total[train]))
-    moved = predict_moves(learned, output[tested], region_change[tested], total[tested])
-    scores = score(moved @ factor, emitted[tested])
+    moves = moves_of(
+        nem.start_epoch_s[:end], nem.interval_s, nem.output_mw[:end, fossil], nem.residual_mw[:end]
+    )
+    past, tested = moves[moves.row < cut], moves[moves.row >= cut]
+    if not len(tested):
+        raise InputError(f"{REGION}: no change in the test has two half hours right before it")
+    softness = choose_softness(past, fleet.capacity_mw, ramp, factor)
+
+    def predicted(known: Moves, coming: Moves) -> FloatArray:
+        learned = learn_moves(known, fleet.capacity_mw, ramp, softness)
+        return np.asarray(predict_moves(learned, coming) @ factor)
+
+    emitted, total = tested.change_mw @ factor, tested.total_mw
+    rate = float(past.total_mw @ (past.change_mw @ factor) / (past.total_mw @ past.total_mw))
+    mid, constant = predicted(past, tested), rate * total
+    size = np.abs(past.total_mw)
+    regime = _regimes(total, float(np.quantile(size, STILL_FRAC)))
+    per_day = DAY_S // nem.interval_s
+    first = max(int(len(past) * PAST_FRAC), per_day)
+    held_out = np.concatenate(
+        [predicted(past[:at], past[at : at + per_day]) for at in range(first, len(past), per_day)]
+    )
+    error = past.change_mw[first:] @ factor - held_out
+    past_regime = _regimes(past.total_mw[first:], float(np.quantile(size, STILL_FRAC)))
+    spread = _spread(np.abs(past.total_mw[first:]), np.abs(error))
+    unit, past_unit = spread(np.abs(total)), spread(np.abs(past.total_mw[first:]))
+    low, high = adaptive.around(
+        emitted / unit, mid / unit, regime, error / past_unit, past_regime, delay=1, lowest=-np.inf
+    )
+    low, high = low * unit, high * unit
+    labels = {**labels, "fit": "fitted on all that precedes the test", "n_units": len(fossil)}
+    what = "change of CO2 for the change of fossil generation that came"
+    rows = []
+    for name in ("", RISING, FALLING, STILL):
+        keep = (regime == name) | (not name)
+        if not keep.any():
+            continue
+        row = _changes(mid[keep], emitted[keep], low[keep], high[keep], constant[keep])
+        row = {**labels, "reference": what, **({"regime": name} if name else {}), **row, "unit": "tCO2/h"}
+        rows.append(
+            row if name else {**row, "constant_gco2_per_kwh": 1000.0 * rate, "softness_frac": softness}
+        )
+    threshold = float(np.quantile(size, FACTOR_FRAC))
+    for name in ("", RISING, FALLING):
+        keep = (np.abs(total) > threshold) & ((regime == name) | (not name))
+        if not keep.any():
+            continue
+        per = 1000.0 / total[keep]
+        ends = np.sort(np.stack([low[keep] * per, high[keep] * per]), axis=0)
+        row = _changes(mid[keep] * per, emitted[keep] * per, ends[0], ends[1], constant[keep] * per)
+        rows.append(
+            {
+                **labels,
+                "reference": "CO2 per fossil generation that changed, the larger half of changes",
+                **({"regime": name} if name else {}),
+                **row,
+                "least_change_mw": threshold,
+                "unit": UNIT,
+            }
+        )
+    return rows
+
+
+def _spread(size_mw: FloatArray, error: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """Give the usual error of a change of some size: the mean of the past's, a straight line that never falls."""
+    slope = max(float(np.polyfit(size_mw, error, 1)[0]), 0.0)
+    at_zero = max(float(error.mean() - slope * size_mw.mean()), 0.1 * float(error.mean()), 1e-9)
+    return lambda size: at_zero + slope * size
+
+
+def _regimes(total_mw: FloatArray, still_below_mw: float) -> NDArray[np.str_]:
+    return np.where(np.abs(total_mw) < still_below_mw, STILL, np.where(total_mw > 0, RISING, FALLING))
+
+
+def _changes(
+    mid: FloatArray, came: FloatArray, low: FloatArray, high: FloatArray, constant: FloatArray
+) -> Row:
+    """Score changes or their rates beside one constant rate."""
+    scores: Row = score(mid, came, low, high)
     scores.pop("bias_frac", None)  # changes sum to nothing: a bias relative to that says nothing
-    constant = score(rate * total[tested], emitted[tested])
+    beside = score(constant, came)
     return {
-        **labels,
-        "reference": "change of CO2 for the change of fossil generation that came",
-        "fit": "fitted on all that precedes the test",
-        "n_units": len(fossil),
         **scores,
-        "mae_over_constant": scores["mae"] / constant["mae"],
-        "constant_gco2_per_kwh": 1000.0 * rate,
-        "baselines": {"constant": {key: constant[key] for key in ("mae", "r")}},
-        "unit": "tCO2/h",
+        "mae_over_constant": scores["mae"] / beside["mae"],
+        "baselines": {"constant": {key: beside[key] for key in ("mae", "r") if key in beside}},
     }
 
 

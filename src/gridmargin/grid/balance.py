@@ -31,8 +31,8 @@ TOLERANCE_MW = 25.0
 OWN_USE_FRAC = 0.01
 """A plant that stands draws its own use: down to minus this share of the fuel's largest output is no fault."""
 
-STORES = frozenset({Fuel.BATTERY, Fuel.PUMPED})
-"""Fuels that are negative whenever they charge."""
+MAY_CHARGE = frozenset({Fuel.BATTERY, Fuel.PUMPED, Fuel.OTHER})
+"""Fuels that may be below zero: stores, and what a publisher lumps together, stores among them."""
 
 _NEIGHBOURS = 7  # intervals of the moving median that tells a term's usual value
 _STANDS_OUT_FRAC = 0.5  # a term is at fault if its jump leaves less than this of the mismatch unexplained
@@ -216,7 +216,7 @@ def _missing(states: GridStates) -> list[Fault]:
 def _negative(states: GridStates) -> list[Fault]:
     found = []
     for fuel in states.fuels:
-        if fuel in STORES or fuel is Fuel.IMPORTS:
+        if fuel in MAY_CHARGE or fuel is Fuel.IMPORTS:
             continue
         column, values = generation_column(fuel), states.generation_mw(fuel)
         if not np.isfinite(values).any():

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from gridmargin.vocab import TableError
 
@@ -81,14 +79,9 @@ class Network:
             raise TableError(f"{where}: branch {at} conducts nothing; remove it, or give its reactance")
         if (self.offer_mw < 0).any() or not self.offer_mw.sum() > 0:
             raise TableError(f"{where}: offers have no capacity, or less than none")
-        edges = coo_matrix(
-            (
-                np.ones(len(self.branch_from) + len(self.link_from)),
-                (np.r_[self.branch_from, self.link_from], np.r_[self.branch_to, self.link_to]),
-            ),
-            shape=(n, n),
+        n_parts, part = _parts(
+            n, np.r_[self.branch_from, self.link_from], np.r_[self.branch_to, self.link_to]
         )
-        n_parts, part = connected_components(edges, directed=False)
         if n_parts > 1:
             lonely = np.bincount(part).argmin()
             names = [self.bus_names[i] for i in np.flatnonzero(part == lonely)]
@@ -99,9 +92,16 @@ class Network:
 
     def references(self) -> IntArray:
         """Give one bus of each part that alternating-current branches hold together: its angle is zero."""
-        edges = coo_matrix(
-            (np.ones(len(self.branch_from)), (self.branch_from, self.branch_to)),
-            shape=(len(self.bus_names),) * 2,
-        )
-        _, part = connected_components(edges, directed=False)
+        _, part = _parts(len(self.bus_names), self.branch_from, self.branch_to)
         return np.unique(part, return_index=True)[1].astype(np.int64)
+
+
+def _parts(n_buses: int, first: IntArray, second: IntArray) -> tuple[int, IntArray]:
+    """Give how many parts edges leave of a network, and the part of each bus."""
+    # Loading SciPy takes longer than most answers that need no network.
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_matrix((np.ones(len(first)), (first, second)), shape=(n_buses, n_buses))
+    n_parts, part = connected_components(edges, directed=False)
+    return int(n_parts), part

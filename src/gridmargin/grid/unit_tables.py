@@ -9,22 +9,11 @@ from numpy.typing import NDArray
 
 from gridmargin.grid.units import UnitFleet
 from gridmargin.reference import UnitDefaults, unit_defaults
-from gridmargin.sources import REGIONS, PlantTable, UnitInventory
+from gridmargin.sources import REGIONS, PlantTable, UnitInventory, fuels_of
 from gridmargin.vocab import Fuel, TableError
 
 FloatArray = NDArray[np.float64]
 
-NEM_FUELS = {
-    "Black coal": Fuel.COAL,
-    "Brown coal": Fuel.LIGNITE,
-    "Coal seam methane": Fuel.GAS,
-    "Natural Gas (Pipeline)": Fuel.GAS,
-    "Diesel oil": Fuel.OIL,
-    "Kerosene - non aviation": Fuel.OIL,
-    "Hydro": Fuel.HYDRO,
-    "Solar": Fuel.SOLAR,
-    "Wind": Fuel.WIND,
-}
 OPSD_FUELS = {
     ("Lignite", ""): Fuel.LIGNITE,
     ("Hard coal", ""): Fuel.COAL,
@@ -51,12 +40,9 @@ def nem_fleet(inventory: UnitInventory, zone: str | None = None) -> UnitFleet:
         If a fuel is not known, or there is no capacity.
     """
     places = {region: ours for ours, region in REGIONS.items()}
-    unknown = sorted(set(inventory.fuels) - set(NEM_FUELS))
-    if unknown:
-        raise TableError(f"unit inventory: fuel {unknown[0]!r} is not one of {', '.join(NEM_FUELS)}")
     place = [places.get(region, region) for region in inventory.regions]
     keep = np.array([zone is None or at == zone for at in place], dtype=bool)
-    fuels = [NEM_FUELS[name] for name in inventory.fuels]
+    fuels = fuels_of(inventory)
     figures = {name: value[keep] for name, value in inventory.figures.items()}
     defaults = unit_defaults()
     outage = np.array([defaults[f].forced_outage_frac if f in defaults else 0.05 for f in fuels])[keep]
@@ -79,8 +65,10 @@ def nem_fleet(inventory: UnitInventory, zone: str | None = None) -> UnitFleet:
     )
 
 
-def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[Fuel, float]) -> UnitFleet:
-    """Make the fossil fleet of Germany that could sell power in a year.
+def german_fleet(
+    plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[Fuel, float], zone: str = "DE"
+) -> UnitFleet:
+    """Make the fossil fleet of Germany, or of a country whose plants stand in the same table, in a year.
 
     Parameters
     ----------
@@ -91,6 +79,8 @@ def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[
         Blocks commissioned later or shut down by then are left out.
     fuel_price_eur_per_mwh : mapping of Fuel to float
         By heat, for the fixed costs without carbon; states may bring prices that change.
+    zone : str
+        Where the blocks stand.
 
     Raises
     ------
@@ -105,7 +95,7 @@ def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[
     chosen = [_opsd_fuel(f, t) for f, t in zip(plants.fuels, plants.technologies, strict=True)]
     keep = plants.in_market(year) & np.array([fuel is not None for fuel in chosen], dtype=bool)
     if not keep.any():
-        raise TableError(f"power plants: no fossil block is in the market in {year}")
+        raise TableError(f"power plants of {zone}: no fossil block is in the market in {year}")
     fuels = tuple(fuel for fuel, kept in zip(chosen, keep, strict=True) if kept and fuel is not None)
     capacity = plants.capacity_mw[keep]
     efficiency = _filled(plants.efficiency[keep], capacity, fuels)
@@ -119,10 +109,10 @@ def german_fleet(plants: PlantTable, year: int, fuel_price_eur_per_mwh: Mapping[
     price = np.array([fuel_price_eur_per_mwh[FAMILY.get(fuel, fuel)] for fuel in fuels])
     variable = column("variable_cost_eur_per_mwh")
     return UnitFleet(
-        name=f"German fossil blocks {year}",
+        name=f"fossil blocks of {zone} {year}",
         unit_names=_chosen(plants.names, keep),
         fuels=fuels,
-        places=("DE",) * len(fuels),
+        places=(zone,) * len(fuels),
         capacity_mw=capacity,
         minimum_mw=capacity * column("minimum_frac"),
         factor_gco2_per_kwh=heat_rate * column("fuel_kgco2_per_mwh"),

@@ -31,7 +31,8 @@ class UnitFleet:
     factor_gco2_per_kwh : array, shape (u,)
         Direct CO2 of one more kilowatt-hour at the busbar. [g kWh⁻¹]
     marginal_cost_per_mwh : array, shape (u,)
-        Fuel, carbon and variable cost of one more megawatt-hour, in `currency`. [MWh⁻¹]
+        Fuel and variable cost of one more megawatt-hour, in `currency`, with carbon where no heat rate is given: with
+        one, the carbon price of each interval comes on top. [MWh⁻¹]
     ramp_mw_per_h : array, shape (u,)
         Up and down while running. [MW h⁻¹]
     minimum_up_h, minimum_down_h : array, shape (u,)
@@ -86,8 +87,29 @@ class UnitFleet:
             raise TableError(
                 f"fleet {self.name}: unit {self.unit_names[unit]} has capacity {self.capacity_mw[unit]} MW"
             )
+        for name, wrong, want in (
+            ("heat_rate_mwh_per_mwh", self._known("heat_rate_mwh_per_mwh") <= 0, "above zero"),
+            ("factor_gco2_per_kwh", self._known("factor_gco2_per_kwh") < 0, "zero or more"),
+            ("minimum_mw", self._known("minimum_mw") < 0, "zero or more"),
+            ("forced_outage_frac", ~_is_share(self._known("forced_outage_frac")), "from 0 to below 1"),
+        ):
+            if wrong.any():
+                unit = int(wrong.argmax())
+                raise TableError(
+                    f"fleet {self.name}: unit {self.unit_names[unit]} has {name} {getattr(self, name)[unit]}, want "
+                    f"{want}; leave it empty where it is not known"
+                )
         if not self.capacity_mw.sum() > 0:
             raise TableError(f"fleet {self.name} has no capacity at all: nothing can be on its margin")
 
     def __len__(self) -> int:
         return len(self.unit_names)
+
+    def _known(self, name: str) -> FloatArray:
+        """Give a column; what is not known is NaN, which no comparison refuses."""
+        column = getattr(self, name)
+        return np.full(len(self), np.nan) if column is None else np.asarray(column, dtype=np.float64)
+
+
+def _is_share(value: FloatArray) -> NDArray[np.bool_]:
+    return np.asarray(~((value < 0) | (value >= 1)))

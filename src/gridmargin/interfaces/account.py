@@ -8,33 +8,18 @@ from datetime import timedelta
 from typing import Any
 
 from gridmargin.interfaces.answers import receipt_answer
-from gridmargin.pipeline import Job, account_log
+from gridmargin.pipeline import Job, account_log, recipe
 from gridmargin.receipts import find_receipt
 from gridmargin.reference import profile_for, zone_named
 from gridmargin.requests import read_log
-from gridmargin.vocab import InputError, UnknownNameError, format_utc, parse_utc, sha256_hex
+from gridmargin.vocab import InputError, format_utc, parse_utc, sha256_hex
 from gridmargin.wiring import SourceChoice, Workplace
-
-ESTIMATORS = ("regression", "fleet_curve", "published")
-"""Whose marginal factor may price energy."""
 
 LONGEST = timedelta(days=32)
 """Longest stretch priced at once: each month of it is a fit."""
 
 MOST_REQUESTS = 10_000
 """Longest list taken at once."""
-
-
-def check_estimator(name: str) -> None:
-    """Refuse what is not a marginal estimator.
-
-    Raises
-    ------
-    UnknownNameError
-        With those known.
-    """
-    if name not in ESTIMATORS:
-        raise UnknownNameError("marginal estimator", name, ESTIMATORS)
 
 
 def alignment_text(align_to: str | None) -> str | None:
@@ -45,7 +30,7 @@ def alignment_text(align_to: str | None) -> str | None:
 def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the list as a log of token counts and times, price it, and give the summary with its receipts."""
     zone_named(body["zone"])
-    check_estimator(body["estimator"])
+    recipe(body["estimator"])
     profile = profile_for(body["device"], body["model"])
     requests = body["requests"]
     if len(requests) > MOST_REQUESTS:
@@ -68,9 +53,8 @@ def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, An
             " price them in parts, or use `gridmargin account`"
         )
     job = Job(body["zone"], body["estimator"], profile, alignment=alignment_text(align_to))
-    summary = account_log(
-        log, job, place.factory(choice, body["zone"], log.first_utc), place.folder, lambda _n: None
-    )
+    factory = place.factory(choice, body["zone"], log.first_utc, (body["estimator"],))
+    summary = account_log(log, job, factory, place.folder, lambda _n: None)
     rows = range(1, len(requests) + 1)
     receipts = [
         receipt_answer(find_receipt(place.folder, f"{summary['run_id']}-{row}")) for row in rows[:500]

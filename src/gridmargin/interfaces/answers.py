@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.ledger import Entry, Factors
-from gridmargin.pipeline import Factory, moment_for, outside
+from gridmargin.pipeline import Factory, moment_for, outside, recipe
 from gridmargin.reference import known_zones, zone_named
 from gridmargin.vocab import Interval, Kind, NoFactorError, Status, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, recorded_sources, source_for
@@ -17,6 +17,13 @@ if TYPE_CHECKING:  # receipts load the query engine, which `now` has no need of
 
 PRIMARY = "regression"
 """The estimator that prices energy unless another is asked for."""
+
+
+EVIDENCE = (
+    "calibrated_against", "range_basis", "denominator", "modifiers", "names", "weights", "member_mae", "blend_mae",
+    "against", "n_scored",
+)  # fmt: skip
+"""Parameters of a fit that are shown beside an estimate, where it has them."""
 
 
 def entry_answer(entry: Entry) -> dict[str, Any]:
@@ -93,7 +100,13 @@ def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
 
 
 def now_answer(
-    workplace: Workplace, choice: SourceChoice, zone: str, asked_utc: datetime, *, stands_in: bool
+    workplace: Workplace,
+    choice: SourceChoice,
+    zone: str,
+    asked_utc: datetime,
+    *,
+    stands_in: bool,
+    estimators: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Say what is on the margin, every estimator beside the others and the average apart.
 
@@ -101,13 +114,17 @@ def now_answer(
     ----------
     stands_in : bool
         Whether another moment of the record may answer, as for a present that no record holds.
+    estimators : sequence of str
+        Asked for beside the usual ones, such as `regression+storage` or `blend`.
 
     Raises
     ------
     NoFactorError
         If the source holds nothing for the moment and no other may stand in.
     """
-    factory = workplace.factory(choice, zone, asked_utc)
+    for name in estimators:
+        recipe(name)
+    factory = workplace.factory(choice, zone, asked_utc, estimators)
     moment, note = moment_for(factory.source, zone, asked_utc)
     if note and not stands_in:
         raise outside(factory.source, zone, asked_utc)
@@ -131,8 +148,7 @@ def margin_answer(
     """Say what is on the margin in one interval, whoever asks for it."""
     outcome = factory.ensure(zone, interval)
     marginal, average = _entries_by_kind(workplace, factory, zone, interval)
-    states, _ = factory.states(zone, [interval])
-    state = states.between(interval).record(0) if len(states.between(interval)) else None
+    state, faults = factory.state(zone, interval)
     if not marginal and not (state and "published_marginal_rate_gco2_per_kwh" in state.values):
         raise NoFactorError(
             f"no marginal factor for {zone} at {interval}: {'; '.join(outcome.notes) or 'no data in that interval'}"
@@ -145,6 +161,7 @@ def margin_answer(
         "source": {"name": factory.source.name, "kind": choice.kind, "detail": choice.detail},
         "note": "; ".join(outcome.notes) or None,
         "status": state.status.value if state else None,
+        "faults": faults,
         "primary": PRIMARY
         if any(e["estimator"] == PRIMARY for e in marginal)
         else (marginal[0]["estimator"] if marginal else None),
@@ -172,7 +189,7 @@ def _entries_by_kind(
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     marginal: list[dict[str, Any]] = []
     average: dict[str, Any] | None = None
-    for name in factory.estimators:
+    for name in factory.names:
         for kind in Kind:
             for entry in workplace.book.entries(kind, zone, interval, name, source=factory.source.name):
                 answer = entry_answer(entry) | {"evidence": _evidence(workplace, entry)}
@@ -193,11 +210,7 @@ def _evidence(workplace: Workplace, entry: Entry) -> dict[str, Any]:
         "n_train": fit.n_train,
         "grid_changes": parameters.get("grid_changes", []),
         "recalibration": _recalibration(workplace, entry),
-        **{
-            key: parameters[key]
-            for key in ("calibrated_against", "range_basis", "denominator")
-            if key in parameters
-        },
+        **{key: parameters[key] for key in EVIDENCE if key in parameters},
     }
 
 
@@ -220,7 +233,8 @@ def factors_answer(
     workplace: Workplace, choice: SourceChoice, zone: str, interval: Interval, estimator: str = PRIMARY
 ) -> dict[str, Any]:
     """Give a stretch of factors as columns: the marginal with its range, the average apart."""
-    factory = workplace.factory(choice, zone, interval.start_utc)
+    recipe(estimator)
+    factory = workplace.factory(choice, zone, interval.start_utc, (estimator,))
     shift = timedelta(0)
     span = factory.source.span(zone)
     if span.overlap(interval) is None:

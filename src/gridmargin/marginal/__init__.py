@@ -28,19 +28,29 @@ from gridmargin.marginal.modifier import Applied, Modified, Modifier, modify
 from gridmargin.marginal.price_implied import PriceImplied, implied_heat_rate, price_separation
 from gridmargin.marginal.refit import parameter_changes, weigh_history
 from gridmargin.marginal.stack import expected_output
+from gridmargin.marginal.stack_range import observed_rates
 from gridmargin.marginal.storage import Storage
-from gridmargin.marginal.unit_behaviour import (
-    choose_half_life_days,
+from gridmargin.marginal.unit_behaviour import choose_memory, learn_units, predict_units
+from gridmargin.marginal.unit_moves import (
+    Moves,
+    choose_softness,
     learn_moves,
-    learn_units,
+    moves_of,
     predict_moves,
-    predict_units,
 )
 from gridmargin.marginal.unit_response import UnitResponse, unit_response
 from gridmargin.vocab import Registry
 
 if TYPE_CHECKING:
-    from gridmargin.marginal import adaptive, blend, forecast, forecast_features, regimes, volatility
+    from gridmargin.marginal import (
+        adaptive,
+        blend,
+        forecast,
+        forecast_features,
+        regimes,
+        volatility,
+        zonal,
+    )
     from gridmargin.marginal.dispatch import Dispatch, Rates, balance_matrix, load_weighted
     from gridmargin.marginal.dispatch_hours import HourlyRates, Stores, dispatch_stretch
     from gridmargin.marginal.drift import DriftEvent, Watch, watch
@@ -91,6 +101,7 @@ __all__ = [
     "MeritOrder",
     "Modified",
     "Modifier",
+    "Moves",
     "Need",
     "PriceImplied",
     "Rates",
@@ -104,7 +115,8 @@ __all__ = [
     "blend",
     "blocks_at",
     "build_margin",
-    "choose_half_life_days",
+    "choose_memory",
+    "choose_softness",
     "combined_margin",
     "dispatch_stretch",
     "epa_co2",
@@ -118,6 +130,8 @@ __all__ = [
     "learn_units",
     "load_weighted",
     "modify",
+    "moves_of",
+    "observed_rates",
     "operating_margin",
     "parameter_changes",
     "predict_moves",
@@ -131,9 +145,10 @@ __all__ = [
     "volatility",
     "watch",
     "weigh_history",
+    "zonal",
 ]
 
-_MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "regimes", "volatility"})
+_MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "regimes", "volatility", "zonal"})
 
 # These need SciPy, a learner or a solver; whoever only asks for a factor need not wait for them.
 _LATER = {

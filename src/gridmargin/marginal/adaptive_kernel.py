@@ -28,6 +28,7 @@ def adapt(
     delay: int,
     alpha: float,
     step: float,
+    lowest: float,
 ) -> tuple[FloatArray, FloatArray]:
     """Move both ends by what was missed; see `gridmargin.marginal.adaptive.adapt`."""
     n = len(low)
@@ -41,15 +42,15 @@ def adapt(
             g = regime[j]
             for side in range(2):
                 if side == 0:
-                    # A nominal low end at zero is no end that could be missed: it stays, and the other has all of α.
-                    if low[j] <= 0.0:
+                    # A nominal low end at the least possible is no end that could be missed: it stays, and the other has all of α.
+                    if low[j] <= lowest:
                         continue
                     score = (low[j] - reference[j]) / scale[j]
                     allowed = alpha / 2
                     bottom = (low[j] - mid[j]) / scale[j]
                 else:
                     score = (reference[j] - high[j]) / scale[j]
-                    allowed = alpha if low[j] <= 0.0 else alpha / 2
+                    allowed = alpha if low[j] <= lowest else alpha / 2
                     bottom = (mid[j] - high[j]) / scale[j]
                 size[g, side] = SIZE_MEMORY * size[g, side] + (1 - SIZE_MEMORY) * min(
                     abs(score), LARGEST_SCORE
@@ -61,6 +62,6 @@ def adapt(
                     theta[g, side] -= step * size[g, side] * allowed
         g = regime[i]
         used[i, 0], used[i, 1] = theta[g, 0], theta[g, 1]
-        out_low[i] = 0.0 if low[i] <= 0.0 else min(max(low[i] - theta[g, 0] * scale[i], 0.0), mid[i])
+        out_low[i] = lowest if low[i] <= lowest else min(max(low[i] - theta[g, 0] * scale[i], lowest), mid[i])
         out_high[i] = max(high[i] + theta[g, 1] * scale[i], mid[i])
     return out_low, out_high

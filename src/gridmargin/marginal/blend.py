@@ -6,7 +6,7 @@ made for intervals after each member's own fit, and are used on later ones only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -121,9 +121,12 @@ class Blend:
     first_epoch_s, end_epoch_s : int
         The half-open stretch of that history. [s since 1970 UTC]
     member_mae, blend_mae : tuple of float, float
-        Error of each member and of the blend on the later parts, each weighted by what was before it. [g kWh⁻¹]
+        Error of each member and of the blend on the later parts, each weighted by what was before it. [g kWh⁻¹, or
+        kg h⁻¹ where they were held against a change]
     fit_ids : tuple of str
         The fit behind each member.
+    against : str
+        What they were held against.
     """
 
     names: tuple[str, ...]
@@ -134,10 +137,20 @@ class Blend:
     member_mae: tuple[float, ...]
     blend_mae: float
     fit_ids: tuple[str, ...]
+    against: str
 
     def parameters(self) -> dict[str, Any]:
         """Give all of it as JSON-able evidence."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @staticmethod
+    def from_parameters(parameters: Mapping[str, Any]) -> Blend:
+        """Read what `parameters` gave, from JSON too; further entries are left aside."""
+        plain: dict[str, Any] = {}
+        for name in Blend.__dataclass_fields__:
+            value = parameters[name]
+            plain[name] = tuple(value) if isinstance(value, list) else value
+        return Blend(**plain)
 
     @property
     def fit_id(self) -> str:
@@ -145,33 +158,46 @@ class Blend:
         return sha256_hex(canonical_json([NAME, VERSION, self.parameters()]).encode())[:16]
 
 
-def weigh(members: Sequence[Estimates], published_gco2_per_kwh: FloatArray, loss: Loss = "absolute") -> Blend:
-    """Learn weights from a history in which a rate was published.
+def weigh(
+    members: Sequence[Estimates],
+    reference: FloatArray,
+    loss: Loss = "absolute",
+    *,
+    exposure: FloatArray | None = None,
+    against: str = "published rate",
+) -> Blend:
+    """Learn weights from a history in which something is known to hold the members against.
 
     Parameters
     ----------
     members : sequence of Estimates
         For the same intervals, each made by a fit on what precedes them (C10).
-    published_gco2_per_kwh : array, shape (n,)
-        States' `published_marginal_rate_gco2_per_kwh` of these intervals; NaN where not known. [g kWh⁻¹]
+    reference : array, shape (n,)
+        A rate [g kWh⁻¹], or with an exposure what rate × exposure should have come to; NaN where not known.
     loss : {"absolute", "squared"}
         As in `simplex_weights`.
+    exposure : array, shape (n,), optional
+        What each rate is multiplied by: the change of generation whose change of CO2 the reference is. [MW]
+    against : str
+        Name of the reference, for the evidence.
 
     Raises
     ------
     InputError
-        If members are for other intervals, or fewer than `FOLDS` intervals have a published rate.
+        If members are for other intervals, or fewer than `FOLDS` intervals have a reference.
     MixedKindsError
         If members are of different kinds (C3).
     """
     x = _stacked(members)
+    if exposure is not None:
+        x = x * exposure[:, None]
     starts = members[0].start_epoch_s
-    scored = np.flatnonzero(np.isfinite(published_gco2_per_kwh) & np.isfinite(x).all(axis=1))
+    scored = np.flatnonzero(np.isfinite(reference) & np.isfinite(x).all(axis=1))
     if len(scored) < FOLDS:
         raise InputError(
-            f"{members[0].zone} has {len(scored)} intervals with a published rate; a blend needs {FOLDS} at least"
+            f"{members[0].zone} has {len(scored)} intervals with a {against}; a blend needs {FOLDS} at least"
         )
-    x, y = x[scored], published_gco2_per_kwh[scored]
+    x, y = x[scored], reference[scored]
     cuts = [len(y) * part // FOLDS for part in range(FOLDS + 1)]
     ahead = np.full(len(y), np.nan)
     for begin, end in pairwise(cuts[1:]):
@@ -186,6 +212,7 @@ def weigh(members: Sequence[Estimates], published_gco2_per_kwh: FloatArray, loss
         tuple(float(v) for v in np.abs(x[later] - y[later, None]).mean(axis=0)),
         float(np.abs(ahead[later] - y[later]).mean()),
         tuple(member.fit_id for member in members),
+        against,
     )
 
 

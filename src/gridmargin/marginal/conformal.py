@@ -134,25 +134,31 @@ def calibrate(
 
 
 def apply(
-    mid: FloatArray, regimes: LabelArray, table: dict[str, Any], widen: FloatArray | float = 1.0
+    mid: FloatArray,
+    regimes: LabelArray,
+    table: dict[str, Any],
+    widen: FloatArray | float = 1.0,
+    lowest: float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Give the range around central values.
 
     Parameters
     ----------
     mid : array, shape (n,)
-        Central values of a quantity that cannot be negative, in the unit of the table's residuals.
+        Central values, in the unit of the table's residuals.
     regimes : array of str, shape (n,)
         Labels as in `calibrate`; one that the table lacks takes its nearest ancestor's offsets.
     table : dict
         From `calibrate`.
     widen : array or float
         Multiplies both offsets, ≥ 1 where the input was not reported (see `widening`).
+    lowest : float
+        The least that the quantity can be: 0 for a factor, −∞ for a price or a change.
 
     Returns
     -------
     low, high : arrays, shape (n,)
-        `0 ≤ low ≤ mid ≤ high` for mid ≥ 0.
+        `lowest ≤ low ≤ mid ≤ high` for mid ≥ lowest.
     """
     names, index = np.unique(np.asarray(regimes), return_inverse=True)
     offsets = table["offsets"]
@@ -163,7 +169,7 @@ def apply(
         chosen[number] = offsets[name][:2]
     below = np.minimum(chosen[index, 0], 0.0) * widen
     above = np.maximum(chosen[index, 1], 0.0) * widen
-    return np.minimum(np.maximum(mid + below, 0.0), mid), mid + above
+    return np.minimum(np.maximum(mid + below, lowest), mid), mid + above
 
 
 def widening(status: LabelArray) -> FloatArray:

@@ -5,7 +5,7 @@ Estimates of different kinds never combine: `+`, `-`, `<` and the like between t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
@@ -157,3 +157,15 @@ class Estimates:
 
     def __len__(self) -> int:
         return len(self.start_epoch_s)
+
+    def taken(self, rows: NDArray[np.int64]) -> Estimates:
+        """Give some of the intervals, in order of time."""
+        per_interval = (
+            "start_epoch_s", "low", "mid", "high", "source_probability", "source_factor", "regime", "status",
+        )  # fmt: skip
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_interval})
+
+    def between(self, interval: Interval) -> Estimates:
+        """Give the estimates whose interval starts in another."""
+        first, end = (moment.timestamp() for moment in (interval.start_utc, interval.end_utc))
+        return self.taken(np.flatnonzero((self.start_epoch_s >= first) & (self.start_epoch_s < end)))

@@ -18,6 +18,7 @@ class Need(StrEnum):
 
     FLEET = "a fleet response of an EPA region"
     UNITS = "a table of units"
+    STATED = "the operator's own word on the margin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ class Facts:
     units: UnitFleet | None = None
 
     def has(self, need: Need) -> bool:
-        """Say whether these facts hold what an estimator may need beside states."""
-        return {Need.FLEET: self.fleet, Need.UNITS: self.units}[need] is not None
+        """Say whether these facts hold what an estimator may need beside states; what is stated is in the states."""
+        return {Need.FLEET: self.fleet, Need.UNITS: self.units, Need.STATED: self}[need] is not None
 
 
 @dataclass(frozen=True, slots=True)

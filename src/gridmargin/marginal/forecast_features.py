@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from gridmargin.marginal.day_patterns import day_columns, path_columns
 from gridmargin.marginal.regimes import local_day_and_second
+from gridmargin.marginal.trailing import Trailing
+from gridmargin.marginal.trailing import shifted as shifted
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
@@ -22,10 +25,10 @@ DAY_S = 86_400
 HOUR_S = 3600
 WEEK_S = 7 * DAY_S
 
-MEAN_WINDOWS_S = (900, 1800, HOUR_S, 3 * HOUR_S, 12 * HOUR_S, DAY_S, 3 * DAY_S, WEEK_S)
+MEAN_WINDOWS_S = (900, 1800, HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S, DAY_S, 3 * DAY_S, WEEK_S)
 """Stretches up to the issue time whose mean is taken."""
 
-SPREAD_WINDOWS_S = (HOUR_S, 6 * HOUR_S, DAY_S, WEEK_S)
+SPREAD_WINDOWS_S = (HOUR_S, 3 * HOUR_S, 6 * HOUR_S, DAY_S, WEEK_S)
 ZERO_WINDOWS_S = (HOUR_S, 6 * HOUR_S, DAY_S, WEEK_S)
 LAGS_S = (0, 300, 600, 900, 1800, 2700, HOUR_S, 2 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S)
 """Single values by how long before the newest known one they lie."""
@@ -90,39 +93,9 @@ def lag_steps(horizon_s: int, step_s: int) -> int:
     return horizon_s // step_s + 1
 
 
-def shifted(values: FloatArray, steps: int) -> FloatArray:
-    """Give what lay `steps` intervals earlier; NaN before the beginning; shape (n,)."""
-    if steps <= 0:
-        return values.copy()
-    out = np.full_like(values, np.nan)
-    out[steps:] = values[:-steps] if steps < len(values) else values[:0]
-    return out
-
-
 def same_time_before(values: FloatArray, lag: int, period: int) -> FloatArray:
     """Give the newest known value a whole number of periods before the target; shape (n,)."""
     return shifted(values, period * math.ceil(lag / period))
-
-
-class _Running:
-    """Sums over the stretch that ends with each interval, gaps left out."""
-
-    def __init__(self, values: FloatArray) -> None:
-        known = np.isfinite(values)
-        filled = np.where(known, values, 0.0)
-        self._count = np.concatenate([[0], np.cumsum(known)])
-        self._total = np.concatenate([[0.0], np.cumsum(filled)])
-        self._square = np.concatenate([[0.0], np.cumsum(filled * filled)])
-
-    def mean_and_spread(self, width: int) -> tuple[FloatArray, FloatArray]:
-        end = np.arange(1, len(self._count))
-        begin = np.maximum(end - width, 0)
-        count = np.maximum(self._count[end] - self._count[begin], 0)
-        safe = np.maximum(count, 1)
-        mean = (self._total[end] - self._total[begin]) / safe
-        variance = (self._square[end] - self._square[begin]) / safe - mean * mean
-        empty = count == 0
-        return np.where(empty, np.nan, mean), np.where(empty, np.nan, np.sqrt(np.maximum(variance, 0.0)))
 
 
 def profile_mean(values: FloatArray, lag: int, step_s: int, days: int) -> FloatArray:
@@ -132,7 +105,7 @@ def profile_mean(values: FloatArray, lag: int, step_s: int, days: int) -> FloatA
     """
     per_day = DAY_S // step_s
     half = PROFILE_HALF_S // step_s
-    around, _ = _Running(values).mean_and_spread(2 * half + 1)  # ends with each interval
+    around, _ = Trailing(values).mean_and_spread(2 * half + 1)  # ends with each interval
     first = math.ceil((lag + half) / per_day)
     parts = np.stack([shifted(around, per_day * (first + d) - half) for d in range(days)])
     known = np.isfinite(parts)
@@ -148,6 +121,7 @@ def calendar(start_epoch_s: IntArray, timezone: str) -> dict[str, FloatArray]:
     hour_angle = 2 * np.pi * second / DAY_S
     return {
         "local_hour": second / HOUR_S,
+        "minute": (start_epoch_s % HOUR_S) / 60.0,
         "weekday": ((day + 3) % 7).astype(np.float64),
         "season_sin": np.sin(angle),
         "season_cos": np.cos(angle),
@@ -177,8 +151,8 @@ def history_columns(rate: FloatArray, lag: int, step_s: int) -> dict[str, FloatA
     out: dict[str, FloatArray] = {}
     for back in sorted({back_s // step_s for back_s in LAGS_S if back_s % step_s == 0}):
         out[f"lag_{back * step_s}"] = shifted(rate, lag + back)
-    running = _Running(rate)
-    zero = _Running(np.where(np.isfinite(rate), (rate <= 0.0).astype(np.float64), np.nan))
+    running = Trailing(rate)
+    zero = Trailing(np.where(np.isfinite(rate), (rate <= 0.0).astype(np.float64), np.nan))
     for width_s in MEAN_WINDOWS_S:
         if width_s > step_s:
             mean, spread = running.mean_and_spread(width_s // step_s)
@@ -203,7 +177,7 @@ def history_columns(rate: FloatArray, lag: int, step_s: int) -> dict[str, FloatA
     out["zero_profile"] = profile_mean(zeros, lag, step_s, PROFILE_DAYS[1])
     out["unusual_day"] = shifted(hour_mean, lag) - shifted(hour_mean, lag + per_day)
     out["trend_day"] = day_before - shifted(rate, lag + per_day * math.ceil(lag / per_day))
-    return out
+    return {**out, **path_columns(rate, lag, step_s), **day_columns(rate, lag, step_s)}
 
 
 def design(series: RateSeries, horizon_s: int, timezone: str) -> tuple[FloatArray, tuple[str, ...]]:

@@ -82,13 +82,16 @@ def residual_mw(states: GridStates, columns: dict[str, list[str]]) -> FloatArray
 
 
 def price_columns(states: GridStates, p: dict[str, Any]) -> list[str]:
-    """Name the fuel and carbon price columns that these states bring for this stack; empty for fixed costs."""
+    """Name the fuel and carbon price columns that these states bring for this stack; empty for fixed costs.
+
+    A fuel without a column keeps the price that is in the fleet's own costs.
+    """
     if p["heat_rate_mwh_per_mwh"] is None:
         return []
     families = sorted({FAMILY.get(Fuel(fuel), Fuel(fuel)) for fuel in p["fuels"]})
     wanted = [fuel_price_column(fuel, p["currency"]) for fuel in families]
     wanted.append(carbon_price_column(p["currency"]))
-    return wanted if any(column in states.frame.columns for column in wanted) else []
+    return [column for column in wanted if column in states.frame.columns]
 
 
 def stack_parameters(
@@ -127,7 +130,7 @@ def stack_parameters(
             seen[fuel] = _seen_frac(history, Fuel(fuel), fuels, capacity * (1 - outage))
         moves = np.diff(residual_mw(history, columns))
         moves = moves[np.isfinite(moves)]
-        if len(moves) > 1:
+        if len(moves) > 1 and moves.std() > 0:  # a load that never moved taught nothing of its error
             load_sd = float(moves.std())
     scale = np.array([seen[FAMILY.get(fuel, fuel).value] for fuel in fuels])
     committed = np.zeros(len(units)) if committed_minimum_mw is None else committed_minimum_mw[units]
@@ -205,15 +208,15 @@ def reference_cost(p: dict[str, Any], prices: dict[str, float]) -> float:
 def _costs(p: dict[str, Any], prices: dict[str, float]) -> FloatArray:
     if not prices:
         return np.array(p["marginal_cost_per_mwh"])
-    currency = p["currency"]
-    fuel = np.array([prices[fuel_price_column(FAMILY.get(Fuel(f), Fuel(f)), currency)] for f in p["fuels"]])
-    carbon = prices[carbon_price_column(currency)] / _KG_PER_T
-    return np.asarray(
-        np.array(p["heat_rate_mwh_per_mwh"]) * fuel
-        + np.array(p["factor_gco2_per_kwh"]) * carbon
-        + np.array(p["variable_cost_per_mwh"]),
-        dtype=np.float64,
-    )
+    currency, rate = p["currency"], np.array(p["heat_rate_mwh_per_mwh"])
+    variable = np.array(p["variable_cost_per_mwh"])
+    own = (np.array(p["marginal_cost_per_mwh"]) - variable) / rate
+    columns = {f: fuel_price_column(FAMILY.get(Fuel(f), Fuel(f)), currency) for f in set(p["fuels"])}
+    paid = {f: prices.get(column, np.nan) for f, column in columns.items()}
+    given = np.array([paid[f] for f in p["fuels"]])
+    fuel = np.where(np.isnan(given), own, given)
+    carbon = prices.get(carbon_price_column(currency), 0.0) / _KG_PER_T
+    return np.asarray(rate * fuel + np.array(p["factor_gco2_per_kwh"]) * carbon + variable, dtype=np.float64)
 
 
 def _seen_frac(history: GridStates, family: Fuel, fuels: list[Fuel], available_mw: FloatArray) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gridmargin.grid import GridStates, price_column
 from gridmargin.marginal.bid_curve import HALF_LIFE_DAYS, apply_bid_curve, learn_bid_curve
+from gridmargin.marginal.conformal import apply as conformal_range
 from gridmargin.marginal.conformal import widening
 from gridmargin.marginal.estimate import Estimates
 from gridmargin.marginal.estimator import Facts, Fit, Need
@@ -28,6 +29,7 @@ from gridmargin.marginal.merit_blocks import (
     stack_units,
 )
 from gridmargin.marginal.stack import MarginTable, margin_table
+from gridmargin.marginal.stack_range import CHANGES, calibrate_on_changes
 from gridmargin.vocab import Basis, Kind, NoFactorError
 
 FloatArray = NDArray[np.float64]
@@ -36,12 +38,17 @@ IntArray = NDArray[np.int64]
 SURPLUS = "surplus"
 """The source where the load on the stack is below zero: what answers is curtailed or spilled and emits nothing."""
 
+SCARCE = "scarce"
+
 FACTOR_SPREAD90_FRAC = 0.05
 """Half-width of the 90 % range of one unit's own factor: the efficiency of a unit moves by about that between half and
 full output. It keeps a range open where one source is certain."""
 
 FADED_HALF_LIVES = 8
 """A price of eight half-lives ago would weigh 1/256: it is not looked at."""
+
+MIN_DAYS = 7
+"""A week: how much of the listed capacity runs, and how far the load moves, cannot be told from less."""
 
 _TAILS = (0.05, 0.95)
 _DAY_S = 86_400
@@ -57,7 +64,7 @@ class MeritOrder:
     """
 
     name = "merit_order"
-    version = "1"
+    version = "2"
     kind = Kind.MARGINAL
     needs: frozenset[Need] = frozenset({Need.UNITS})
 
@@ -66,6 +73,21 @@ class MeritOrder:
 
     def can_fit(self, history: GridStates, facts: Facts) -> str | None:
         """Say what is missing for a fit, or None when nothing is."""
+        missing = self._cannot_stack(history, facts)
+        if missing:
+            return missing
+        columns = residual_columns(history)
+        known = history.start_epoch_s()[np.isfinite(residual_mw(history, columns))]
+        days = np.ptp(known) / _DAY_S if len(known) else 0.0
+        if days < MIN_DAYS - 1 or len(known) < 2:
+            return (
+                f"{self.name} of {history.zone} needs {MIN_DAYS} days in which all of {', '.join(columns['plus'])} is"
+                f" known, found {days:.1f}"
+            )
+        return None
+
+    def _cannot_stack(self, history: GridStates, facts: Facts) -> str | None:
+        """Say what is missing for a stack from costs alone."""
         if facts.units is None:
             return f"{self.name} of {history.zone} needs {Need.UNITS.value}, and its facts hold none"
         if not len(stack_units(facts.units)):
@@ -76,8 +98,6 @@ class MeritOrder:
         columns = residual_columns(history)
         if not columns:
             return f"{self.name} of {history.zone} needs fossil generation or demand in its states, and neither is reported"
-        if np.isfinite(residual_mw(history, columns)).sum() < 2:
-            return f"{self.name} of {history.zone} needs two states in which all of {', '.join(columns['plus'])} is known"
         return None
 
     def fit(self, history: GridStates, facts: Facts) -> Fit:
@@ -93,7 +113,7 @@ class MeritOrder:
             raise NoFactorError(missing or "no units")
         starts = history.frame["start_utc"]
         p = stack_parameters(facts.units, history, self._committed_mw)
-        p["bid_curve"] = None
+        p |= {"bid_curve": None, "range": None, "calibrated_against": None}
         price = history.values(price_column(p["currency"]))
         recent = history.start_epoch_s()[-1] - int(FADED_HALF_LIVES * HALF_LIFE_DAYS * _DAY_S)
         remembered = replace(history, frame=history.frame.filter(history.start_epoch_s() >= recent))
@@ -103,7 +123,11 @@ class MeritOrder:
             rows, _, reference, load = (np.concatenate(parts) for parts in zip(*costs, strict=True))
             p["bid_curve"] = learn_bid_curve(remembered.start_epoch_s()[rows], price[rows], reference, load)
         end = starts[-1] + timedelta(seconds=history.interval_s)
-        return self._fit(history.zone, starts[0], end, len(history), p, facts)
+        plain = self._fit(history.zone, starts[0], end, len(history), p, facts)
+        table = calibrate_on_changes(remembered, p, self.estimate(remembered, plain))
+        if table is None:
+            return plain
+        return replace(plain, parameters={**p, "range": table, "calibrated_against": CHANGES})
 
     def from_costs(self, template: GridStates, facts: Facts) -> Fit:
         """Make a fit that has seen no past: costs and usual figures alone.
@@ -115,12 +139,12 @@ class MeritOrder:
         NoFactorError
             If `can_fit` names something missing.
         """
-        missing = self.can_fit(template, facts)
+        missing = self._cannot_stack(template, facts)
         if missing or facts.units is None:
             raise NoFactorError(missing or "no units")
         p = stack_parameters(facts.units, None, self._committed_mw)
         p["residual"] = residual_columns(template)
-        p["bid_curve"] = None
+        p |= {"bid_curve": None, "range": None, "calibrated_against": None}
         start = template.frame["start_utc"][0]
         return self._fit(template.zone, start, start, 0, p, facts)
 
@@ -133,8 +157,8 @@ class MeritOrder:
 
         Notes
         -----
-        The range is the model's own distribution over units, widened by the spread of a unit's factor: a marginal
-        rate has no reference to calibrate on in a market without published ones.
+        The range is calibrated on the past's observed changes where the fit could (`stack_range`), else the model's own
+        distribution over units; both widened by the spread of a unit's factor and by the states' status.
         """
         p = fit.parameters
         load = residual_mw(states, p["residual"])
@@ -158,15 +182,22 @@ class MeritOrder:
             low[rows], high[rows] = _quantiles(table, at)
             scarce = _at(table, table.scarce[:, None], at)[:, 0]
             named = np.array(names)[probability[rows].argmax(axis=1)]
-            regime[rows] = np.where(scarce > 0.5, "scarce", np.where(at <= 0, SURPLUS, named))
+            regime[rows] = np.where(scarce > 0.5, SCARCE, np.where(at <= 0, SURPLUS, named))
         known = np.flatnonzero(np.isfinite(load) & np.isfinite(low))
         probability, factor = probability[known], factor[known]
         mid = (probability * factor).sum(axis=1)
         status = states.frame["status"].gather(known).to_numpy().astype(np.str_)
         spread = FACTOR_SPREAD90_FRAC * np.maximum(mid, 1.0)
         wide = widening(status)
+        regime = regime[known].astype(np.str_)
         below = np.maximum(mid - low[known], 0.0) + spread
         above = np.maximum(high[known] - mid, 0.0) + spread
+        if p["range"] is not None:
+            held_low, held_high = conformal_range(mid, regime, p["range"])
+            # Beyond both ends of the stack nothing was seen to calibrate on: there the wider of the two stands.
+            beyond = np.isin(regime, (SURPLUS, SCARCE))
+            below = np.maximum(mid - held_low, np.where(beyond, below, spread))
+            above = np.maximum(held_high - mid, np.where(beyond, above, spread))
         return Estimates(
             zone=states.zone,
             interval_s=states.interval_s,
@@ -177,7 +208,7 @@ class MeritOrder:
             source_names=tuple(names),
             source_probability=probability,
             source_factor=factor,
-            regime=regime[known].astype(np.str_),
+            regime=regime,
             status=status,
             basis=Basis(Kind.MARGINAL),
             estimator=self.name,

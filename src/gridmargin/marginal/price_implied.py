@@ -74,7 +74,7 @@ class PriceImplied:
             raise NoFactorError(missing)
         inner = MeritOrder().fit(history, facts)
         p = dict(inner.parameters)
-        p["bid_curve"] = None
+        p |= {"bid_curve": None, "range": None, "calibrated_against": None}  # the posterior has its own range
         plain = replace(inner, parameters=p)
         price = history.values(price_column(p["currency"]))
         error = price - MeritOrder().modelled_price(history, plain)

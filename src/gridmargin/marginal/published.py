@@ -65,7 +65,7 @@ class Published:
     name = "published"
     version = "1"
     kind = Kind.MARGINAL
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Need] = frozenset({Need.STATED})
 
     def __init__(self, split: str = "moved") -> None:
         if split not in SPLITS:

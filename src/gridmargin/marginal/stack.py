@@ -138,22 +138,11 @@ def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int 
     load: FloatArray = (np.arange(n_steps + 2 * pad + 2, dtype=np.float64) - pad) * step
     pmf = _noise(len(load), pad, load_sd_mw / step)
     factors, bin_of = _factor_bins(factor)
-    shape = len(load)
-    probability, emission = np.zeros((n_groups, shape)), np.zeros((n_groups, shape))
-    by_factor, cost = np.zeros((len(factors), shape)), np.zeros(shape)
-    below = np.minimum(np.cumsum(pmf), 1.0)
-    surplus = 1.0 - below
-    for at in range(len(capacity)):
-        pmf = _with_unit(pmf, float(capacity[at]) / step, float(outage[at]))
-        reached = np.minimum(np.cumsum(pmf), below)
-        mine = below - reached
-        if at == len(capacity) - 1:
-            mine = below
-        probability[group[at]] += mine
-        emission[group[at]] += mine * factor[at]
-        by_factor[bin_of[at]] += mine
-        cost += mine * bid[at]
-        scarce, below = reached, reached
+    from gridmargin.marginal.stack_kernel import pass_over  # numba: only a stack needs it
+
+    probability, emission, by_factor, cost, surplus, scarce = pass_over(
+        pmf, capacity / step, outage, bid, factor, group, bin_of, n_groups, len(factors)
+    )
     return MarginTable(
         load_mw=load,
         probability=probability.T,
@@ -204,19 +193,6 @@ def _noise(n: int, at: int, sd_steps: float) -> FloatArray:
         return pmf
     pmf[: 2 * at + 1] = np.exp(-0.5 * ((np.arange(2 * at + 1) - at) / sd_steps) ** 2)
     return np.asarray(pmf / pmf.sum())
-
-
-def _with_unit(pmf: FloatArray, steps: float, outage: float) -> FloatArray:
-    whole = int(steps)
-    part = steps - whole
-    out = outage * pmf
-    stay = (1.0 - outage) * (1.0 - part)
-    move = (1.0 - outage) * part
-    if whole < len(pmf):
-        out[whole:] += stay * pmf[: len(pmf) - whole]
-    if part and whole + 1 < len(pmf):
-        out[whole + 1 :] += move * pmf[: len(pmf) - whole - 1]
-    return out
 
 
 def _factor_bins(factor: FloatArray) -> tuple[FloatArray, IntArray]:

@@ -1,12 +1,23 @@
-"""How single units answer the load, learned from their past: what each gives at a load, and who moves when it moves.
+"""What each unit gives at a load, learned from its past: its usual answer, and how far it strayed from it of late.
 
-Costs say who should run; contracts, outages, networks and bids say who does. Both functions learn from dispatch that
-came before and use nothing later.
+Costs say who should run; contracts, outages, networks, reservoirs and bids say who does. Learned from dispatch that
+came before alone.
+
+Notes
+-----
+A unit's output is a quadratic of the load, fitted twice: once over the whole past (`usual`), once with the newest
+hours weighing most (`recent`). What a unit does today, out for repair, holding its water, committed by contract, it
+mostly does tomorrow and hardly in two weeks, so the prediction h days after the past ended is
+
+    output = usual + 2^(−h ÷ fade) × (recent − usual)
+
+With an endless fade it is the recent answer alone, with a short one the usual.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,44 +30,67 @@ RIDGE_FRAC = 0.001
 """Penalty on the slopes, relative to the sum of weights, loads being scaled to one: of 0.001, 0.01 and 0.1 the best on
 the last third of the training part."""
 
-HALF_LIVES_DAYS = (1.0, 2.0, 4.0, 8.0, float("inf"))
-"""What `choose_half_life_days` chooses among."""
+RECENT_HALF_LIVES_DAYS = (0.25, 0.5, 1.0, 2.0)
+FADES_DAYS = (1.0, 2.0, 4.0, 8.0, float("inf"))
+"""What `choose_memory` chooses among."""
 
-_RUNNING_FRAC = 0.05  # below a twentieth of capacity a unit is not running
-_SOFT_FRAC = 0.1  # headroom of a tenth of capacity or more leaves a unit free to move
+N_ORIGINS = 6
+"""From how many points of the past its own continuation is predicted to choose the memory."""
+
+_DAY_S = 86_400
+_MIN_INTERVALS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How the newest hours count.
+
+    Attributes
+    ----------
+    recent_half_life_days : float
+        Age at which an interval counts half for the recent answer. [d]
+    fade_days : float
+        Time ahead at which half of what is special of late has gone; infinite for never. [d]
+    """
+
+    recent_half_life_days: float
+    fade_days: float
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedUnits:
-    """Mean output of each unit as a quadratic of the load, and the most and least it gave.
+    """The answers of each unit, and the most that it gave.
 
     Attributes
     ----------
-    coefficients : array, shape (3, u)
-        Of 1, x and x², x = load ÷ `scale_mw`.
+    usual, recent : arrays, shape (3, u)
+        Coefficients of 1, x and x², x = load ÷ `scale_mw`. [MW]
     scale_mw : float
     most_mw : array, shape (u,)
         Greatest output seen; predictions stay between nothing and it. [MW]
+    fade_days : float
     """
 
-    coefficients: FloatArray
+    usual: FloatArray
+    recent: FloatArray
     scale_mw: float
     most_mw: FloatArray
+    fade_days: float
 
 
 def learn_units(
-    load_mw: FloatArray, output_mw: FloatArray, interval_s: int, half_life_days: float
+    start_epoch_s: NDArray[np.int64], load_mw: FloatArray, output_mw: FloatArray, memory: Memory
 ) -> LearnedUnits:
-    """Fit every unit's output on the load, newer intervals weighing more.
+    """Fit every unit's output on the load, over the whole past and over its newest hours.
 
     Parameters
     ----------
+    start_epoch_s : array, shape (n,)
+        Strictly increasing; gaps are allowed. [s since 1970 UTC]
     load_mw : array, shape (n,)
-        What all units together had to serve, oldest first; finite. [MW]
+        What all units together had to serve; finite. [MW]
     output_mw : array, shape (n, u)
         NaN where not known: that interval is left out for that unit. [MW]
-    half_life_days : float
-        Age at which an interval counts half; infinite for none.
 
     Raises
     ------
@@ -64,144 +98,84 @@ def learn_units(
         If there are fewer than ten intervals.
     """
     n = len(load_mw)
-    if n < 10 or output_mw.shape[0] != n:
+    if n < _MIN_INTERVALS or output_mw.shape[0] != n or len(start_epoch_s) != n:
         raise InputError(
             f"unit response: {n} loads and {output_mw.shape[0]} dispatches, want ten or more of both"
         )
     scale = float(np.abs(load_mw).max()) or 1.0
     basis = _basis(load_mw, scale)
-    age_days = np.arange(n)[::-1] * interval_s / 86_400
-    weight = np.ones(n) if np.isinf(half_life_days) else 0.5 ** (age_days / half_life_days)
+    age_days = (start_epoch_s[-1] - start_epoch_s) / _DAY_S
     known = np.isfinite(output_mw)
     given = np.where(known, output_mw, 0.0)
-    weights = weight[:, None] * known
-    coefficients = np.zeros((3, output_mw.shape[1]))
-    for unit in range(output_mw.shape[1]):
-        w = weights[:, unit]
-        penalty = np.diag([1e-9, RIDGE_FRAC, RIDGE_FRAC]) * max(float(w.sum()), 1e-9)
-        weighted = basis * w[:, None]
-        coefficients[:, unit] = np.linalg.solve(weighted.T @ basis + penalty, weighted.T @ given[:, unit])
-    return LearnedUnits(coefficients, scale, np.maximum(given.max(axis=0), 0.0))
-
-
-def predict_units(learned: LearnedUnits, load_mw: FloatArray) -> FloatArray:
-    """Give each unit's output at each load; shape (n, u). [MW]"""
-    return np.clip(_basis(load_mw, learned.scale_mw) @ learned.coefficients, 0.0, learned.most_mw)
-
-
-def choose_half_life_days(load_mw: FloatArray, output_mw: FloatArray, interval_s: int) -> float:
-    """Choose by the last third of the past, predicted from its first two thirds: the least squared error."""
-    cut = len(load_mw) * 2 // 3
-    errors = []
-    for half_life in HALF_LIVES_DAYS:
-        learned = learn_units(load_mw[:cut], output_mw[:cut], interval_s, half_life)
-        error = predict_units(learned, load_mw[cut:]) - output_mw[cut:]
-        errors.append(float(np.nanmean(error**2)))
-    return HALF_LIVES_DAYS[int(np.argmin(errors))]
-
-
-@dataclass(frozen=True, slots=True)
-class LearnedMoves:
-    """Who moves when the load moves.
-
-    Attributes
-    ----------
-    share : array, shape (u,)
-        Of a unit that is free to move, per megawatt of change. [1]
-    slope : array, shape (r + 1, u)
-        By region's change of load, and by the change of all, times the unit's freedom. [1]
-    most_mw, least_mw : arrays, shape (u,)
-        Between which a running unit moves. [MW]
-    capacity_mw, ramp_mw : arrays, shape (u,)
-        Capacity, and most change within an interval, NaN where not known. [MW]
-    """
-
-    share: FloatArray
-    slope: FloatArray
-    most_mw: FloatArray
-    least_mw: FloatArray
-    capacity_mw: FloatArray
-    ramp_mw: FloatArray
-
-
-def learn_moves(
-    output_mw: FloatArray, region_load_mw: FloatArray, capacity_mw: FloatArray, ramp_mw: FloatArray
-) -> LearnedMoves:
-    """Learn how units shared past changes; rows in time order, without gaps.
-
-    Parameters
-    ----------
-    output_mw : array, shape (n, u)
-        Finite. [MW]
-    region_load_mw : array, shape (n, r)
-        Load less what is not dispatched, by region. [MW]
-    capacity_mw, ramp_mw : arrays, shape (u,)
-        Capacity; most change within one interval, NaN where not known. [MW]
-    """
-    running = np.where(output_mw > _RUNNING_FRAC * capacity_mw, output_mw, np.nan)
-    ran = np.isfinite(running).any(axis=0)
-    least = np.zeros(len(capacity_mw))
-    least[ran] = np.nanquantile(running[:, ran], 0.02, axis=0)
-    learned = LearnedMoves(
-        np.zeros(len(capacity_mw)),
-        np.zeros((region_load_mw.shape[1] + 1, len(capacity_mw))),
-        np.quantile(output_mw, 0.99, axis=0),
-        least,
-        capacity_mw,
-        ramp_mw,
+    usual, recent = (
+        _ridge(basis, given, known * weight[:, None])
+        for weight in (np.ones(n), 0.5 ** (age_days / memory.recent_half_life_days))
     )
-    change = np.diff(output_mw, axis=0)
-    total = change.sum(axis=1)
-    drive = np.column_stack([np.diff(region_load_mw, axis=0), total])
-    free = _freedom(learned, output_mw[:-1], total)
-    top = (change * free * total[:, None]).sum(axis=0)
-    bottom = ((free * total[:, None]) ** 2).sum(axis=0)
-    share = np.where(bottom > 0, np.clip(top, 0.0, None) / np.maximum(bottom, 1e-9), 0.0)
-    slope = np.zeros((drive.shape[1], len(capacity_mw)))
-    for unit in range(len(capacity_mw)):
-        x = drive * free[:, unit : unit + 1]
-        gram = x.T @ x
-        penalty = 1e-3 * np.trace(gram) + 1e-6
-        slope[:, unit] = np.linalg.solve(gram + penalty * np.eye(len(gram)), x.T @ change[:, unit])
-    return LearnedMoves(share, slope, learned.most_mw, least, capacity_mw, ramp_mw)
+    return LearnedUnits(usual, recent, scale, np.maximum(given.max(axis=0), 0.0), memory.fade_days)
 
 
-def predict_moves(
-    learned: LearnedMoves, before_mw: FloatArray, region_change_mw: FloatArray, change_mw: FloatArray
-) -> FloatArray:
-    """Give each unit's change, given where it stood and how all together changed; shape (n, u). [MW]
+def predict_units(learned: LearnedUnits, load_mw: FloatArray, lead_s: FloatArray) -> FloatArray:
+    """Give each unit's output at each load; shape (n, u). [MW]
 
     Parameters
     ----------
-    before_mw : array, shape (n, u)
-        Output in the interval before. [MW]
-    region_change_mw : array, shape (n, r)
-        Change of each region's load. [MW]
-    change_mw : array, shape (n,)
-        Change of all units together; the answer sums to it, where any unit is free to move. [MW]
+    lead_s : array, shape (n,)
+        How long after the newest interval that was learned from. [s]
+    """
+    kept = 0.5 ** (lead_s[:, None] / _DAY_S / learned.fade_days)
+    basis = _basis(load_mw, learned.scale_mw)
+    usual = basis @ learned.usual
+    output = usual + kept * (basis @ learned.recent - usual)
+    return np.asarray(np.clip(output, 0.0, learned.most_mw))
+
+
+def choose_memory(
+    start_epoch_s: NDArray[np.int64], load_mw: FloatArray, output_mw: FloatArray, ahead_s: float
+) -> Memory:
+    """Choose how the newest hours count, by predicting the past's own continuations: the least squared error.
+
+    Parameters
+    ----------
+    start_epoch_s, load_mw, output_mw
+        As in `learn_units`.
+    ahead_s : float
+        How far ahead will be predicted; a third of the past at most is tried. [s]
 
     Notes
     -----
-    A unit at its usual top cannot rise, one at its usual bottom cannot fall, one that stands still does neither; a
-    change within its ramp at most. What regional changes leave over is shared by the units that are free.
+    From each of six points of the past, spread over its last two thirds, units are learned on what came before the
+    point and predicted for `ahead_s` after it.
     """
-    free = _freedom(learned, before_mw, change_mw)
-    drive = np.column_stack([region_change_mw, change_mw])
-    moved = (drive @ learned.slope) * free
-    ramp = np.where(np.isfinite(learned.ramp_mw), learned.ramp_mw, np.inf)
-    moved = np.clip(moved, -ramp, ramp)
-    weight = learned.share * free
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
-    left = change_mw - moved.sum(axis=1)
-    return np.asarray(moved + weight * left[:, None])
+    first, last = float(start_epoch_s[0]), float(start_epoch_s[-1])
+    ahead = min(ahead_s, (last - first) / 3)
+    earliest = max(first + (last - first) / 3, last - N_ORIGINS * ahead)
+    origins = np.unique(np.searchsorted(start_epoch_s, np.linspace(earliest, last - ahead, N_ORIGINS)))
+    choices = [Memory(*pair) for pair in product(RECENT_HALF_LIVES_DAYS, FADES_DAYS)]
+    squared, count = np.zeros(len(choices)), 0
+    for at in origins.tolist():
+        stop = int(np.searchsorted(start_epoch_s, start_epoch_s[at - 1] + ahead, side="right"))
+        if at < _MIN_INTERVALS or stop <= at:
+            continue
+        lead = (start_epoch_s[at:stop] - start_epoch_s[at - 1]).astype(np.float64)
+        count += 1
+        for number, memory in enumerate(choices):
+            if memory.fade_days == FADES_DAYS[0]:  # the fade changes no fit
+                learned = learn_units(start_epoch_s[:at], load_mw[:at], output_mw[:at], memory)
+            faded = replace(learned, fade_days=memory.fade_days)
+            error = predict_units(faded, load_mw[at:stop], lead) - output_mw[at:stop]
+            squared[number] += float(np.nanmean(error**2))
+    if not count:
+        raise InputError("unit response: too little of the past to choose how its newest hours count")
+    return choices[int(np.argmin(squared))]
 
 
-def _freedom(learned: LearnedMoves, before_mw: FloatArray, change_mw: FloatArray) -> FloatArray:
-    soft = np.maximum(_SOFT_FRAC * learned.capacity_mw, 1e-9)
-    up = np.clip((learned.most_mw - before_mw) / soft, 0.0, 1.0)
-    down = np.clip((before_mw - learned.least_mw) / soft, 0.0, 1.0)
-    running = before_mw > _RUNNING_FRAC * learned.capacity_mw
-    return np.where(change_mw[:, None] > 0, up, down) * running
+def _ridge(basis: FloatArray, output: FloatArray, weight: FloatArray) -> FloatArray:
+    """Weighted ridge regression of every unit at once; weight (n, u), shape (3, u)."""
+    products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
+    gram = (weight.T @ products).reshape(-1, 3, 3)
+    right = (weight * output).T @ basis
+    penalty = np.diag([1e-9, RIDGE_FRAC, RIDGE_FRAC]) * np.maximum(weight.sum(axis=0), 1e-9)[:, None, None]
+    return np.asarray(np.linalg.solve(gram + penalty, right[:, :, None])[:, :, 0].T)
 
 
 def _basis(load_mw: FloatArray, scale_mw: float) -> FloatArray:

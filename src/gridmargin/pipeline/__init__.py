@@ -7,9 +7,11 @@ its own: the rooms below do.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gridmargin.pipeline.factors import Factory, Outcome, month_starts
+from gridmargin.pipeline.derived import recipe
+from gridmargin.pipeline.factors import Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
 from gridmargin.pipeline.moment import moment_for, outside
+from gridmargin.pipeline.months import month_starts
 
 if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
@@ -41,6 +43,7 @@ __all__ = [
     "payloads_from",
     "published",
     "recalibrate",
+    "recipe",
     "score_forecasts",
 ]
 

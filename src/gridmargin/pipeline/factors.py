@@ -5,31 +5,58 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import polars as pl
 
-from gridmargin.grid import GridStates, assemble
+from gridmargin.grid import GridState, GridStates, assemble
 from gridmargin.ledger import Book, Declaration, PayloadNote
-from gridmargin.marginal import ESTIMATORS, Estimates, Estimator, Facts, Fit, Need, weigh_history
+from gridmargin.marginal import (
+    Estimator,
+    Facts,
+    Fit,
+    Need,
+    weigh_history,
+)
+from gridmargin.pipeline.derived import (
+    LOOK_BACK,
+    WHOLE,
+    recipe,
+)
 from gridmargin.pipeline.facts import FactsOf
+from gridmargin.pipeline.months import HISTORY, first_of_month, mid_month, month_starts, whole_slots
+from gridmargin.pipeline.provenance import (
+    lineage_of,
+    looking_back,
+    payloads_and_conditions,
+    payloads_in,
+    together,
+)
+from gridmargin.pipeline.sought import AtHand, Sought, estimated
 from gridmargin.sources import Archive, Observations, Payload, Source
-from gridmargin.vocab import FOSSIL, Fuel, Interval, NoFactorError, View, format_utc, generation_column
-
-HISTORY = timedelta(days=365)
-"""How far back a fit looks; it is renewed at the start of every UTC month."""
+from gridmargin.vocab import (
+    Interval,
+    NoFactorError,
+    View,
+    format_utc,
+)
 
 WARM_UP = timedelta(days=60)
 """Where the record is too young for a fit from before, its first stretch of this length serves, named `hindcast` (C10)."""
 
 
+AROUND = timedelta(hours=2)
+"""How far around one interval states are read to tell what is unusual in it."""
+
 DRIFT = "drift"
 """What a change of the grid is called that nobody declared, but a recalibration found."""
 
+ALWAYS = ("regression", "fleet_curve", "average")
+"""Estimators that say so where they cannot speak; of the others only what was asked for does."""
 
-WHERE_STATED = {"published": frozenset({"caiso_moer", "fuel_on_margin", "isone"})}
-"""Estimators of what only some operators state, and the sources that hold it: elsewhere nothing is read for them."""
+USUAL = ("regression", "fleet_curve", "merit_order", "price_implied", "published", "average")
+"""Registered estimators in the order they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +91,8 @@ class Factory:
         The clock.
     estimators : sequence of str
         Registered names, in the order they run.
+    asked : sequence of str
+        Names beyond these, such as `regression+storage` or `blend`, or those that were asked for among them.
     payload_of : callable
         Gives the payload behind facts by its hash, so that it can be kept; None where it is not to be had.
     """
@@ -73,7 +102,8 @@ class Factory:
     archive: Archive
     facts_of: FactsOf
     now_utc: Callable[[], datetime]
-    estimators: Sequence[str] = ("regression", "fleet_curve", "published", "average")
+    estimators: Sequence[str] = USUAL
+    asked: Sequence[str] = ()
     payload_of: Callable[[str], Payload | None] = lambda _sha256: None
 
     def ensure(self, zone: str, interval: Interval, *, renew: bool = False) -> Outcome:
@@ -98,46 +128,57 @@ class Factory:
                 f" {format_utc(known.end_utc)}: nothing for {interval}; align the log with --align-to, or point"
                 f" --source at a folder with that period"
             )
-        wanted = _whole_slots(wanted, step_s)
-        source = self.source.name
-        names = [name for name in self.estimators if source in WHERE_STATED.get(name, {source})]
-        every = [ESTIMATORS.get(name)() for name in names]
+        wanted = whole_slots(wanted, step_s)
+        every = [Sought.of(name) for name in self.names]
         pending = [e for e in every if renew or not self._covered(zone, wanted, e, step_s)]
         lacking = [
-            (e, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
+            (e.name, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
         ]
-        notes = [f"{e.name}: {need} is not known for {zone}" for e, need in lacking]
-        pending = [e for e in pending if e not in [other for other, _ in lacking]]
+        notes = [f"{name}: {need} is not known for {zone}" for name, need in lacking if self._tells(name)]
+        pending = [e for e in pending if e.name not in [name for name, _ in lacking]]
         if not pending:
             return Outcome(0, tuple(notes))
         states, lineage = self.states(zone, self.reading(wanted, known))
         n_new = 0
         for part in self._parts(zone, wanted):
-            some = states.between(part)
-            if not len(some):
+            if not len(states.between(part)):
                 continue
-            facts = self.facts_of(zone, part.start_utc.year - 1)
-            for estimator in pending:
-                found = self._fit(estimator, states, facts, part, known.start_utc)
-                if isinstance(found, str) and estimator.name in WHERE_STATED:
-                    continue
+            at_hand = AtHand(
+                zone, part, states, self.facts_of(zone, part.start_utc.year - 1), known.start_utc
+            )
+            fitted: dict[str, tuple[Fit, View]] = {}
+            for sought in pending:
+                found = estimated(self, sought, at_hand, lineage, fitted)
                 if isinstance(found, str):
-                    notes.append(f"{estimator.name}, {part.start_utc:%Y-%m}: {found}")
+                    if self._tells(sought.name):
+                        notes.append(f"{sought.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
-                fit, view, is_new = found
-                fit = self.traced(fit, lineage) if is_new else fit
-                estimates = estimator.estimate(some, fit)
-                view = View.TYPICAL if self.source.name == "reference" else view
-                if view is not View.OBSERVED:
-                    estimates = replace(estimates, basis=replace(estimates.basis, view=view))
+                estimates, fit, *others = found
+                behind = (
+                    looking_back(lineage, LOOK_BACK)
+                    if sought.asked.modifiers
+                    else together([lineage, *others])
+                )
                 n_new += self.book.append(
                     estimates,
                     fit,
                     self.now_utc(),
-                    *payloads_and_conditions(estimates, lineage),
+                    *payloads_and_conditions(estimates, behind),
                     source=self.source.name,
                 )
         return Outcome(n_new, tuple(dict.fromkeys(notes)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything to be estimated, what others are made from first."""
+        derived = [name for name in self.asked if name not in self.estimators]
+        bases = [
+            b for b in (recipe(name).base for name in derived) if b not in WHOLE and b not in self.estimators
+        ]
+        return tuple(dict.fromkeys([*self.estimators, *bases, *derived]))
+
+    def _tells(self, name: str) -> bool:
+        return name in ALWAYS or name in self.asked
 
     def states(self, zone: str, stretches: Sequence[Interval]) -> tuple[GridStates, pl.DataFrame]:
         """Read the states of some stretches, keeping every payload in the archive.
@@ -147,7 +188,8 @@ class Factory:
         GridStates
             Ordered, of all stretches.
         polars.DataFrame
-            Per state: `start_s`, `payloads` (JSON list of hashes), `conditions` (JSON object).
+            Per state: `start_s`, `payloads` (JSON list of hashes), `conditions` (JSON object, with what is wrong with the
+            state under `faults` where anything is).
         """
         parts: list[Observations] = []
         seen: set[str] = set()
@@ -161,14 +203,24 @@ class Factory:
                 parts.append(self.source.parse(payload, stretch))
         observations = Observations.concat(parts)
         states = assemble(observations, zone, self.source.interval_s(zone))
-        return states, _lineage(states, observations)
+        return states, lineage_of(states, observations)
+
+    def state(self, zone: str, interval: Interval) -> tuple[GridState | None, list[str]]:
+        """Give the state of one interval, and what is wrong with it; some hours around tell what is unusual."""
+        around = Interval(interval.start_utc - AROUND, interval.end_utc + AROUND)
+        states, lineage = self.states(zone, [self.source.span(zone).overlap(around) or interval])
+        here = states.between(interval)
+        if not len(here):
+            return None, []
+        [told] = lineage.filter(pl.col("start_s") == here.start_epoch_s()[0])["conditions"]
+        return here.record(0), json.loads(told).get("faults", [])
 
     def reading(self, wanted: Interval, known: Interval) -> list[Interval]:
         """Give the stretches to read so that `wanted` can be estimated: itself and what its fits learn from."""
-        first_month = _first_of_month(wanted.start_utc)
+        first_month = first_of_month(wanted.start_utc)
         if self.source.name == "reference":
             # A typical day of each of the four seasons before: more of the same days would add no knowledge.
-            return [*(_mid_month(first_month, back) for back in (10, 7, 4, 1)), wanted]
+            return [*(mid_month(first_month, back) for back in (10, 7, 4, 1)), wanted]
         start = max(known.start_utc, first_month - HISTORY)
         warm = min(known.end_utc, known.start_utc + WARM_UP)
         end = max(wanted.end_utc, warm) if start == known.start_utc else wanted.end_utc
@@ -211,18 +263,18 @@ class Factory:
                 self.archive.put(payload)
                 note = PayloadNote(digest, payload.source, payload.name, self.now_utc())
                 self.book.note_payload(note, len(payload.body))
-        return replace(fit, payload_sha256s=(*fit.payload_sha256s, *_payloads_in(lineage, fit)))
+        return replace(fit, payload_sha256s=(*fit.payload_sha256s, *payloads_in(lineage, fit)))
 
     def declared(self, zone: str, start_utc: datetime, end_utc: datetime) -> list[Declaration]:
         """Give the declared changes that an interval in `[start_utc, end_utc)` can notice, in order of time."""
-        oldest = _first_of_month(start_utc) - HISTORY
+        oldest = first_of_month(start_utc) - HISTORY
         return [d for d in self.book.declarations(zone) if oldest < d.from_utc < end_utc]
 
     def changes(
         self, zone: str, estimator: str, start_utc: datetime, end_utc: datetime
     ) -> list[tuple[str, datetime, str]]:
         """Give what is known to have changed, declared or found by a recalibration of this estimator; for `learn`."""
-        oldest = _first_of_month(start_utc) - HISTORY
+        oldest = first_of_month(start_utc) - HISTORY
         found = [(d.what.value, d.from_utc, d.note) for d in self.declared(zone, start_utc, end_utc)]
         found += [
             (DRIFT, record.interval.start_utc, record.cause)
@@ -242,11 +294,11 @@ class Factory:
         inside = sorted(cut for cut in cuts if wanted.start_utc <= cut <= wanted.end_utc)
         return (Interval(start, end) for start, end in pairwise(inside))
 
-    def _fit(
+    def fit_for(
         self, estimator: Estimator, states: GridStates, facts: Facts, part: Interval, known_from_utc: datetime
     ) -> tuple[Fit, View, bool] | str:
         """Give the fit for one part, its view, and whether it is new: of its month, or of a recalibration since."""
-        month_utc = _first_of_month(part.start_utc)
+        month_utc = first_of_month(part.start_utc)
         declared = self.declared(states.zone, part.start_utc, part.end_utc)
         for record in reversed(self.book.recalibrations(states.zone, estimator.name)):
             learned = record.interval.end_utc
@@ -270,10 +322,12 @@ class Factory:
         return found
 
     def _has(self, need: Need, zone: str, wanted: Interval) -> bool:
+        if need is Need.STATED:
+            return self.source.states_margin
         years = range(wanted.start_utc.year - 1, wanted.end_utc.year)
         return any(self.facts_of(zone, year).has(need) for year in years)
 
-    def _covered(self, zone: str, wanted: Interval, estimator: Estimator, step_s: int) -> bool:
+    def _covered(self, zone: str, wanted: Interval, estimator: Sought, step_s: int) -> bool:
         def n(stretch: Interval, recorded_from_utc: datetime | None = None) -> int:
             return self.book.count(
                 estimator.kind, zone, stretch, estimator.name, estimator.version, step_s, self.source.name,
@@ -284,76 +338,7 @@ class Factory:
             return False
         # What was written before a change was declared does not know of it.
         for declaration in self.declared(zone, wanted.start_utc, wanted.end_utc):
-            new = _whole_slots(Interval(max(declaration.from_utc, wanted.start_utc), wanted.end_utc), step_s)
+            new = whole_slots(Interval(max(declaration.from_utc, wanted.start_utc), wanted.end_utc), step_s)
             if n(new, declaration.recorded_utc) < new.duration_s // step_s:
                 return False
         return True
-
-
-def _payloads_in(lineage: pl.DataFrame, fit: Fit) -> list[str]:
-    """Give the hashes of the payloads behind the states that a fit saw, sorted."""
-    start, end = (int(moment.timestamp()) for moment in (fit.train_start_utc, fit.train_end_utc))
-    seen = lineage.filter(pl.col("start_s").is_between(start, end, closed="left"))["payloads"].unique()
-    return sorted({digest for text in seen for digest in json.loads(text)} - set(fit.payload_sha256s))
-
-
-def payloads_and_conditions(estimates: Estimates, lineage: pl.DataFrame) -> tuple[list[str], list[str]]:
-    """Give what the book keeps beside each estimate, from what `Factory.states` tells."""
-    behind = pl.DataFrame({"start_s": estimates.start_epoch_s}).join(
-        lineage, on="start_s", how="left", maintain_order="left"
-    )
-    return behind["payloads"].to_list(), behind["conditions"].to_list()
-
-
-def _first_of_month(moment: datetime) -> datetime:
-    return datetime(moment.year, moment.month, 1, tzinfo=UTC)
-
-
-def _mid_month(month_utc: datetime, back: int) -> Interval:
-    year, month = divmod(month_utc.year * 12 + month_utc.month - 1 - back, 12)
-    return Interval.starting(datetime(year, month + 1, 15, tzinfo=UTC), 86_400)
-
-
-def month_starts(interval: Interval) -> Iterator[Interval]:
-    """Cut an interval at UTC month boundaries; each part begins at `interval`'s start or a month's."""
-    start = interval.start_utc
-    while start < interval.end_utc:
-        year, month = divmod(start.year * 12 + start.month, 12)
-        turn = datetime(year, month + 1, 1, tzinfo=UTC)
-        yield Interval(start, min(turn, interval.end_utc))
-        start = turn
-
-
-def _whole_slots(interval: Interval, step_s: int) -> Interval:
-    first = Interval.containing(interval.start_utc, step_s).start_utc
-    last = Interval.containing(interval.end_utc - timedelta(microseconds=1), step_s).end_utc
-    return Interval(first, last)
-
-
-def _lineage(states: GridStates, observations: Observations) -> pl.DataFrame:
-    behind = (
-        observations.frame.lazy()
-        .group_by("start_utc")
-        .agg(pl.col("payload_sha256").unique().sort())
-        .select("start_utc", pl.format('["{}"]', pl.col("payload_sha256").list.join('","')).alias("payloads"))
-        .collect()
-    )
-    total = [generation_column(f) for f in states.fuels]
-    fossil = [generation_column(f) for f in states.fuels if f in FOSSIL]
-    weather = [generation_column(f) for f in states.fuels if f in {Fuel.WIND, Fuel.SOLAR}]
-    frame = states.frame.select(
-        (pl.col("start_utc").to_physical() // 1_000_000).alias("start_s"),
-        "start_utc",
-        pl.format(
-            '{{"generation_mw":{},"fossil_mw":{},"wind_solar_mw":{},"completeness_frac":{}}}',
-            *(_sum_text(columns) for columns in (total, fossil, weather)),
-            pl.col("completeness_frac").round(4).cast(pl.String),
-        ).alias("conditions"),
-    )
-    return frame.join(behind, on="start_utc", how="left", maintain_order="left").drop("start_utc")
-
-
-def _sum_text(columns: list[str]) -> pl.Expr:
-    if not columns:
-        return pl.lit("null")
-    return pl.sum_horizontal(columns, ignore_nulls=False).round(1).cast(pl.String).fill_null("null")

@@ -1,4 +1,4 @@
-"""What is known of a zone beside its states: fuel rates, fleet curves, none newer than asked."""
+"""What is known of a zone beside its states: fuel rates, fleet curves, plants one by one, none newer than asked."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from gridmargin.grid import FleetResponse, avert_fleet, reference_fleet
+from gridmargin.grid import FleetResponse, UnitFleet, avert_fleet, german_fleet, nem_fleet, reference_fleet
 from gridmargin.marginal import Facts, known_facts
-from gridmargin.reference import zone_named
-from gridmargin.sources import Payload, open_avert
-from gridmargin.vocab import NotFoundError
+from gridmargin.reference import fuel_price_before, zone_named
+from gridmargin.sources import (
+    PLANTS,
+    REGIONS,
+    Payload,
+    find_german,
+    open_avert,
+    power_plants,
+    unit_inventory,
+    unit_table,
+)
+from gridmargin.vocab import Fuel, NotFoundError, sha256_hex
+
+GERMANY = "DE"
+FUELS_WITH_PRICE = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
 
 FactsOf = Callable[[str, int], Facts]
 
@@ -27,7 +39,9 @@ def facts_from(folder: Path | None) -> FactsOf:
     @cache
     def facts_of(zone_id: str, not_after_year: int) -> Facts:
         zone = zone_named(zone_id)
-        return known_facts(zone, not_after_year, _fleet(folder, zone.avert_region, not_after_year))
+        fleet = _fleet(folder, zone.avert_region, not_after_year)
+        units = None if folder is None else _units(folder, zone_id, not_after_year)
+        return known_facts(zone, not_after_year, fleet, units)
 
     return facts_of
 
@@ -38,6 +52,9 @@ def payloads_from(folder: Path | None) -> Callable[[str], Payload | None]:
     def payload_of(sha256: str) -> Payload | None:
         if folder is None:
             return None
+        for table in _unit_tables(folder):
+            if sha256_hex(table.body) == sha256:
+                return table
         try:
             return open_avert(folder).payload(sha256)
         except NotFoundError:
@@ -55,3 +72,25 @@ def _fleet(folder: Path | None, region: str | None, not_after_year: int) -> Flee
         except NotFoundError:
             pass  # no AVERT tables under this folder: our own small table serves
     return reference_fleet(region, not_after_year)
+
+
+def _units(folder: Path, zone_id: str, not_after_year: int) -> UnitFleet | None:
+    """Give the plants of a zone as known when the year after `not_after_year` began, where a table lists them."""
+    if zone_id in REGIONS:
+        table = unit_table(folder)
+        inventory = unit_inventory(table) if table else None
+        if inventory is None or inventory.year > not_after_year:
+            return None
+        return nem_fleet(inventory, zone_id)
+    plants = find_german(folder, PLANTS) if zone_id == GERMANY else None
+    if plants is None:
+        return None
+    year = not_after_year + 1
+    return german_fleet(
+        power_plants(plants), year, {fuel: fuel_price_before(fuel, year) for fuel in FUELS_WITH_PRICE}
+    )
+
+
+def _unit_tables(folder: Path) -> list[Payload]:
+    found = [find_german(folder, PLANTS), unit_table(folder)]
+    return [table for table in found if table is not None]

@@ -19,7 +19,9 @@ from gridmargin.marginal import (
     parameter_changes,
     watch,
 )
-from gridmargin.pipeline.factors import DRIFT, HISTORY, Factory, payloads_and_conditions
+from gridmargin.pipeline.factors import DRIFT, Factory
+from gridmargin.pipeline.months import HISTORY
+from gridmargin.pipeline.provenance import payloads_and_conditions
 from gridmargin.pipeline.references import LATER, PUBLISHED, Reference, entries_of, later, published
 from gridmargin.vocab import (
     InputError,

@@ -19,6 +19,7 @@ from gridmargin.grid import assemble, cells_behind
 from gridmargin.ledger import Book, Entry
 from gridmargin.marginal import ESTIMATORS
 from gridmargin.pipeline.again import replayed_again
+from gridmargin.pipeline.derived import made_again
 from gridmargin.receipts import CAUSES, FILL_WIDENING, Overheads, Receipt, Slice, read_run
 from gridmargin.requests import log_cells
 from gridmargin.sources import SOURCES, Archive, Observations, Payload
@@ -360,8 +361,18 @@ def _estimate_again(entry: Entry, book: Book, archive: Archive) -> tuple[float, 
         estimate.interval.start_utc - timedelta(days=1), estimate.interval.end_utc + timedelta(days=1)
     )
     observations = Observations.concat([SOURCES.get(p.source).parse(p, around) for p in payloads])
-    states = assemble(observations, estimate.zone, int(estimate.interval.duration_s))
-    found = ESTIMATORS.get(estimate.estimator)().estimate(states, fit)
+    step_s = int(estimate.interval.duration_s)
+    states = assemble(observations, estimate.zone, step_s)
+    if estimate.estimator in ESTIMATORS:
+        found = ESTIMATORS.get(estimate.estimator)().estimate(states, fit)
+    else:
+        found = made_again(
+            estimate.estimator,
+            lambda zone: assemble(observations, zone, step_s),
+            fit,
+            book,
+            entry.recorded_utc,
+        )
     at = found.start_epoch_s.tolist().index(int(estimate.interval.start_utc.timestamp()))
     by_digest = dict(zip(entry.payload_sha256s, payloads, strict=True))
     cells = [

@@ -43,6 +43,8 @@ class FuelRateRow:
         Year that the figure describes.
     source : str
         Document, place and year.
+    place : str
+        Zone, region or country that the figure is of; `any` where none is known nearer.
     """
 
     factor_gco2_per_kwh: float
@@ -50,6 +52,7 @@ class FuelRateRow:
     by_load_gco2_per_kwh: tuple[float, ...] | None
     year: int
     source: str
+    place: str
 
 
 def fuel_rates_for(zone_id: str, not_after_year: int, use: Use = "marginal") -> dict[Fuel, FuelRateRow]:
@@ -85,6 +88,7 @@ def fuel_rates_for(zone_id: str, not_after_year: int, use: Use = "marginal") -> 
                     by_load_gco2_per_kwh=_by_load(row) if use == "marginal" else None,
                     year=int(row["year"]),
                     source=f"{place} {row['year']}: {row['source']}",
+                    place=place,
                 )
     for technology in (Fuel.GAS_CC, Fuel.GAS_SIMPLE, Fuel.GAS_OIL):
         if Fuel.GAS in rates and technology not in rates:

@@ -8,8 +8,10 @@ from gridmargin.sources.aemo_units import (
     UnitDispatch,
     UnitInventory,
     find_units,
+    fuels_of,
     unit_dispatch,
     unit_inventory,
+    unit_table,
 )
 from gridmargin.sources.archive import Archive
 from gridmargin.sources.avert import (
@@ -32,6 +34,7 @@ from gridmargin.sources.german_tables import (
     day_ahead_price,
     find_german,
     need,
+    of_country,
     power_plants,
     smard_generation,
 )
@@ -100,7 +103,9 @@ __all__ = [
     "find_avert_folder",
     "find_german",
     "find_units",
+    "fuels_of",
     "need",
+    "of_country",
     "open_avert",
     "parse_uc",
     "power_plants",
@@ -112,4 +117,5 @@ __all__ = [
     "uc_files",
     "unit_dispatch",
     "unit_inventory",
+    "unit_table",
 ]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import math
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.sources.aemo import market_starts
+from gridmargin.sources.aemo_tables import market_starts
 from gridmargin.sources.delimited import numbers, read_strings
 from gridmargin.sources.folders import files_matching, refuse_repeats
 from gridmargin.sources.source import Payload
-from gridmargin.vocab import InputError, TableError, sha256_hex
+from gridmargin.vocab import Fuel, InputError, TableError, sha256_hex
 
 FloatArray = NDArray[np.float64]
 
@@ -29,6 +33,22 @@ FIGURES = {
     "SU_COST_WARM": "start_cost_aud",
 }
 """Columns of the inventory and what we call them; the cost column ends in its financial year."""
+
+NEM_FUELS = {
+    "Black coal": Fuel.COAL,
+    "Brown coal": Fuel.LIGNITE,
+    "Coal seam methane": Fuel.GAS,
+    "Natural Gas (Pipeline)": Fuel.GAS,
+    "Diesel oil": Fuel.OIL,
+    "Kerosene - non aviation": Fuel.OIL,
+    "Hydro": Fuel.HYDRO,
+    "Solar": Fuel.SOLAR,
+    "Wind": Fuel.WIND,
+}
+"""What the inventory calls a fuel, and our code."""
+
+PACKED = "nem_units.zip"
+"""Name of the payload that holds both unit tables, as published, so that they are parsed and kept together."""
 
 _COST = "SRMC_"
 _INVENTORY_FILE = r"generators\.csv(\.gz)?"
@@ -46,6 +66,8 @@ class UnitInventory:
     figures : mapping of str to array, shape (u,)
         By the names in `FIGURES`; NaN where the cell is empty.
     payload_sha256 : str
+    year : int
+        In which the financial year of the costs begins.
     """
 
     names: tuple[str, ...]
@@ -53,6 +75,7 @@ class UnitInventory:
     fuels: tuple[str, ...]
     figures: Mapping[str, FloatArray]
     payload_sha256: str
+    year: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +89,15 @@ class UnitDispatch:
     names : tuple of str, length u
     output_mw : array, shape (n, u)
         Mean output; NaN where not known; below zero where a unit draws more than it makes. [MW]
+    row : array of int32, shape (n,)
+        Where each half hour stands in the table.
     payload_sha256 : str
     """
 
     start_epoch_s: NDArray[np.int64]
     names: tuple[str, ...]
     output_mw: FloatArray
+    row: NDArray[np.int32]
     payload_sha256: str
 
 
@@ -83,14 +109,22 @@ def find_units(folder: Path) -> tuple[Payload, Payload]:
     InputError
         If either is not there.
     """
-    found = []
-    for pattern, what in ((_INVENTORY_FILE, "generators.csv"), (_DISPATCH_FILE, "signals_dispatch.csv")):
-        paths = files_matching(folder, pattern)
-        refuse_repeats(paths, lambda path: path.name)
-        if not paths:
-            raise InputError(f"no file named {what} under {folder}")
-        found.append(Payload("aemo", paths[0].name, paths[0].read_bytes()))
-    return found[0], found[1]
+    inventory, dispatch = unit_table(folder), _file(folder, _DISPATCH_FILE)
+    if inventory is None or dispatch is None:
+        name = "generators.csv" if inventory is None else "signals_dispatch.csv"
+        raise InputError(f"no file named {name} under {folder}")
+    return inventory, dispatch
+
+
+def unit_table(folder: Path) -> Payload | None:
+    """Read the inventory that a folder holds, or give None."""
+    return _file(folder, _INVENTORY_FILE)
+
+
+def _file(folder: Path, pattern: str) -> Payload | None:
+    paths = files_matching(folder, pattern)
+    refuse_repeats(paths, lambda path: path.name)
+    return Payload("aemo", paths[0].name, paths[0].read_bytes()) if paths else None
 
 
 def unit_inventory(payload: Payload) -> UnitInventory:
@@ -103,9 +137,9 @@ def unit_inventory(payload: Payload) -> UnitInventory:
     """
     needed = [column for column in FIGURES if not column.startswith(_COST)]
     table = read_strings(payload, ",", ["DUID", "NEM_REGION", "FUEL_TYPE", *needed])
-    costs = sorted(column for column in table.columns if column.startswith(_COST))
+    costs = sorted(column for column in table.columns if re.fullmatch(_COST + r"\d{4}-\d{2}", column))
     if not costs:
-        raise TableError(f"{payload.name}, row 1: no column that begins with {_COST!r}")
+        raise TableError(f"{payload.name}, row 1: no column such as {_COST}2016-17")
     names = table["DUID"].to_list()
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -118,6 +152,7 @@ def unit_inventory(payload: Payload) -> UnitInventory:
         tuple(table["FUEL_TYPE"].to_list()),
         {ours: values[:, at] for at, ours in enumerate(FIGURES.values())},
         sha256_hex(payload.body),
+        int(costs[-1].removeprefix(_COST)[:4]),
     )
 
 
@@ -143,4 +178,73 @@ def unit_dispatch(payload: Payload) -> UnitDispatch:
     if len(again):
         row = table["row"][int(order[again[0] + 1])]
         raise TableError(f"{payload.name}, row {row}: this half hour stands twice; remove one")
-    return UnitDispatch(starts[order].astype(np.int64), tuple(units), values[order], sha256_hex(payload.body))
+    rows = table["row"].to_numpy()[order]
+    return UnitDispatch(
+        starts[order].astype(np.int64), tuple(units), values[order], rows, sha256_hex(payload.body)
+    )
+
+
+def fuels_of(inventory: UnitInventory) -> tuple[Fuel, ...]:
+    """Give each unit's fuel.
+
+    Raises
+    ------
+    TableError
+        If a fuel is not known.
+    """
+    unknown = sorted(set(inventory.fuels) - set(NEM_FUELS))
+    if unknown:
+        raise TableError(f"unit inventory: fuel {unknown[0]!r} is not one of {', '.join(NEM_FUELS)}")
+    return tuple(NEM_FUELS[name] for name in inventory.fuels)
+
+
+def packed_units(folder: Path) -> Payload | None:
+    """Give both unit tables of a folder in one ZIP, untouched inside, or None where either is missing.
+
+    The same two tables give the same bytes.
+    """
+    try:
+        found = find_units(folder)
+    except InputError:
+        return None
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
+        for table in found:
+            packed.writestr(zipfile.ZipInfo(table.name), table.body)
+    return Payload("aemo", PACKED, out.getvalue())
+
+
+def is_packed_units(payload: Payload) -> bool:
+    """Say whether a payload is what `packed_units` gives."""
+    return payload.name == PACKED
+
+
+def unpacked_units(payload: Payload) -> tuple[UnitInventory, UnitDispatch]:
+    """Read both tables of a ZIP from `packed_units`.
+
+    Raises
+    ------
+    TableError
+        If it is damaged, or a table cannot be read.
+    """
+    inventory, dispatch = _members(payload)
+    return unit_inventory(inventory), unit_dispatch(dispatch)
+
+
+def dispatch_text(payload: Payload, row: int, names: Sequence[str]) -> str:
+    """Give the sum of some units' cells in one row of the dispatch table."""
+    table = read_strings(_members(payload)[1], ",", list(names)).filter(pl.col("row") == row)
+    if not table.height:
+        raise TableError(f"{payload.name} has no row {row}")
+    return repr(math.fsum(float(table[name][0]) for name in names))
+
+
+def _members(payload: Payload) -> tuple[Payload, Payload]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(payload.body)) as packed:
+            inventory, dispatch = (
+                Payload(payload.source, name, packed.read(name)) for name in sorted(packed.namelist())
+            )
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise TableError(f"{payload.name} is cut short or damaged ({error}); fetch it again") from None
+    return inventory, dispatch

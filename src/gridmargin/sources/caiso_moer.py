@@ -30,6 +30,7 @@ class CaisoMoer:
     """Reads `moer_5min.parquet`."""
 
     name = "caiso_moer"
+    states_margin = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

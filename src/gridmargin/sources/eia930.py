@@ -56,6 +56,7 @@ class Eia930:
     """Reads tables named `AUTHORITY.csv` in a folder whose name holds `eia930`."""
 
     name = "eia930"
+    states_margin = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

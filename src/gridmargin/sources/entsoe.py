@@ -1,7 +1,8 @@
 """ENTSO-E: actual generation by production type every quarter of an hour, one Parquet file a country and year.
 
 Files are named `YYYY_CC_gen.parquet`: mean MW, one column a production type, the start of the interval with its offset
-in the index column. A quantity that ENTSO-E publishes in parts (wind onshore and offshore) is their sum, and its cell
+in the index column. For Germany the hourly day-ahead price and the weekly carbon price beside it are read too, where
+their tables are there (`german_tables`). A quantity that ENTSO-E publishes in parts (wind onshore and offshore) is their sum, and its cell
 names both; where a part is empty the sum is absent (C2).
 """
 
@@ -14,10 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 from gridmargin.reference import known_zones
 from gridmargin.sources.folders import files_matching, refuse_repeats
+from gridmargin.sources.german_tables import (
+    CARBON,
+    CARBON_COLUMN,
+    PRICE,
+    PRICE_COLUMN,
+    Series,
+    carbon_price,
+    day_ahead_price,
+    find_german,
+)
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import (
@@ -56,11 +68,18 @@ TYPES: dict[str, Fuel] = {
 _FILE = r"(\d{4})_([A-Z]{2})_gen(_entsoe)?\.parquet"
 _AND = " + "
 
+GERMANY = "DE"
+HOUR_S = 3600
+
+CARBON_KNOWN_AFTER_S = 2 * 24 * HOUR_S
+"""The auction of delivery day D closes on D − 1 at noon: it knows the weekly price of the day before that. [s]"""
+
 
 class Entsoe:
     """Yearly files of the countries that are a zone of ours."""
 
     name = "entsoe"
+    states_margin = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -90,10 +109,23 @@ class Entsoe:
             whole = Interval(_new_year(year, zone), _new_year(year + 1, zone))
             if of == zone and whole.overlap(interval):
                 yield Payload(self.name, path.name, path.read_bytes())
+        if zone == GERMANY:
+            for pattern in (PRICE, CARBON):
+                prices = find_german(self.folder, pattern)
+                if prices is not None:
+                    yield prices
 
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
-        """Turn one file into observations of mean power by fuel."""
+        """Turn one file into observations: mean power by fuel, or a price for every interval that it holds for."""
+        if re.fullmatch(PRICE, payload.name):
+            hours = day_ahead_price(payload)
+            return _prices(payload, interval, hours, "price_eur_per_mwh", PRICE_COLUMN, 0, HOUR_S)
+        if re.fullmatch(CARBON, payload.name):
+            weeks = carbon_price(payload)
+            return _prices(
+                payload, interval, weeks, "carbon_price_eur_per_t", CARBON_COLUMN, CARBON_KNOWN_AFTER_S, None
+            )
         frame, zone = _read(payload)
         inside = frame.filter(
             pl.col("start_utc").is_between(interval.start_utc, interval.end_utc, closed="left")
@@ -120,8 +152,58 @@ class Entsoe:
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
         """Give what stands in a cell; of a quantity published in parts, their sum."""
+        for pattern, read in ((PRICE, day_ahead_price), (CARBON, carbon_price)):
+            if re.fullmatch(pattern, payload.name):
+                found = read(payload)
+                return repr(float(found.value[found.row == cell.row][0]))
         frame, _ = _read(payload)
         return repr(sum(float(frame[name][cell.row - 2]) for name in cell.column.split(_AND)))
+
+
+def _prices(
+    payload: Payload,
+    interval: Interval,
+    prices: Series,
+    quantity: str,
+    column: str,
+    known_after_s: int,
+    holds_s: int | None,
+) -> Observations:
+    """State a price for every quarter of an hour that it holds for.
+
+    Parameters
+    ----------
+    known_after_s : int
+        How long after its own time a price is known. [s]
+    holds_s : int or None
+        How long it holds; None until the next. [s]
+    """
+    first = Interval.containing(interval.start_utc, INTERVAL_S)
+    begin = int((first.start_utc if first.start_utc >= interval.start_utc else first.end_utc).timestamp())
+    start_s = np.arange(begin, int(np.ceil(interval.end_utc.timestamp())), INTERVAL_S, dtype=np.int64)
+    at = prices.place_at(start_s - known_after_s)
+    there = at >= 0
+    if holds_s is not None:
+        there &= start_s - prices.start_epoch_s[np.maximum(at, 0)] < holds_s
+    start_s, at = start_s[there], at[there]
+    known = np.isfinite(prices.value[at])
+    start_s, at = start_s[known], at[known]
+    frame = pl.DataFrame(
+        {
+            "zone": pl.repeat(GERMANY, len(at), eager=True),
+            "start_utc": pl.from_epoch(pl.Series(start_s), time_unit="s")
+            .cast(pl.Datetime("us"))
+            .dt.replace_time_zone("UTC"),
+            "interval_s": pl.repeat(INTERVAL_S, len(at), dtype=pl.Int32, eager=True),
+            "quantity": pl.repeat(quantity, len(at), eager=True),
+            "value": prices.value[at],
+            "status": pl.repeat(Status.REPORTED.value, len(at), eager=True),
+            "payload_sha256": pl.repeat(sha256_hex(payload.body), len(at), eager=True),
+            "row": pl.Series(prices.row[at]).cast(pl.Int32),
+            "column": pl.repeat(column, len(at), eager=True),
+        }
+    )
+    return Observations(frame.select(OBSERVATION_SCHEMA.keys()))
 
 
 def _what(path: Path) -> tuple[int, str]:

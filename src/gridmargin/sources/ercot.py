@@ -65,6 +65,7 @@ class Ercot:
     """ERCOT's monthly tables in a folder, packed or not."""
 
     name = "ercot"
+    states_margin = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

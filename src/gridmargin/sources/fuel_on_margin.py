@@ -40,6 +40,7 @@ class FuelOnMargin:
     """Reads tables whose name holds `fuel_on_margin`, packed or not."""
 
     name = "fuel_on_margin"
+    states_margin = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -33,7 +33,11 @@ PLANTS, PRICE, CARBON = (
     r"ENTSOE_DE_price\.csv(\.gz)?",
     r"eua-price\.csv(\.gz)?",
 )
-"""Names of the files."""
+"""Names of the files; another country's have its code for DE, see `of_country`."""
+
+PRICE_COLUMN = "DE_price"
+
+CARBON_COLUMN = "Price"
 
 _GONE = frozenset({"shutdown", "shutdown_temporary", "reserve"})
 
@@ -86,15 +90,27 @@ class Series:
         Strictly increasing. [s since 1970 UTC]
     value : array, shape (n,)
         In the unit that the reader states.
+    row : array of int64, shape (n,)
+        Where each stands in its table; the header is row 1.
     """
 
     start_epoch_s: IntArray
     value: FloatArray
+    row: IntArray
 
     def known_at(self, epoch_s: IntArray) -> FloatArray:
         """Give the newest value at or before each moment, NaN before the first."""
-        at = np.searchsorted(self.start_epoch_s, epoch_s, side="right") - 1
+        at = self.place_at(epoch_s)
         return np.where(at >= 0, self.value[np.maximum(at, 0)], np.nan)
+
+    def place_at(self, epoch_s: IntArray) -> IntArray:
+        """Give the place of the newest value at or before each moment, −1 before the first."""
+        return np.searchsorted(self.start_epoch_s, epoch_s, side="right") - 1
+
+
+def of_country(name: str, country: str) -> str:
+    """Give the name of a file or column of Germany's as a country with the same layout has it."""
+    return name.replace("_DE", f"_{country}").replace("DE_", f"{country}_")
 
 
 def find_german(folder: Path, pattern: str) -> Payload | None:
@@ -110,7 +126,7 @@ def power_plants(payload: Payload) -> PlantTable:
     Raises
     ------
     TableError
-        If a column is missing, an id stands twice, or a cell is no number.
+        If a column is missing, an id stands twice, a cell is no number, or an efficiency is not in (0, 1].
     """
     texts = ("id", "fuel", "technology", "status")
     figures = (
@@ -127,6 +143,14 @@ def power_plants(payload: Payload) -> PlantTable:
         twice = next(name for name in ids if ids.count(name) > 1)
         raise TableError(f"{payload.name}, column id: {twice} stands twice; remove one")
     capacity, documented, estimate, commissioned, shutdown, _ = numbers(table, payload, list(figures)).T
+    for column, share in (("efficiency_data", documented), ("efficiency_estimate", estimate)):
+        wrong = (share <= 0) | (share > 1)  # NaN is neither
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise TableError(
+                f"{payload.name}, column {column}: {ids[at]} has {share[at]}, not a share of the fuel's energy; "
+                "correct it or leave it empty"
+            )
     return PlantTable(
         tuple(ids),
         tuple(table["fuel"].fill_null("").to_list()),
@@ -141,8 +165,8 @@ def power_plants(payload: Payload) -> PlantTable:
     )
 
 
-def day_ahead_price(payload: Payload) -> Series:
-    """Read hourly prices labelled by the start of the hour in local time with its offset. [EUR MWh⁻¹]
+def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
+    """Read hourly prices of a country labelled by the start of the hour in local time with its offset. [EUR MWh⁻¹]
 
     Raises
     ------
@@ -150,7 +174,8 @@ def day_ahead_price(payload: Payload) -> Series:
         If a label has no offset, or an hour stands twice with different prices (rows that repeat one are read
         once). An empty price is NaN.
     """
-    table = read_strings(payload, ",", ["local_datetime", "DE_price"])
+    column = of_country(PRICE_COLUMN, country)
+    table = read_strings(payload, ",", ["local_datetime", column])
     starts = table["local_datetime"].str.to_datetime("%Y-%m-%d %H:%M:%S%z", strict=False, time_zone="UTC")
     if starts.null_count():
         at = int(starts.is_null().arg_true()[0])
@@ -160,7 +185,8 @@ def day_ahead_price(payload: Payload) -> Series:
     return _series(
         payload,
         starts.dt.epoch("s").to_numpy().astype(np.int64),
-        numbers(table, payload, ["DE_price"])[:, 0],
+        numbers(table, payload, [column])[:, 0],
+        table["row"].to_numpy().astype(np.int64),
     )
 
 
@@ -172,7 +198,7 @@ def carbon_price(payload: Payload) -> Series:
     TableError
         If it has no such rows or one cannot be read.
     """
-    days, prices = [], []
+    days, prices, rows = [], [], []
     for number, record in enumerate(
         csv.reader(io.StringIO(text_of(payload).decode("utf-8-sig", "replace"))), start=1
     ):
@@ -183,13 +209,14 @@ def carbon_price(payload: Payload) -> Series:
                 int(datetime.strptime(record[0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
             )
             prices.append(float(".".join(record[1:])))
+            rows.append(number)
         except ValueError:
             raise TableError(
                 f"{payload.name}, row {number}: {','.join(record)!r} is not a date and a price"
             ) from None
     if not days:
         raise TableError(f"{payload.name} has no rows with a date and a price")
-    return _series(payload, np.array(days, dtype=np.int64), np.array(prices))
+    return _series(payload, np.array(days, dtype=np.int64), np.array(prices), np.array(rows))
 
 
 def smard_generation(payload: Payload) -> tuple[IntArray, Mapping[str, FloatArray]]:
@@ -241,12 +268,12 @@ def need(payload: Payload | None, folder: Path, name: str) -> Payload:
     return payload
 
 
-def _series(payload: Payload, start_s: IntArray, value: FloatArray) -> Series:
+def _series(payload: Payload, start_s: IntArray, value: FloatArray, row: IntArray) -> Series:
     order = np.argsort(start_s, kind="stable")
-    start_s, value = start_s[order], value[order]
+    start_s, value, row = start_s[order], value[order], row[order]
     again = np.flatnonzero(np.diff(start_s) == 0)
     agree = (value[again] == value[again + 1]) | (np.isnan(value[again]) & np.isnan(value[again + 1]))
     if not agree.all():
         moment = datetime.fromtimestamp(int(start_s[again[~agree][0]]), UTC)
         raise TableError(f"{payload.name}: {moment} stands twice with different values; remove one row")
-    return Series(np.delete(start_s, again), np.delete(value, again))
+    return Series(np.delete(start_s, again), np.delete(value, again), np.delete(row, again))

@@ -58,6 +58,7 @@ class IsoNe:
     """Reads tables whose name holds `genfuelmix`, packed or not."""
 
     name = "isone"
+    states_margin = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

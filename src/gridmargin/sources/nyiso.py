@@ -54,6 +54,7 @@ class NyIso:
     """Reads `YYYYMMDDrtfuelmix.csv` and `YYYYMMDDrtfuelmix_csv.zip`."""
 
     name = "nyiso"
+    states_margin = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

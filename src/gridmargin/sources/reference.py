@@ -30,6 +30,7 @@ class ReferenceDays:
     """Answers any interval with the typical day of its season; where only one season is known, with that one."""
 
     name = "reference"
+    states_margin = False
 
     def __init__(self, folder: Path) -> None:
         del folder  # the table is in the package

@@ -34,9 +34,17 @@ class Source(Protocol):
     """One publisher's tables.
 
     Constructed with a data folder: the one that holds the data sets, its `grid` folder, or one data set itself.
+
+    Attributes
+    ----------
+    name : str
+        As registered.
+    states_margin : bool
+        Whether the publisher says in these tables what is on the margin: a rate, or fuels that it flags.
     """
 
     name: str
+    states_margin: bool
 
     def __init__(self, folder: Path) -> None: ...
 

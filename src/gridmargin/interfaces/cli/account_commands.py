@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from gridmargin.interfaces.account import alignment_text, check_estimator
+from gridmargin.interfaces.account import alignment_text
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
-from gridmargin.pipeline import Job, account_log
+from gridmargin.pipeline import Job, account_log, recipe
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.receipts import find_receipt, read_run, write_json
 from gridmargin.reference import profile_for, pue, zone_named
@@ -45,7 +45,7 @@ def account(
     zone_named(zone)
     profile = profile_for(device, model)
     pue(site)
-    check_estimator(estimator)
+    recipe(estimator)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder")
     align_utc = parse_utc(align_to, "--align-to") if align_to else None
@@ -59,7 +59,9 @@ def account(
             open_workplace(work) as place,
             progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance,
         ):
-            summary = account_log(log, job, place.factory(choice, zone, log.first_utc), out, advance)
+            summary = account_log(
+                log, job, place.factory(choice, zone, log.first_utc, (estimator,)), out, advance
+            )
     except BaseException:
         # The folder was not there before: nothing of a run that failed is left behind.
         if fresh and data_dir is None:

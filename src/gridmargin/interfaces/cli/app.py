@@ -90,6 +90,13 @@ def now(
     at: Annotated[
         str | None, typer.Option(help="A moment other than now, ISO 8601 with offset.", metavar="TIME")
     ] = None,
+    estimator: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One more to ask, such as blend or regression+storage+imports; may be given again.",
+            metavar="NAME",
+        ),
+    ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -97,7 +104,7 @@ def now(
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.now(zone, at, source, data_dir), grid_commands.show_now, as_json)
+    _emit(grid_commands.now(zone, at, source, data_dir, estimator or ()), grid_commands.show_now, as_json)
 
 
 @ledger_app.command("show")
@@ -258,7 +265,9 @@ def account(
             metavar="TIME",
         ),
     ] = None,
-    estimator: Annotated[str, typer.Option(help="Whose marginal factor prices the energy.")] = "regression",
+    estimator: Annotated[
+        str, typer.Option(help="Whose marginal factor prices the energy; regression+storage and blend too.")
+    ] = "regression",
     devices: Annotated[
         int, typer.Option(help="How many devices share the log, round-robin.", min=1, max=4096)
     ] = 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.reference import zone_named
 from gridmargin.vocab import Interval, Kind, NotFoundError, parse_utc
 from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace, read_settings
+
+MOST_NAMED = 9
+"""Sources named in a table; `--json` has them all."""
 
 
 def zones(source: str) -> dict[str, Any]:
@@ -44,14 +48,16 @@ def _source_words(zone: dict[str, Any]) -> str:
     return "typical days (modelled)" if zone["source"] == "reference" else str(zone["source"])
 
 
-def now(zone: str, at: str | None, source: str, data_dir: Path | None) -> dict[str, Any]:
+def now(
+    zone: str, at: str | None, source: str, data_dir: Path | None, estimators: Sequence[str] = ()
+) -> dict[str, Any]:
     """Answer `gridmargin now`."""
     zone_named(zone)
     asked = parse_utc(at, "--at") if at else now_utc()
     settings = read_settings()
     choice = choose_source(source, settings)
     with open_workplace(home_folder(data_dir, settings)) as place:
-        return now_answer(place, choice, zone, asked, stands_in=at is None)
+        return now_answer(place, choice, zone, asked, stands_in=at is None, estimators=estimators)
 
 
 def show_now(answer: dict[str, Any]) -> None:
@@ -62,6 +68,8 @@ def show_now(answer: dict[str, Any]) -> None:
     console.print(f"source: {answer['source']['detail']}; status: {answer['status']}")
     if answer["note"]:
         console.print(f"note: {answer['note']}")
+    for fault in answer["faults"]:
+        console.print(f"flag: {fault}")
     table = Table(box=None, pad_edge=False)
     for heading in ("estimate", "g CO2/kWh", "90 % range", "on the margin", "regime"):
         table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left", no_wrap=True)
@@ -89,6 +97,13 @@ def _changes(estimate: dict[str, Any]) -> list[str]:
         f"{name}: history before {change['from_utc']} ({change['what']}: {change['note']}): {change['effect']}"
         for change in evidence["grid_changes"]
     ]
+    if "weights" in evidence:
+        shares = ", ".join(
+            f"{n} {w:.0%}" for n, w in zip(evidence["names"], evidence["weights"], strict=True)
+        )
+        lines.append(
+            f"{name}: {shares}, by {evidence['n_scored']} intervals before, against: {evidence['against']}"
+        )
     record = evidence["recalibration"]
     if record:
         lines.append(f"{name}: recalibration {record['recalibration_id']}, {record['reason']}")
@@ -98,7 +113,9 @@ def _changes(estimate: dict[str, Any]) -> list[str]:
 def _estimate_row(estimate: dict[str, Any], label: str) -> tuple[str, ...]:
     factor = estimate["factor_gco2_per_kwh"]
     likely = sorted(estimate["sources"], key=lambda s: -s["probability"])
-    sources = ", ".join(f"{s['name']} {s['probability']:.0%}" for s in likely if s["probability"] >= 0.005)
+    named = [f"{s['name']} {s['probability']:.0%}" for s in likely if s["probability"] >= 0.005]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    sources = ", ".join(named[:MOST_NAMED]) + more
     return (
         label,
         f"{factor['mid']:.0f}",

@@ -87,9 +87,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         return {"zones": await desk.zones()}
 
     @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
-    async def now(zone: str, at: str | None = None) -> Any:
-        """Say what is on the margin now, or at a moment."""
-        return await desk.now(zone, parse_utc(at, "at") if at else None)
+    async def now(
+        zone: str, at: str | None = None, estimator: Annotated[list[str] | None, Query(max_length=8)] = None
+    ) -> Any:
+        """Say what is on the margin now, or at a moment; `estimator` asks one more, such as `blend`, and may repeat."""
+        return await desk.now(zone, parse_utc(at, "at") if at else None, tuple(estimator or ()))
 
     @app.get("/v1/zones/{zone}/factors", tags=["grid"])
     async def factors(zone: str, start: str, end: str, estimator: str = PRIMARY) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from gridmargin.interfaces.answers import (
 )
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.rest.schemas import AccountModel
-from gridmargin.pipeline import Stream, explain, moment_for, outside
+from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
@@ -66,7 +66,7 @@ class Desk:
         self.stream = stream
         self._lock = asyncio.Lock()
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
-        self._now: dict[tuple[str, datetime], dict[str, Any]] = {}
+        self._now: dict[tuple[str, datetime, tuple[str, ...]], dict[str, Any]] = {}
         self._zones: list[dict[str, Any]] | None = None
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
@@ -171,18 +171,22 @@ class Desk:
             self._zones = await self._apart(zones_answer, self.choice)
         return self._zones
 
-    async def now(self, zone: str, at_utc: datetime | None) -> dict[str, Any]:
+    async def now(
+        self, zone: str, at_utc: datetime | None, estimators: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """Say what is on the margin; one interval is worked out once."""
         zone_named(zone)
+        for name in estimators:
+            recipe(name)
         moment_asked = at_utc or now_utc()
 
         def work() -> dict[str, Any]:
-            factory = self.place.factory(self.choice, zone, moment_asked)
+            factory = self.place.factory(self.choice, zone, moment_asked, estimators)
             moment, note = moment_for(factory.source, zone, moment_asked)
             if note and at_utc is not None:
                 raise outside(factory.source, zone, moment_asked)
             interval = Interval.containing(moment, factory.source.interval_s(zone))
-            key = (zone, interval.start_utc)
+            key = (zone, interval.start_utc, estimators)
             if key not in self._now:
                 if len(self._now) > 256:
                     self._now.clear()

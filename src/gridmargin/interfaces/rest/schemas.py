@@ -71,6 +71,7 @@ class NowModel(Model):
     interval: IntervalModel
     status: str | None
     note: str | None
+    faults: list[str]
     primary: str | None
     marginal: list[EntryModel]
     average: EntryModel | None
