@@ -111,3 +111,12 @@ def test_the_backtests_of_the_pages_run(tmp_path, data_dir):
             } <= set(row)
             if row["region"] != "all":  # pooled rows mix regions, whose baselines stand in their own
                 assert {"constant", "hour_month"} <= set(row["baselines"])
+
+
+@pytest.mark.data
+def test_forecasts_are_issued_and_scored_as_written(tmp_path, data_dir):
+    """docs/howto/issue-forecasts.md, in order: a day is forecast, comes in, and every hour of it is scored."""
+    commands = commands_in("docs/howto/issue-forecasts.md")
+    assert len(commands) == 3
+    outputs = [run(f"{command} --data-dir work", tmp_path, data=data_dir) for command in commands]
+    assert "96 forecasts of US-ERCO, 96 observed by regression" in " ".join(outputs[-1].split())

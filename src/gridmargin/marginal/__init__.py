@@ -47,7 +47,9 @@ if TYPE_CHECKING:
         blend,
         forecast,
         forecast_features,
+        lead_times,
         regimes,
+        tilt,
         volatility,
         zonal,
     )
@@ -126,6 +128,7 @@ __all__ = [
     "forecast_features",
     "implied_heat_rate",
     "known_facts",
+    "lead_times",
     "learn_moves",
     "learn_units",
     "load_weighted",
@@ -140,6 +143,7 @@ __all__ = [
     "regimes",
     "stack_parameters",
     "table_factor",
+    "tilt",
     "unit_response",
     "verdict",
     "volatility",
@@ -148,7 +152,19 @@ __all__ = [
     "zonal",
 ]
 
-_MODULES = frozenset({"adaptive", "blend", "forecast", "forecast_features", "regimes", "volatility", "zonal"})
+_MODULES = frozenset(
+    {
+        "adaptive",
+        "blend",
+        "forecast",
+        "forecast_features",
+        "lead_times",
+        "regimes",
+        "tilt",
+        "volatility",
+        "zonal",
+    }
+)
 
 # These need SciPy, a learner or a solver; whoever only asks for a factor need not wait for them.
 _LATER = {

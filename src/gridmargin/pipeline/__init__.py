@@ -16,6 +16,7 @@ from gridmargin.pipeline.months import month_starts
 if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
+    from gridmargin.pipeline.issuing import Issued, issue
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -25,6 +26,7 @@ __all__ = [
     "Checked",
     "Factory",
     "FactsOf",
+    "Issued",
     "Job",
     "Outcome",
     "Reference",
@@ -36,6 +38,7 @@ __all__ = [
     "entries_of",
     "explain",
     "facts_from",
+    "issue",
     "manifest_of",
     "moment_for",
     "month_starts",
@@ -53,6 +56,8 @@ _LATER = {
     "Reference": "references",
     "ScoredForecast": "forecasts",
     "append_forecasts": "forecasts",
+    "Issued": "issuing",
+    "issue": "issuing",
     "checkable": "recalibration",
     "entries_of": "references",
     "published": "references",

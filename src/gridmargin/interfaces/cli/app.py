@@ -200,6 +200,28 @@ def ledger_forecasts(
 
 
 @app.command()
+def forecast(
+    zone: ZoneArgument,
+    at: Annotated[
+        str | None,
+        typer.Option(help="When it is issued, ISO 8601 with offset; now if absent.", metavar="TIME"),
+    ] = None,
+    hours: Annotated[int, typer.Option(help="How far ahead, 1 to 72 hours.")] = 24,
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forecast the factor from what is known at a moment, with ranges, and keep the issue in the ledger."""
+    from gridmargin.interfaces.cli import forecast_commands
+
+    _emit(
+        forecast_commands.forecast(zone, at, hours, source, data_dir),
+        forecast_commands.show_forecast,
+        as_json,
+    )
+
+
+@app.command()
 def recalibrate(
     zone: Annotated[
         str | None,

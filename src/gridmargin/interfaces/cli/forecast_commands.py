@@ -1,4 +1,4 @@
-"""`ledger forecasts`."""
+"""`forecast` and `ledger forecasts`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,89 @@ from rich.table import Table
 from gridmargin.interfaces.answers import entry_answer
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.ledger import Entry
-from gridmargin.pipeline import Reference, ScoredForecast, entries_of, published, score_forecasts
+from gridmargin.pipeline import (
+    Reference,
+    ScoredForecast,
+    entries_of,
+    issue,
+    published,
+    score_forecasts,
+)
 from gridmargin.reference import zone_named
 from gridmargin.vocab import Interval, Kind, NotFoundError, format_utc, parse_utc
-from gridmargin.wiring import Workplace, choose_source, home_folder, open_workplace, read_settings
+from gridmargin.wiring import (
+    Workplace,
+    choose_source,
+    home_folder,
+    now_utc,
+    open_workplace,
+    read_settings,
+)
 
 PUBLISHED = "published"
+
+
+def forecast(
+    zone: str, at: str | None, hours: int, source_text: str, data_dir: Path | None
+) -> dict[str, Any]:
+    """Answer `gridmargin forecast`."""
+    zone_named(zone)
+    asked = parse_utc(at, "--at") if at else now_utc()
+    settings = read_settings()
+    choice = choose_source(source_text, settings)
+    with open_workplace(home_folder(data_dir, settings)) as place:
+        factory = place.factory(choice, zone, asked)
+        end = factory.source.span(zone).end_utc
+        note = None
+        if at is None and asked > end and factory.source.name != "reference":
+            note = f"the record ends at {format_utc(end)}: issued then"
+            asked = end
+        made = issue(factory, zone, asked, hours)
+        answers = [entry_answer(entry) for entry in made.entries]
+        source = factory.source.name
+    least = min(answers, key=lambda answer: answer["factor_gco2_per_kwh"]["mid"])
+    return {
+        "zone": zone,
+        "name": zone_named(zone).name,
+        "issued_utc": format_utc(made.issued_utc),
+        "hours": hours,
+        "source": source,
+        "note": note,
+        "n_new": made.n_new,
+        "lowest": {"interval": least["interval"], "factor_gco2_per_kwh": least["factor_gco2_per_kwh"]},
+        "forecasts": answers,
+    }
+
+
+def show_forecast(answer: dict[str, Any]) -> None:
+    """Print one line an hour, and when the factor is lowest."""
+    console = people_console()
+    console.print(
+        f"{answer['name']} ({answer['zone']}), issued {answer['issued_utc']} from {answer['source']}"
+    )
+    if answer["note"]:
+        console.print(f"note: {answer['note']}")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("from", "g CO2/kWh", "90 % range", "likely on the margin"):
+        table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left", no_wrap=True)
+    shown = ""
+    for row in answer["forecasts"]:
+        start = row["interval"]["start_utc"]
+        if start[:13] == shown:
+            continue
+        shown = start[:13]
+        factor = row["factor_gco2_per_kwh"]
+        likely = sorted(row["sources"], key=lambda source: -source["probability"])[:3]
+        table.add_row(
+            start, f"{factor['mid']:.0f}", f"{factor['low']:.0f} to {factor['high']:.0f}",
+            ", ".join(f"{s['name']} {s['probability']:.0%}" for s in likely if s["probability"] >= 0.005),
+        )  # fmt: skip
+    console.print(table)
+    lowest = answer["lowest"]
+    console.print(
+        f"lowest at {lowest['interval']['start_utc']}: {lowest['factor_gco2_per_kwh']['mid']:.0f} g/kWh;"
+        f" {answer['n_new']} forecasts are new in the ledger, `gridmargin ledger forecasts` scores them"
+    )
 
 
 def forecasts(
