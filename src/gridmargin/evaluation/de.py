@@ -26,9 +26,10 @@ from gridmargin.grid import (
     price_column,
 )
 from gridmargin.marginal import Estimates, Facts, Fit, MeritOrder, PriceImplied, observed_rates
-from gridmargin.reference import fuel_price_before, zone_named
+from gridmargin.reference import fuel_prices_before, zone_named
 from gridmargin.sources import (
     CARBON,
+    CARBON_KNOWN_AFTER_S,
     PLANTS,
     PRICE,
     SOURCES,
@@ -41,7 +42,7 @@ from gridmargin.sources import (
     of_country,
     power_plants,
 )
-from gridmargin.vocab import Fuel, InputError, Interval, UnknownNameError
+from gridmargin.vocab import InputError, Interval, UnknownNameError
 
 FloatArray = NDArray[np.float64]
 
@@ -50,7 +51,6 @@ ZONE = "DE"
 
 EUR = "EUR"
 HOUR_S = 3600
-FAMILIES = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
 PRICE_UNIT = "EUR/MWh"
 RANGED = "range of the day-ahead price"
 CHANGED = "CO2 per fossil generation that changed, larger half of changes, mean rate of each fuel"
@@ -125,11 +125,12 @@ def german_states(ask: Ask) -> tuple[GridStates, PlantTable]:
     year = states.frame["start_utc"].dt.convert_time_zone(clock.key).dt.year().to_numpy()
     columns = {
         price_column(EUR): paid,
-        carbon_price_column(EUR): carbon.known_at(start_s - 2 * 24 * HOUR_S),
+        carbon_price_column(EUR): carbon.known_at(start_s - CARBON_KNOWN_AFTER_S),
     }
-    for fuel in FAMILIES:
-        known = {int(y): fuel_price_before(fuel, int(y)) for y in np.unique(year)}
-        columns[fuel_price_column(fuel, EUR)] = np.array([known[int(y)] for y in year])
+    years, at = np.unique(year, return_inverse=True)
+    known = [fuel_prices_before(int(y)) for y in years]
+    for fuel in known[0]:
+        columns[fuel_price_column(fuel, EUR)] = np.array([prices[fuel] for prices in known])[at]
     added = [pl.Series(name, value, nan_to_null=True) for name, value in columns.items()]
     return replace(states, frame=states.frame.with_columns(added)), plants
 
@@ -307,7 +308,7 @@ def _clock(states: GridStates) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _facts(plants: PlantTable, start: datetime, zone_id: str) -> Facts:
     year = (start + timedelta(hours=12)).year
-    prices = {fuel: fuel_price_before(fuel, year) for fuel in FAMILIES}
+    prices = fuel_prices_before(year)
     units = german_fleet(plants, year, prices, zone_id)
     return Facts(zone_named(zone_id).timezone, {}, units=units)
 

@@ -8,7 +8,6 @@ it is the mix of what the zone generates, not of what it consumes.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -73,7 +72,6 @@ class Average:
         rates = facts.fuel_rates if facts.average_fuel_rates is None else facts.average_fuel_rates
         reported = _reported_fuels(history)
         rated = [fuel for fuel in reported if fuel in rates]
-        starts = history.frame["start_utc"]
         parameters: dict[str, Any] = {
             "fuels": [fuel.value for fuel in rated],
             "rate_gco2_per_kwh": [rates[fuel].factor_gco2_per_kwh for fuel in rated],
@@ -82,15 +80,7 @@ class Average:
             "unrated_fuels": [fuel.value for fuel in reported if fuel not in rates],
             "unrated_low_high_gco2_per_kwh": list(UNRATED_LOW_HIGH_GCO2_PER_KWH),
         }
-        return Fit(
-            estimator=self.name,
-            estimator_version=self.version,
-            zone=history.zone,
-            train_start_utc=starts[0],
-            train_end_utc=starts[-1] + timedelta(seconds=history.interval_s),
-            n_train=len(history),
-            parameters=parameters,
-        )
+        return Fit.on(history, self, len(history), parameters)
 
     def estimate(self, states: GridStates, fit: Fit) -> Estimates:
         """Weigh the rates by generation; a state that lacks a fuel of the fit, or generates nothing, is left out.

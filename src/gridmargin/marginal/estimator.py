@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -95,6 +95,28 @@ class Fit:
     n_train: int
     parameters: dict[str, Any]
     payload_sha256s: tuple[str, ...] = field(default=())
+
+    @staticmethod
+    def on(
+        history: GridStates,
+        estimator: Estimator,
+        n_train: int,
+        parameters: dict[str, Any],
+        payload_sha256s: tuple[str, ...] = (),
+    ) -> Fit:
+        """Give what an estimator learned from all of a history."""
+        starts = history.frame["start_utc"]
+        end = starts[-1] + timedelta(seconds=history.interval_s)
+        return Fit(
+            estimator.name,
+            estimator.version,
+            history.zone,
+            starts[0],
+            end,
+            n_train,
+            parameters,
+            payload_sha256s,
+        )
 
     @property
     def fit_id(self) -> str:

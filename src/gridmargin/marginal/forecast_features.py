@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridmargin.marginal.day_patterns import day_columns, path_columns
 from gridmargin.marginal.regimes import local_day_and_second
-from gridmargin.marginal.trailing import Trailing
+from gridmargin.marginal.trailing import Trailing, mean_down
 from gridmargin.marginal.trailing import shifted as shifted
 from gridmargin.vocab import InputError
 
@@ -108,10 +108,7 @@ def profile_mean(values: FloatArray, lag: int, step_s: int, days: int) -> FloatA
     around, _ = Trailing(values).mean_and_spread(2 * half + 1)  # ends with each interval
     first = math.ceil((lag + half) / per_day)
     parts = np.stack([shifted(around, per_day * (first + d) - half) for d in range(days)])
-    known = np.isfinite(parts)
-    count = known.sum(axis=0)
-    total = np.where(known, parts, 0.0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean_down(parts)
 
 
 def calendar(start_epoch_s: IntArray, timezone: str) -> dict[str, FloatArray]:

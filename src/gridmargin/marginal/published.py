@@ -6,7 +6,6 @@ docs/methods/published.md weighs the choices.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -126,16 +125,7 @@ class Published:
         parameters["range"] = calibrate(
             (mid[1:] - mid[:-1])[follows], regime[:-1][follows], pool_below_n=POOL_BELOW_N
         )
-        starts = history.frame["start_utc"]
-        return Fit(
-            estimator=self.name,
-            estimator_version=self.version,
-            zone=history.zone,
-            train_start_utc=starts[0],
-            train_end_utc=starts[-1] + timedelta(seconds=history.interval_s),
-            n_train=len(at),
-            parameters=parameters,
-        )
+        return Fit.on(history, self, len(at), parameters)
 
     def estimate(self, states: GridStates, fit: Fit) -> Estimates:
         """Price what the operator said; a state without flag or rate, or with a flagged fuel of no rate, is left out.

@@ -7,7 +7,6 @@ the choices and says what each variation identifies.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -184,17 +183,8 @@ class Regression:
                 history.start_epoch_s(), fuel_rates, apart, factor, nearest, changes.row, changes.change_mw
             )
         parameters |= {"range": table, "calibrated_against": against}
-        starts = history.frame["start_utc"]
-        return Fit(
-            estimator=self.name,
-            estimator_version=self.version,
-            zone=history.zone,
-            train_start_utc=starts[0],
-            train_end_utc=starts[-1] + timedelta(seconds=history.interval_s),
-            n_train=int(known.sum()),
-            parameters=parameters,
-            payload_sha256s=facts.fleet.payload_sha256s if facts.fleet is not None else (),
-        )
+        hashes = facts.fleet.payload_sha256s if facts.fleet is not None else ()
+        return Fit.on(history, self, int(known.sum()), parameters, hashes)
 
     def estimate(self, states: GridStates, fit: Fit) -> Estimates:
         """Price the shares of each state's level and hour; a state that lacks a fuel of the fit is left out."""

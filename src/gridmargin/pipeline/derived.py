@@ -1,8 +1,9 @@
 """Estimates made from other estimates: an estimator with modifiers, the blend of several, zones dispatched together.
 
 `regression+storage+imports` names an estimator and the modifiers that speak after it, in that order; `blend` joins all
-that could be fitted; `zonal` dispatches the stacks of a zone and its neighbours over their ties. All are opt-in, stand in the ledger under their own name beside what they were made from, and can
-be made again from their fit, the archived states and the ledger.
+that could be fitted; `zonal` dispatches the stacks of a zone and its neighbours over their ties. All are opt-in, stand
+in the ledger under their own name beside what they were made from, and can be made again from their fit, the archived
+states and the ledger.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def modified(
     neighbours : mapping of str to Estimates
         Of the same stretch, for the modifier `imports`.
     """
-    estimates = plain(ESTIMATORS.get(asked.base)().estimate(states, fit))
+    estimates = seen_as(ESTIMATORS.get(asked.base)().estimate(states, fit))
     chosen = [_learned(name, history, neighbours) for name in asked.modifiers]
     found = modify(estimates, states, fit, chosen)
     return found.estimates, found.fit
@@ -204,13 +205,13 @@ def blended(
     names = [name for name in members if name in scored and len(scored[name])]
     if len(names) < 2:
         return f"a blend needs two estimators with a scored month before, found {', '.join(names) or 'none'}"
-    held = shared([plain(scored[name]) for name in names])
+    held = shared([seen_as(scored[name]) for name in names])
     reference, exposure, against = _reference(held[0], past, facts)
     enough = np.isfinite(reference).sum()
     if enough < blend.FOLDS:
         return f"a blend needs {blend.FOLDS} scored intervals in the month before, found {int(enough)}"
     weights = blend.weigh(held, reference, exposure=exposure, against=against)
-    now = shared([plain(members[name][0]) for name in names])
+    now = shared([seen_as(members[name][0]) for name in names])
     joined = blend.blend(now, weights)
     applied = {name: members[name][1].fit_id for name in names}
     parameters = weights.parameters() | {"applied_fit_ids": applied}
@@ -219,9 +220,9 @@ def blended(
     return replace(joined, fit_id=fit.fit_id), fit
 
 
-def plain(estimates: Estimates) -> Estimates:
-    """Call estimates observed, so that what is made of them is of one kind; the caller knows their view."""
-    return replace(estimates, basis=replace(estimates.basis, view=View.OBSERVED))
+def seen_as(estimates: Estimates, view: View = View.OBSERVED) -> Estimates:
+    """Say from when estimates see the grid; by default observed, so that what is made of several is of one kind."""
+    return replace(estimates, basis=replace(estimates.basis, view=view))
 
 
 def shared(members: Sequence[Estimates]) -> list[Estimates]:
@@ -258,7 +259,12 @@ def _reference(held: Estimates, past: GridStates, facts: Facts) -> tuple[FloatAr
 
 
 def made_again(
-    name: str, states_of: Callable[[str], GridStates], fit: Fit, book: Book, known_utc: datetime
+    name: str,
+    states_of: Callable[[str], GridStates],
+    fit: Fit,
+    book: Book,
+    known_utc: datetime,
+    source: str,
 ) -> Estimates:
     """Estimate again what stands in the ledger under a derived name.
 
@@ -270,6 +276,8 @@ def made_again(
         Of the entry.
     known_utc : datetime
         When the entry was written: neighbours are taken as known then.
+    source : str
+        What the states came from; neighbours are taken from the same.
     """
     asked = recipe(name)
     if asked.base == ZONAL:
@@ -279,14 +287,14 @@ def made_again(
     states = states_of(fit.zone)
     if asked.base == BLEND:
         return _blended_again(states, fit, book)
-    estimates = plain(replace(ESTIMATORS.get(asked.base)().estimate(states, fit), fit_id=fit.fit_id))
+    estimates = seen_as(replace(ESTIMATORS.get(asked.base)().estimate(states, fit), fit_id=fit.fit_id))
     starts = states.frame["start_utc"]
     stretch = Interval(starts[0], starts[-1] + timedelta(seconds=states.interval_s))
     neighbours = {}
     for switch in fit.parameters["modifiers"]:
         for zone in switch["parameters"].get("neighbours", {}):
             factors = book.covering(
-                Kind.MARGINAL, zone, stretch, asked.base, states.interval_s, as_of_utc=known_utc
+                Kind.MARGINAL, zone, stretch, asked.base, states.interval_s, known_utc, source=source
             )
             neighbours[zone] = _bare(
                 estimates, zone, factors.start_epoch_s, factors.low, factors.mid, factors.high
@@ -319,7 +327,7 @@ def _blended_again(states: GridStates, fit: Fit, book: Book) -> Estimates:
     members = []
     for name in p["names"]:
         own = book.fit(p["applied_fit_ids"][name])
-        members.append(plain(ESTIMATORS.get(name)().estimate(states, own)))
+        members.append(seen_as(ESTIMATORS.get(name)().estimate(states, own)))
     weights = blend.Blend.from_parameters(p)
     # A day around the interval may reach back into the scored month: what was learned there is not asked again.
     kept = shared(members)

@@ -31,7 +31,6 @@ from gridmargin.pipeline.provenance import (
     looking_back,
     payloads_and_conditions,
     payloads_in,
-    together,
 )
 from gridmargin.pipeline.sought import AtHand, Sought, estimated
 from gridmargin.sources import Archive, Observations, Payload, Source
@@ -153,12 +152,10 @@ class Factory:
                     if self._tells(sought.name):
                         notes.append(f"{sought.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
-                estimates, fit, *others = found
-                behind = (
-                    looking_back(lineage, LOOK_BACK)
-                    if sought.asked.modifiers
-                    else together([lineage, *others])
-                )
+                estimates, fit, *joined = found
+                behind = joined[0] if joined else lineage
+                if sought.asked.modifiers:
+                    behind = looking_back(lineage, LOOK_BACK)
                 n_new += self.book.append(
                     estimates,
                     fit,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gridmargin.grid import FleetResponse, UnitFleet, avert_fleet, german_fleet, nem_fleet, reference_fleet
 from gridmargin.marginal import Facts, known_facts
-from gridmargin.reference import fuel_price_before, zone_named
+from gridmargin.reference import fuel_prices_before, zone_named
 from gridmargin.sources import (
     PLANTS,
     REGIONS,
@@ -19,10 +19,9 @@ from gridmargin.sources import (
     unit_inventory,
     unit_table,
 )
-from gridmargin.vocab import Fuel, NotFoundError, sha256_hex
+from gridmargin.vocab import NotFoundError, sha256_hex
 
 GERMANY = "DE"
-FUELS_WITH_PRICE = (Fuel.COAL, Fuel.GAS, Fuel.LIGNITE, Fuel.OIL)
 
 FactsOf = Callable[[str, int], Facts]
 
@@ -86,9 +85,7 @@ def _units(folder: Path, zone_id: str, not_after_year: int) -> UnitFleet | None:
     if plants is None:
         return None
     year = not_after_year + 1
-    return german_fleet(
-        power_plants(plants), year, {fuel: fuel_price_before(fuel, year) for fuel in FUELS_WITH_PRICE}
-    )
+    return german_fleet(power_plants(plants), year, fuel_prices_before(year))
 
 
 def _unit_tables(folder: Path) -> list[Payload]:

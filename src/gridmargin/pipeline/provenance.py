@@ -27,7 +27,7 @@ def lineage_of(states: GridStates, observations: Observations) -> pl.DataFrame:
         observations.frame.lazy()
         .group_by("start_utc")
         .agg(pl.col("payload_sha256").unique().sort())
-        .select("start_utc", pl.format('["{}"]', pl.col("payload_sha256").list.join('","')).alias("payloads"))
+        .select("start_utc", _as_json("payload_sha256"))
         .collect()
     )
     total = [generation_column(f) for f in states.fuels]
@@ -72,7 +72,7 @@ def looking_back(lineage: pl.DataFrame, span: timedelta) -> pl.DataFrame:
         "start_s"
     )
     behind = kinds.rolling("start_s", period=f"{span_s + 1}i").agg(pl.col("each").explode().unique().sort())
-    texts = behind.select("start_s", pl.format('["{}"]', pl.col("each").list.join('","')).alias("payloads"))
+    texts = behind.select("start_s", _as_json("each"))
     return texts.join(
         lineage.select("start_s", "conditions"), on="start_s", how="left", maintain_order="left"
     )
@@ -85,9 +85,7 @@ def together(lineages: Sequence[pl.DataFrame]) -> pl.DataFrame:
     lists = pl.col("payloads").str.json_decode(pl.List(pl.String))
     every = pl.concat([part.select("start_s", lists) for part in lineages]).explode("payloads")
     joined = every.group_by("start_s").agg(pl.col("payloads").unique().sort())
-    texts = joined.select(
-        "start_s", pl.format('["{}"]', pl.col("payloads").list.join('","')).alias("payloads")
-    )
+    texts = joined.select("start_s", _as_json("payloads"))
     return lineages[0].drop("payloads").join(texts, on="start_s", how="left", maintain_order="left")
 
 
@@ -103,6 +101,11 @@ def _faults(states: GridStates) -> pl.DataFrame:
         },
         schema={"start_utc": pl.Datetime("us", "UTC"), "faults": pl.String},
     )
+
+
+def _as_json(column: str) -> pl.Expr:
+    """Write a list of hashes as JSON; they hold nothing to be escaped."""
+    return pl.format('["{}"]', pl.col(column).list.join('","')).alias("payloads")
 
 
 def _sum_text(columns: list[str]) -> pl.Expr:

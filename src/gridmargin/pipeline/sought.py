@@ -20,8 +20,8 @@ from gridmargin.pipeline.derived import (
     blended,
     modified,
     neighbours_in,
-    plain,
     recipe,
+    seen_as,
 )
 from gridmargin.pipeline.months import HISTORY, first_of_month
 from gridmargin.pipeline.provenance import together
@@ -45,8 +45,8 @@ class Sought:
     def of(name: str) -> Sought:
         """Read a registered name or a recipe."""
         if name in ESTIMATORS:
-            plain = ESTIMATORS.get(name)()
-            return Sought(name, Recipe(name), plain.kind, plain.version, plain.needs)
+            known = ESTIMATORS.get(name)()
+            return Sought(name, Recipe(name), known.kind, known.version, known.needs)
         asked = recipe(name)
         needs = frozenset() if asked.base in WHOLE else ESTIMATORS.get(asked.base)().needs
         return Sought(name, asked, Kind.MARGINAL, asked.version, needs)
@@ -70,7 +70,7 @@ def estimated(
     lineage: pl.DataFrame,
     fitted: dict[str, tuple[Fit, View]],
 ) -> tuple[Estimates, Fit] | tuple[Estimates, Fit, pl.DataFrame] | str:
-    """Give the estimates of one part, their fit, and what other zones' states rest on; notes fits in `fitted`."""
+    """Give the estimates of one part, their fit, and the lineage where other zones are in it; notes fits in `fitted`."""
     asked = sought.asked
     if asked.base == ZONAL:
         return _zonal(factory, at_hand, lineage)
@@ -111,7 +111,7 @@ def _modified(
             found = _neighbour(factory, zone, asked.base, part, stretch)
             # A neighbour whose estimate is of another view is another kind of answer (C3): it stays out.
             if found is not None and found[1] is view:
-                neighbours[zone] = plain(found[0])
+                neighbours[zone] = seen_as(found[0])
     estimates, own = modified(at_hand.states.between(stretch), history, fit, asked, neighbours)
     return estimates.between(part), own
 
@@ -175,13 +175,10 @@ def _zonal(
         fit = zonal.fit_zonal(at_hand.zone, {zone: states[zone].between(span) for zone in stacks}, stacks)
     except NoFactorError as error:
         return str(error)
-    fit = factory.traced(fit, lineage)
+    joined = together(lineages)
+    fit = factory.traced(fit, joined)
     estimates = zonal.estimate_zonal({zone: states[zone].between(part) for zone in stacks}, fit)
-    return (
-        seen_as(estimates, View.TYPICAL if factory.source.name == "reference" else view),
-        fit,
-        together(lineages),
-    )
+    return seen_as(estimates, view), fit, joined
 
 
 def _blended(
@@ -191,6 +188,8 @@ def _blended(
     month = first_of_month(at_hand.part.start_utc)
     before = Interval(month - SCORED, month)
     past = at_hand.states.between(before)
+    history = at_hand.states.between(Interval(before.start_utc - HISTORY, before.start_utc))
+    earlier = factory.facts_of(at_hand.zone, before.start_utc.year - 1)
     members: dict[str, tuple[Estimates, Fit]] = {}
     scored: dict[str, Estimates] = {}
     views = set()
@@ -199,11 +198,9 @@ def _blended(
         if sought.asked.is_derived or sought.kind is not Kind.MARGINAL:
             continue
         found = estimated(factory, sought, at_hand, lineage, fitted)
-        history = at_hand.states.between(Interval(before.start_utc - HISTORY, before.start_utc))
         if isinstance(found, str) or not len(history):
             continue
         estimator = ESTIMATORS.get(name)()
-        earlier = factory.facts_of(at_hand.zone, before.start_utc.year - 1)
         fit = factory.learn(estimator, history, earlier, [])
         if isinstance(fit, Fit):
             members[name], scored[name] = (found[0], found[1]), estimator.estimate(past, fit)
@@ -214,8 +211,3 @@ def _blended(
     if isinstance(found, str):
         return found
     return seen_as(found[0], views.pop()), found[1]
-
-
-def seen_as(estimates: Estimates, view: View) -> Estimates:
-    """Say from when estimates see the grid."""
-    return replace(estimates, basis=replace(estimates.basis, view=view))

@@ -372,6 +372,7 @@ def _estimate_again(entry: Entry, book: Book, archive: Archive) -> tuple[float, 
             fit,
             book,
             entry.recorded_utc,
+            entry.source,
         )
     at = found.start_epoch_s.tolist().index(int(estimate.interval.start_utc.timestamp()))
     by_digest = dict(zip(entry.payload_sha256s, payloads, strict=True))

@@ -3,7 +3,7 @@
 Comes in: nothing. Goes out: sourced tables of figures. Touches its own CSV files only.
 """
 
-from gridmargin.reference.fuel_prices import UnitDefaults, fuel_price_before, unit_defaults
+from gridmargin.reference.fuel_prices import UnitDefaults, fuel_prices_before, unit_defaults
 from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
 from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
@@ -15,7 +15,7 @@ __all__ = [
     "Profile",
     "UnitDefaults",
     "Zone",
-    "fuel_price_before",
+    "fuel_prices_before",
     "fuel_rates_for",
     "host_factor",
     "is_model",

@@ -70,3 +70,9 @@ def fuel_price_before(fuel: Fuel, year: int, currency: str = "EUR") -> float:
         raise InputError(f"fuel_prices.csv has no price of {fuel} in {currency}: add a sourced row")
     known = [price for at, price in rows if at < year]
     return known[-1] if known else rows[0][1]
+
+
+def fuel_prices_before(year: int, currency: str = "EUR") -> dict[Fuel, float]:
+    """Give `fuel_price_before` of every fuel that has a price in that currency. [MWh⁻¹]"""
+    fuels = {Fuel(row["fuel"]) for row in load_table("fuel_prices") if row["currency"] == currency}
+    return {fuel: fuel_price_before(fuel, year, currency) for fuel in sorted(fuels)}

@@ -26,6 +26,7 @@ from gridmargin.sources.avert import (
 from gridmargin.sources.caiso_mix import caiso_mix_at
 from gridmargin.sources.german_tables import (
     CARBON,
+    CARBON_KNOWN_AFTER_S,
     PLANTS,
     PRICE,
     PlantTable,
@@ -70,6 +71,7 @@ def cell_text(payload: Payload, cell: Cell) -> str:
 
 __all__ = [
     "CARBON",
+    "CARBON_KNOWN_AFTER_S",
     "OBSERVATION_SCHEMA",
     "OZONE_MONTHS",
     "PLANTS",

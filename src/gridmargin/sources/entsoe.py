@@ -23,6 +23,7 @@ from gridmargin.sources.folders import files_matching, refuse_repeats
 from gridmargin.sources.german_tables import (
     CARBON,
     CARBON_COLUMN,
+    CARBON_KNOWN_AFTER_S,
     PRICE,
     PRICE_COLUMN,
     Series,
@@ -70,9 +71,6 @@ _AND = " + "
 
 GERMANY = "DE"
 HOUR_S = 3600
-
-CARBON_KNOWN_AFTER_S = 2 * 24 * HOUR_S
-"""The auction of delivery day D closes on D − 1 at noon: it knows the weekly price of the day before that. [s]"""
 
 
 class Entsoe:

@@ -39,6 +39,9 @@ PRICE_COLUMN = "DE_price"
 
 CARBON_COLUMN = "Price"
 
+CARBON_KNOWN_AFTER_S = 2 * 86_400
+"""The auction of delivery day D closes on D − 1 at noon: it knows the weekly price of the day before that. [s]"""
+
 _GONE = frozenset({"shutdown", "shutdown_temporary", "reserve"})
 
 
