@@ -26,7 +26,7 @@ def version_1(path, view="observed"):
     config = Config()
     config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
-    config.attributes["path"] = path
+    config.attributes["place"] = path
     command.upgrade(config, "0001")
     body = {
         "estimator": "regression", "estimator_version": "1", "zone": "US-ERCO",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,23 +16,28 @@ from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import PayloadNote
 from gridmargin.ledger.questions import Questions
 from gridmargin.ledger.rows import epoch_us, named, rows_of, stored_name
-from gridmargin.ledger.store import open_database
+from gridmargin.ledger.store import Connection, Place, open_database, shown
 from gridmargin.marginal import Estimates, Fit
 from gridmargin.vocab import TableError, View, canonical_json
 
 
 class Book(Questions):
-    """The ledger of one data folder.
+    """One ledger.
 
     Parameters
     ----------
-    path : Path
-        The SQLite file; made where absent.
+    place : Path or str
+        A file, made where absent, or the URL of a PostgreSQL database.
+
+    Attributes
+    ----------
+    name : str
+        The place as people may see it, without a password.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connection = open_database(path)
+    def __init__(self, place: Place) -> None:
+        self.name = shown(place)
+        self._connection = open_database(place)
 
     def __enter__(self) -> Book:
         return self
@@ -157,16 +160,11 @@ class Book(Questions):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+    def _transaction(self) -> Iterator[Connection]:
+        with self._connection.transaction():
             yield self._connection
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
-    def _put_fit(self, connection: sqlite3.Connection, fit: Fit, recorded_us: int) -> None:
+    def _put_fit(self, connection: Connection, fit: Fit, recorded_us: int) -> None:
         body = asdict(fit)
         body["train_start_utc"] = fit.train_start_utc.isoformat()
         body["train_end_utc"] = fit.train_end_utc.isoformat()
@@ -176,7 +174,7 @@ class Book(Questions):
         )
 
     @staticmethod
-    def _moment_to_write(connection: sqlite3.Connection, recorded_utc: datetime) -> int:
+    def _moment_to_write(connection: Connection, recorded_utc: datetime) -> int:
         """Give the moment, moved past whatever the book holds where the clock stands behind it. [µs]"""
         newest = [
             connection.execute(f"SELECT recorded_us FROM {table} ORDER BY {key} DESC LIMIT 1").fetchone()
@@ -186,7 +184,7 @@ class Book(Questions):
 
     def _put(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         estimates: Estimates,
         fit: Fit,
         recorded_us: int,
@@ -210,27 +208,25 @@ class Book(Questions):
             pl.col("known_sha256").is_null() | (pl.col("known_sha256") != pl.col("entry_sha256"))
         )
         columns = [*frame.columns, "supersedes"]
-        sql = (
-            f"INSERT INTO {kind.value}_entries ({', '.join(stored_name(c, kind) for c in columns)},"
-            f" recalibration_id, recorded_us) VALUES ({', '.join('?' * len(columns))},"
-            f" {'NULL' if recalibration_id is None else recalibration_id}, {recorded_us})"
+        connection.insert(
+            f"{kind.value}_entries",
+            [stored_name(column, kind) for column in columns],
+            fresh.select(columns).iter_rows(),
+            {"recalibration_id": recalibration_id, "recorded_us": recorded_us},
         )
-        connection.executemany(sql, fresh.select(columns).iter_rows())
         return fresh.height
 
-    def _current(
-        self, connection: sqlite3.Connection, estimates: Estimates, source: str
-    ) -> list[tuple[Any, ...]]:
+    def _current(self, connection: Connection, estimates: Estimates, source: str) -> list[tuple[Any, ...]]:
         """Give what an append would supersede; of forecasts, the newest that was not issued after these."""
         basis, issued = estimates.basis, estimates.issued_utc
         return connection.execute(
             named(
                 "SELECT start_s, entry_id, entry_sha256 FROM ("
                 " SELECT start_s, entry_id, entry_sha256, ROW_NUMBER() OVER"
-                " (PARTITION BY start_s ORDER BY issued_us DESC, recorded_us DESC, entry_id DESC) AS newest"
+                " (PARTITION BY start_s ORDER BY issued_us DESC NULLS LAST, recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s BETWEEN ? AND ?"
                 " AND horizon = ? AND gases = ? AND boundary = ? AND (view = 'forecast') = ?"
-                " AND (issued_us IS NULL OR issued_us <= ?) AND source = ?) WHERE newest = 1",
+                " AND (issued_us IS NULL OR issued_us <= ?) AND source = ?) AS said WHERE newest = 1",
                 basis.kind,
             ),
             (estimates.zone, estimates.estimator, estimates.interval_s, int(estimates.start_epoch_s[0]),

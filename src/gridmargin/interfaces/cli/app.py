@@ -43,6 +43,15 @@ DataDirOption = Annotated[
     typer.Option("--data-dir", help="Folder for the ledger, archive and receipts.", metavar="DIR"),
 ]
 
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        help="Where the ledger is, if not in the data folder: a file, or postgresql://USER@HOST/DATABASE.",
+        metavar="PLACE",
+    ),
+]
+
 
 class OnGap(StrEnum):
     """What to do with an interval that has no factor (C8)."""
@@ -99,12 +108,17 @@ def now(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.now(zone, at, source, data_dir, estimator or ()), grid_commands.show_now, as_json)
+    _emit(
+        grid_commands.now(zone, at, source, data_dir, ledger, estimator or ()),
+        grid_commands.show_now,
+        as_json,
+    )
 
 
 @ledger_app.command("show")
@@ -117,13 +131,16 @@ def ledger_show(
     ] = None,
     estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the entries that cover a stretch of time, as known now."""
     from gridmargin.interfaces.cli import grid_commands
 
     _emit(
-        grid_commands.ledger(zone, start, end, estimator, None, data_dir), grid_commands.show_ledger, as_json
+        grid_commands.ledger(zone, start, end, estimator, None, data_dir, ledger),
+        grid_commands.show_ledger,
+        as_json,
     )
 
 
@@ -140,6 +157,7 @@ def ledger_as_of(
     ] = None,
     estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the entries that cover a stretch of time, as known at an earlier moment."""
@@ -147,7 +165,7 @@ def ledger_as_of(
 
     known_utc = parse_utc(known, "KNOWN")
     _emit(
-        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir),
+        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir, ledger),
         grid_commands.show_ledger,
         as_json,
     )
@@ -163,12 +181,15 @@ def ledger_refresh(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read the source again and append what came out different; what stood before stays, as known then."""
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.refresh(zone, start, end, source, data_dir), grid_commands.show_refresh, as_json)
+    _emit(
+        grid_commands.refresh(zone, start, end, source, data_dir, ledger), grid_commands.show_refresh, as_json
+    )
 
 
 @ledger_app.command("forecasts")
@@ -187,6 +208,7 @@ def ledger_forecasts(
     ] = "regression",
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show forecasts as they were issued, beside what was later observed, with the error."""
@@ -195,6 +217,7 @@ def ledger_forecasts(
     answer = forecast_commands.forecasts(
         zone, issued_from=issued_from, issued_to=issued_to, estimator=estimator, against=against, source=source,
         data_dir=data_dir,
+        ledger=ledger,
     )  # fmt: skip
     _emit(answer, forecast_commands.show_forecasts, as_json)
 
@@ -209,13 +232,14 @@ def forecast(
     hours: Annotated[int, typer.Option(help="How far ahead, 1 to 72 hours.")] = 24,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Forecast the factor from what is known at a moment, with ranges, and keep the issue in the ledger."""
     from gridmargin.interfaces.cli import forecast_commands
 
     _emit(
-        forecast_commands.forecast(zone, at, hours, source, data_dir),
+        forecast_commands.forecast(zone, at, hours, source, data_dir, ledger),
         forecast_commands.show_forecast,
         as_json,
     )
@@ -245,6 +269,7 @@ def recalibrate(
     reason: Annotated[str | None, typer.Option(help="Why, with --force; recorded.", metavar="TEXT")] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look for drift; where there is some, fit again, record what changed and why, and supersede."""
@@ -253,6 +278,7 @@ def recalibrate(
     answer = recalibrate_commands.recalibrated(
         zone, estimator=estimator, against=against, start=start, end=end, force=force, reason=reason, source=source,
         data_dir=data_dir,
+        ledger=ledger,
     )  # fmt: skip
     _emit(answer, recalibrate_commands.show_recalibrated, as_json)
 
@@ -264,12 +290,13 @@ def declare(
     since: Annotated[str, typer.Option("--from", help="When, ISO 8601 with offset.", metavar="TIME")],
     note: Annotated[str, typer.Option(help="What happened, and where it is written.", metavar="TEXT")],
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare a change of the grid: fits after it leave out or down-weight what was before."""
     from gridmargin.interfaces.cli import recalibrate_commands
 
-    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir)
+    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir, ledger)
     _emit(answer, recalibrate_commands.show_declared, as_json)
 
 
@@ -302,6 +329,7 @@ def account(
     ] = OnGap.REFUSE,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Price a request log: joules and grams for every request, with ranges."""
@@ -310,7 +338,7 @@ def account(
     answer = account_commands.account(
         requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
-        data_dir=data_dir, quiet=as_json,
+        data_dir=data_dir, ledger=ledger, quiet=as_json,
     )  # fmt: skip
     _emit(answer, account_commands.show_account, as_json)
 
@@ -325,12 +353,13 @@ def explain(
         Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
     ] = None,
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
     from gridmargin.interfaces.cli import account_commands
 
-    answer = account_commands.explain(receipt, out, data_dir)
+    answer = account_commands.explain(receipt, out, data_dir, ledger)
     _emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)
@@ -381,12 +410,15 @@ def up(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     stream: Annotated[bool, typer.Option(help="Replay a synthetic request stream, marked as such.")] = True,
 ) -> None:
     """Serve the page and the REST API on one port."""
     from gridmargin.interfaces.cli import up_command
 
-    up_command.up(host=host, port=port, zone=zone, source=source, data_dir=data_dir, stream=stream)
+    up_command.up(
+        host=host, port=port, zone=zone, source=source, data_dir=data_dir, ledger=ledger, stream=stream
+    )
 
 
 def _emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
