@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridmargin.ledger import Book, is_url
+from gridmargin.ledger import is_url
 from gridmargin.ledger.store import Connection
-from gridmargin.ledger.store.database import open_database
 from gridmargin.ledger.store.sqlite import connect
 from postgresql_server import Server
 
@@ -38,10 +37,8 @@ def in_files(new_folder: Callable[[], Path]) -> Store:
 
 
 def on_server(server: Server) -> Store:
-    """Keep each ledger in a database of its own, copied from one that was brought up before."""
-    server.run("CREATE DATABASE an_empty_ledger TEMPLATE template0")
-    Book(server.url("an_empty_ledger")).close()
-    return Store("postgresql", server.new_database, lambda: server.new_database("an_empty_ledger"))
+    """Keep each ledger in a database of its own."""
+    return Store("postgresql", server.new_database, server.new_ledger)
 
 
 def bare(place: Path | str) -> Connection:
@@ -53,9 +50,9 @@ def bare(place: Path | str) -> Connection:
     return PostgresConnection(str(place))
 
 
-def columns(place: Path | str) -> list[tuple[object, ...]]:
+def made_of(place: Path | str) -> list[tuple[object, ...]]:
     """List tables, columns, constraints, indexes and triggers, in words that two equal ledgers share."""
-    connection = open_database(place)
+    connection = bare(place)
     try:
         if not is_url(place):
             return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()

@@ -20,6 +20,8 @@ from typing import Any
 
 import psycopg
 
+from gridmargin.ledger import Book
+
 USERS = ("postgres", "nobody")
 """Who runs the server where root runs the tests."""
 
@@ -28,6 +30,7 @@ local all locked scram-sha-256
 local all all trust
 """
 START_S = 60
+BROUGHT_UP = "a_ledger"
 KEPT = 20
 """How many databases are kept; older ones make room."""
 
@@ -56,6 +59,13 @@ class Server:
         if len(self.made) > KEPT:
             self.run(f"DROP DATABASE {self.made[-KEPT - 1]} WITH (FORCE)")
         return self.url(self.made[-1])
+
+    def new_ledger(self) -> str:
+        """Make a ledger, copied from one that was brought up before, and give its URL."""
+        if not self.run(f"SELECT 1 FROM pg_database WHERE datname = '{BROUGHT_UP}'"):
+            self.run(f"CREATE DATABASE {BROUGHT_UP} TEMPLATE template0")
+            Book(self.url(BROUGHT_UP)).close()
+        return self.new_database(BROUGHT_UP)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmargin.ledger import Book
-from gridmargin.ledger.store.database import NEWEST_SCHEMA
 from gridmargin.marginal import AverageEstimate, Estimates, Fit, MarginalEstimate
 from gridmargin.vocab import Basis, InputError, Interval, Kind, MixedKindsError, NotFoundError, TableError
 
@@ -185,14 +183,6 @@ def test_a_ledger_from_a_newer_version_is_refused(store):
         book._connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(InputError, match="newer than"):
         Book(path)
-
-
-def test_the_newest_schema_is_the_last_migration():
-    """The constant that lets a warm start skip the migration tool names the last file."""
-    folder = Path(__file__).parents[2] / "src/gridmargin/ledger/store/migrations/versions"
-    numbers = sorted(p.name[:4] for p in folder.glob("[0-9]*.py"))
-    assert numbers, "no migrations found"
-    assert numbers[-1] == NEWEST_SCHEMA
 
 
 def test_a_clock_set_back_changes_no_earlier_answer(book):

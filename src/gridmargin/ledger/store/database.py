@@ -93,14 +93,30 @@ def _no_ledger(name: str, reason: str) -> str:
 
 
 def bring_up(place: Place, revision: str = "head") -> None:
-    """Run the migrations up to a revision; who calls sees to it that nobody else does."""
+    """Run the migrations up to a revision; who calls sees to it that nobody else does.
+
+    Raises
+    ------
+    InputError
+        If a server refuses a step; what came of that step is taken back.
+    """
     # Imported here: only a new or old ledger pays for it.
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy.exc import DBAPIError
 
     with as_file(files("gridmargin.ledger.store") / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         config.attributes["place"] = place
-        command.upgrade(config, revision)
+        try:
+            command.upgrade(config, revision)
+        except DBAPIError as error:
+            if not is_url(place):
+                raise
+            reason = str(error.orig).partition("\n")[0]
+            raise InputError(
+                f"ledger {shown(place)} cannot be brought to schema {NEWEST_SCHEMA}: {reason};"
+                " let its user own the database, then try again"
+            ) from error

@@ -28,6 +28,13 @@ CONNECT_S = 10
 OLDEST = 15
 """The oldest major version that the tests have met."""
 
+_SETTINGS = (
+    f"SET lock_timeout = '{WAIT_S}s'; SET client_min_messages = warning;"
+    " SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+)
+"""What was acknowledged survives a power cut, whatever the server was told to save time."""
+
 _LEDGER = 0x6C6467
 """First key of the lock that writers queue at; the second is the schema's number."""
 
@@ -51,6 +58,7 @@ class PostgresConnection:
         self._url = url
         self._name = shown(url)
         self._lock = ""
+        self._within = False
         self._connection = self._connect()
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
@@ -58,8 +66,8 @@ class PostgresConnection:
         try:
             return self._execute(sql, parameters)
         except psycopg.OperationalError:
-            if not self._connection.broken or not sql.startswith(("SELECT", "BEGIN")):
-                raise
+            if self._within or not self._connection.broken or not sql.startswith(("SELECT", "BEGIN")):
+                raise  # what was written so far is gone, so the rest must not go on alone
         self._connection = self._connect()
         return self._execute(sql, parameters)
 
@@ -96,15 +104,18 @@ class PostgresConnection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Begin what is written whole or not at all."""
-        if self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        if self._within:
             raise psycopg.InternalError("cannot start a transaction within a transaction")
         try:
             self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({self._lock})")
+            self._within = True
             yield
         except BaseException:
+            self._within = False
             if not self._connection.broken:
                 self._connection.execute("ROLLBACK")
             raise
+        self._within = False
         if (said := self._connection.execute("COMMIT").statusmessage) != "COMMIT":
             raise psycopg.InternalError(f"{self._name}: the transaction was not committed ({said})")
 
@@ -160,13 +171,9 @@ def connect(url: str, **how: Any) -> psycopg.Connection[Any]:
     said.setdefault("application_name", "gridmargin")
     try:
         connection = psycopg.Connection.connect(make_conninfo("", **said), autocommit=True, **how)
+        connection.execute(_SETTINGS)
     except psycopg.Error as error:
         raise InputError(_refusal(name, str(error), str(said.get("password") or ""))) from None
-    connection.execute(
-        f"SET lock_timeout = '{WAIT_S}s'; SET client_min_messages = warning;"
-        " SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
-    )
     return connection
 
 
