@@ -143,22 +143,18 @@ class PostgresConnection:
         return self._connection.execute(_placed(sql), [_whole(value) for value in parameters])
 
     def _connect(self) -> psycopg.Connection[Any]:
-        connection = connect(self._url, cursor_factory=psycopg.ClientCursor)
-        try:
-            self._lock = f"{_LEDGER}, {_schema_number(connection, self._name)}"
-        except BaseException:
-            connection.close()
-            raise
+        connection, schema = connect(self._url, cursor_factory=psycopg.ClientCursor)
+        self._lock = f"{_LEDGER}, {schema}"
         return connection
 
 
-def connect(url: str, **how: Any) -> psycopg.Connection[Any]:
-    """Connect to the server.
+def connect(url: str, **how: Any) -> tuple[psycopg.Connection[Any], int]:
+    """Connect to the server, and give the number of the schema that unnamed tables are in too.
 
     Raises
     ------
     InputError
-        If the URL cannot be read, the server is not reached, or it refuses.
+        If the URL cannot be read, the server is not reached, or it refuses; also if it is too old.
     """
     name = shown(url)
     try:
@@ -169,17 +165,22 @@ def connect(url: str, **how: Any) -> psycopg.Connection[Any]:
         ) from None
     said.setdefault("connect_timeout", CONNECT_S)
     said.setdefault("application_name", "gridmargin")
+    connection = None
     try:
         connection = psycopg.Connection.connect(make_conninfo("", **said), autocommit=True, **how)
         connection.execute(_SETTINGS)
-    except psycopg.Error as error:
-        raise InputError(_refusal(name, str(error), str(said.get("password") or ""))) from None
-    return connection
+        return connection, _schema_number(connection, name)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, psycopg.Error):
+            raise InputError(_refusal(name, str(error), str(said.get("password") or ""))) from None
+        raise
 
 
 def for_migrations(url: str) -> psycopg.Connection[Any]:
     """Connect as SQLAlchemy wants it: values bound by the server, transactions begun by the driver."""
-    connection = connect(url)
+    connection, _ = connect(url)
     connection.autocommit = False
     return connection
 
