@@ -16,11 +16,14 @@ import polars as pl
 from gridmargin.ledger import changes
 from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import PayloadNote
+from gridmargin.ledger.log import Log
+from gridmargin.ledger.notes import Signer, TreeHead
 from gridmargin.ledger.questions import Questions
+from gridmargin.ledger.records import Written, last_ids, records_after
 from gridmargin.ledger.rows import epoch_us, named, rows_of, stored_name
 from gridmargin.ledger.store import open_database
 from gridmargin.marginal import Estimates, Fit
-from gridmargin.vocab import TableError, View, canonical_json
+from gridmargin.vocab import InputError, TableError, View, canonical_json
 
 
 class Book(Questions):
@@ -30,11 +33,15 @@ class Book(Questions):
     ----------
     path : Path
         The SQLite file; made where absent.
+    signer : Signer, optional
+        Signs the log's head with everything that is written; without it the log grows unsigned.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, signer: Signer | None = None) -> None:
         self.path = path
+        self.signer = signer
         self._connection = open_database(path)
+        self.log = Log(self._connection)
 
     def __enter__(self) -> Book:
         return self
@@ -154,17 +161,46 @@ class Book(Questions):
                 ),
             )
 
+    def head(self) -> str:
+        """Give the signed head over everything in the book, signed now where nobody has yet.
+
+        Raises
+        ------
+        InputError
+            If the book was opened without a key to sign with.
+        """
+        if self.signer is None:
+            raise InputError("this ledger was opened without a key; give a signer to have its head signed")
+        with self._transaction():
+            size = len(self.log)
+            return self.log.head(size) or self._sign(self.signer, size)
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
+            before = last_ids(self._connection)
             yield self._connection
+            self._seal(records_after(self._connection, before))
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+    def _seal(self, records: Sequence[Written]) -> None:
+        """Give each new record its leaf, and sign the head over them."""
+        if records:
+            size = self.log.extend(records)
+            if self.signer is not None:
+                self._sign(self.signer, size)
+
+    def _sign(self, signer: Signer, size: int) -> str:
+        head = TreeHead(signer.public().name, size, self.log.root(size))
+        note = signer.sign(head.text())
+        self.log.keep_head(size, note)
+        return note
 
     def _put_fit(self, connection: sqlite3.Connection, fit: Fit, recorded_us: int) -> None:
         body = asdict(fit)
