@@ -20,10 +20,10 @@ from gridmargin.ledger.log import Log
 from gridmargin.ledger.notes import Signer, TreeHead
 from gridmargin.ledger.questions import Questions
 from gridmargin.ledger.records import Written, last_ids, records_after
-from gridmargin.ledger.rows import epoch_us, named, rows_of, stored_name
+from gridmargin.ledger.rows import HASHED, epoch_us, hashes, named, rows_of, stored_name
 from gridmargin.ledger.store import open_database
 from gridmargin.marginal import Estimates, Fit
-from gridmargin.vocab import InputError, TableError, View, canonical_json
+from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json
 
 
 class Book(Questions):
@@ -50,6 +50,11 @@ class Book(Questions):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database, for what reads the book's tables in this package."""
+        return self._connection
 
     def close(self) -> None:
         """Let go of the database."""
@@ -174,6 +179,39 @@ class Book(Questions):
         with self._transaction():
             size = len(self.log)
             return self.log.head(size) or self._sign(self.signer, size)
+
+    def damage(self) -> list[str]:
+        """Ask the database whether its file is whole; give what it says is wrong, nothing where it is."""
+        try:
+            rows = self._connection.execute("PRAGMA integrity_check(20)").fetchall()
+        except sqlite3.DatabaseError as error:
+            return [
+                f"the database file is damaged: {error}; `gridmargin ledger export --salvage` takes out the rest"
+            ]
+        return [
+            f"the database file is damaged: {row[0]}; `gridmargin ledger export --salvage` takes out the rest"
+            for row in rows
+            if row[0] != "ok"
+        ]
+
+    def hashed_anew(self, kind: Kind) -> Iterator[tuple[list[int], list[str], list[str]]]:
+        """Hash every entry of a kind anew from what stands in the book, some at a time.
+
+        Yields
+        ------
+        list of int, list of str, list of str
+            Entry ids, the hashes that stand beside them, and the new ones.
+        """
+        wanted = (*HASHED, "issued_us", "source")
+        columns = ", ".join(stored_name(column, kind) for column in wanted)
+        cursor = self._connection.execute(
+            f"SELECT entry_id, entry_sha256, {columns} FROM {kind.value}_entries ORDER BY entry_id"
+        )
+        while rows := cursor.fetchmany(50_000):
+            frame = pl.DataFrame(
+                [row[2:] for row in rows], schema=list(wanted), orient="row", infer_schema_length=None
+            )
+            yield [row[0] for row in rows], [row[1] for row in rows], hashes(frame)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

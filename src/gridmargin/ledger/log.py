@@ -21,7 +21,7 @@ from gridmargin.ledger.merkle import (
     split,
     tree_hash,
 )
-from gridmargin.ledger.notes import PublicKey, SignatureFault, TreeHead
+from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
 from gridmargin.ledger.records import Written, leaf_data
 from gridmargin.vocab import NotFoundError, TableError
 
@@ -146,7 +146,8 @@ class Log:
             If the log has no leaf for it, or had none at that size.
         """
         row = self._connection.execute(
-            "SELECT leaf_index, leaf_sha256 FROM log_leaves WHERE kind = ? AND record_id = ?", (kind, record_id)
+            "SELECT leaf_index, leaf_sha256 FROM log_leaves WHERE kind = ? AND record_id = ?",
+            (kind, record_id),
         ).fetchone()
         n = len(self) if size is None else size
         if row is None or row[0] >= n or n > len(self):
@@ -207,7 +208,9 @@ class Log:
         for record in records:
             leaf = by_record.pop((record.kind, record.record_id), None)
             if leaf is None:
-                faults.append(f"{record.kind} record {record.record_id} has no leaf: it was put in from outside")
+                faults.append(
+                    f"{record.kind} record {record.record_id} has no leaf: it was put in from outside"
+                )
             elif leaf != leaf_hash(leaf_data(record)):
                 faults.append(f"{record.kind} record {record.record_id} says something else than its leaf")
         faults += [f"{kind} record {i} is gone: only its leaf is left" for kind, i in by_record]
@@ -248,10 +251,12 @@ def _head_faults(leaves: Sequence[bytes], notes: Sequence[str], public: PublicKe
         if public is not None:
             try:
                 public.open(note)
-            except SignatureFault as fault:
+            except SignatureError as fault:
                 faults.append(f"the head of {head.tree_size} leaves: {fault}")
         if head.tree_size > len(leaves):
-            faults.append(f"a head of {head.tree_size} leaves stands over a log of {len(leaves)}: it was rolled back")
+            faults.append(
+                f"a head of {head.tree_size} leaves stands over a log of {len(leaves)}: it was rolled back"
+            )
         elif levels.root(head.tree_size) != head.root:
             faults.append(f"the first {head.tree_size} leaves are not those that were signed")
     return faults

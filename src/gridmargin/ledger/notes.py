@@ -27,7 +27,7 @@ _ED25519 = b"\x01"
 _DASH = "— "
 
 
-class SignatureFault(ValueError):
+class SignatureError(ValueError):
     """A note that its signature does not cover; the message says why."""
 
 
@@ -127,7 +127,7 @@ class PublicKey:
 
         Raises
         ------
-        SignatureFault
+        SignatureError
             If this key did not sign it, or signed other words.
         """
         from cryptography.exceptions import InvalidSignature
@@ -135,7 +135,7 @@ class PublicKey:
 
         text, found, signatures = note.rpartition("\n\n")
         if not found:
-            raise SignatureFault("it has no signature")
+            raise SignatureError("it has no signature")
         text += "\n"
         signers = []
         for line in signatures.splitlines():
@@ -144,15 +144,15 @@ class PublicKey:
             try:
                 signature = base64.b64decode(encoded, validate=True)
             except binascii.Error:
-                raise SignatureFault(f"the signature line of {name!r} cannot be read") from None
+                raise SignatureError(f"the signature line of {name!r} cannot be read") from None
             if name != self.name or signature[:4] != self.key_id:
                 continue
             try:
                 Ed25519PublicKey.from_public_bytes(self.raw).verify(signature[4:], text.encode())
             except InvalidSignature:
-                raise SignatureFault(f"the signature of {name!r} is not one over these words") from None
+                raise SignatureError(f"the signature of {name!r} is not one over these words") from None
             return text
-        raise SignatureFault(f"it is signed by {', '.join(signers) or 'nobody'}, not by {self.name}")
+        raise SignatureError(f"it is signed by {', '.join(signers) or 'nobody'}, not by {self.name}")
 
 
 class Signer:
@@ -208,7 +208,9 @@ class Signer:
             pem = Ed25519PrivateKey.generate().private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".key-")  # readable by its owner alone
+            handle, temporary = tempfile.mkstemp(
+                dir=self.path.parent, prefix=".key-"
+            )  # readable by its owner alone
             with os.fdopen(handle, "wb") as file:
                 file.write(pem)
                 file.flush()

@@ -4,6 +4,8 @@ What stood in the book before gets its leaves in the order of writing: its recor
 entries, recalibrations and declarations. From there on it is as sealed as what comes later; before that it was not.
 """
 
+from typing import Any
+
 from alembic import op
 
 from gridmargin.ledger.log import Log
@@ -23,7 +25,12 @@ def upgrade() -> None:
         " node_sha256 BLOB NOT NULL CHECK (length(node_sha256) = 32), PRIMARY KEY (level, position)) WITHOUT ROWID"
     )
     op.execute("CREATE TABLE log_heads (tree_size INTEGER PRIMARY KEY, note TEXT NOT NULL)")
-    raw = op.get_bind().connection.driver_connection
+    for kind in ("marginal", "average"):
+        op.execute(f"CREATE INDEX {kind}_by_recorded ON {kind}_entries (recorded_us)")
+        op.execute(
+            f"CREATE INDEX {kind}_by_superseded ON {kind}_entries (supersedes) WHERE supersedes IS NOT NULL"
+        )
+    raw: Any = op.get_bind().connection.driver_connection
     Log(raw).extend(records_in_order(raw))
     keys = {
         "log_leaves": "leaf_index = NEW.leaf_index OR (kind = NEW.kind AND record_id = NEW.record_id)",
