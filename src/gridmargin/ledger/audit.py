@@ -12,7 +12,7 @@ import polars as pl
 
 from gridmargin.ledger.book import Book
 from gridmargin.ledger.export import FACTORS, FORMAT, SCHEMA, file_sha256, manifest_of, manifest_text
-from gridmargin.ledger.merkle import Levels, leaf_hash, left_out, root_of_parts, stretches
+from gridmargin.ledger.merkle import EMPTY, Levels, leaf_hash, left_out, root_of_parts, stretches
 from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
 from gridmargin.ledger.records import Written, leaf_data, records_after
 from gridmargin.ledger.rows import HASHED, hashes, stored_name
@@ -96,7 +96,8 @@ def audit_book(book: Book, public: PublicKey | None) -> Audit:
     size = len(book.log)
     if not size:
         raise InputError(f"the ledger {book.path} is empty; `gridmargin now ZONE` writes the first entries")
-    found = Audit(TreeHead(public.name if public else "", size, book.log.root()))
+    signed = book.log.heads()
+    found = Audit(TreeHead.read(signed[-1]) if signed else TreeHead("unsigned", size, EMPTY))
     found.faults += book.damage()
     for kind in Kind:
         for entry_ids, stated, said in book.hashed_anew(kind):
@@ -109,7 +110,7 @@ def audit_book(book: Book, public: PublicKey | None) -> Audit:
     found.faults += book.log.faults(records_after(book.connection, {}), public)
     if found.holds:
         found.checked.append(
-            f"{size} leaves belong to what stands in the book, and {len(book.log.heads())} signed heads to the leaves"
+            f"{size} leaves belong to what stands in the book, and {len(signed)} signed heads to the leaves"
         )
     return found
 
@@ -163,19 +164,20 @@ def _check_rows(found: Audit, path: Path) -> dict[int, bytes]:
         if unsealed := _unsealed(frame):
             found.faults.append(f"{unsealed} rows say something in a column that their kind does not have")
         stated, zones = frame["entry_sha256"].to_list(), frame["zone"].to_list()
-        for at, ((index, *written), digest) in enumerate(
-            zip(frame.select(columns).iter_rows(), said, strict=True)
-        ):
+        for at, (record, digest) in enumerate(zip(frame.select(columns).iter_rows(), said, strict=True)):
+            index, kind, record_id, recorded_us, supersedes, recalibration_id = record
             row = found.n_rows + at + 1
             if index <= last:
                 disordered.append(f"row {row}: leaf {index} stands behind leaf {last}: reordered")
             last = max(last, index)
             if stated[at] and stated[at] != digest:
                 altered.append(
-                    f"row {row}: {written[0]} entry {written[1]} of {zones[at]} was altered: it does not have the hash"
+                    f"row {row}: {kind} entry {record_id} of {zones[at]} was altered: it does not have the hash"
                     " that stands beside it"
                 )
-            leaves[index] = leaf_hash(leaf_data(Written(*written, digest)))
+            leaves[index] = leaf_hash(
+                leaf_data(Written(kind, record_id, recorded_us, supersedes, recalibration_id, digest))
+            )
         found.n_rows += frame.height
     for faults, what in ((altered, "altered"), (disordered, "reordered")):
         found.faults += faults[:MOST_NAMED]

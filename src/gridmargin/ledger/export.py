@@ -151,7 +151,7 @@ def export(
             "rest": _rest(book, head.tree_size, kept, salvage=salvage),
             "head": note,
             "lost": [list(stretch) for stretch in stretches(sorted(lost))],
-            "earlier_heads": [n for n in book.log.heads() if n != note] if asked.whole else [],
+            "earlier_heads": [n for n in book.log.heads() if n != note] if asked.whole and not lost else [],
             "made_utc": format_utc(made_utc),
             "gridmargin": version("gridmargin"),
         }

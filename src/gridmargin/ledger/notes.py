@@ -9,7 +9,6 @@ Sources: C2SP signed-note and tlog-checkpoint; RFC 8032 (Ed25519).
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import os
@@ -110,7 +109,7 @@ class PublicKey:
         try:
             name, key_id, body = parts
             decoded = base64.b64decode(body, validate=True)
-        except (ValueError, binascii.Error):
+        except ValueError:
             raise InputError(
                 f"{text.strip()[:60]!r} is not a public key of a ledger; want NAME+ID+BASE64 as `gridmargin ledger key`"
                 " prints it, or a file that holds it"
@@ -143,7 +142,7 @@ class PublicKey:
             signers.append(name)
             try:
                 signature = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:
                 raise SignatureError(f"the signature line of {name!r} cannot be read") from None
             if name != self.name or signature[:4] != self.key_id:
                 continue
