@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,10 +20,27 @@ from gridmargin.ledger.log import Log
 from gridmargin.ledger.notes import Signer, TreeHead
 from gridmargin.ledger.questions import Questions
 from gridmargin.ledger.records import Written, last_ids, records_after
-from gridmargin.ledger.rows import HASHED, epoch_us, hashes, named, rows_of, stored_name
+from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, named, rows_of, stored_name
 from gridmargin.ledger.store import open_database
 from gridmargin.marginal import Estimates, Fit
 from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Estimates on their way into the book, and what goes with them."""
+
+    estimates: Estimates
+    fit: Fit
+    source: str
+    payload_sha256s: Sequence[str] | None = None
+    conditions: Sequence[str] | None = None
+
+    def payloads(self) -> Sequence[str]:
+        return self.payload_sha256s or ["[]"] * len(self.estimates)
+
+    def conditions_json(self) -> Sequence[str]:
+        return self.conditions or ["{}"] * len(self.estimates)
 
 
 class Book(Questions):
@@ -102,7 +119,8 @@ class Book(Questions):
         with self._transaction() as connection:
             recorded_us = self._moment_to_write(connection, recorded_utc)
             self._put_fit(connection, fit, recorded_us)
-            return self._put(connection, estimates, fit, recorded_us, payload_sha256s, conditions, source)
+            said = _Said(estimates, fit, source, payload_sha256s, conditions)
+            return self._put(connection, [said], recorded_us)
 
     def append_all(
         self, found: Sequence[tuple[Estimates, Fit]], recorded_utc: datetime, source: str = ""
@@ -110,11 +128,16 @@ class Book(Questions):
         """Write the estimates of many zones down in one transaction, all or none; as `append`."""
         with self._transaction() as connection:
             recorded_us = self._moment_to_write(connection, recorded_utc)
-            n_new = 0
-            for estimates, fit in found:
+            for _, fit in found:
                 self._put_fit(connection, fit, recorded_us)
-                n_new += self._put(connection, estimates, fit, recorded_us, None, None, source)
-        return n_new
+            return sum(
+                self._put(
+                    connection,
+                    [_Said(e, fit, source) for e, fit in found if e.basis.kind is kind],
+                    recorded_us,
+                )
+                for kind in Kind
+            )
 
     def recalibrate(
         self,
@@ -138,9 +161,8 @@ class Book(Questions):
             recorded_us = self._moment_to_write(connection, record.recorded_utc)
             self._put_fit(connection, fit, recorded_us)
             recalibration_id = changes.put_recalibration(connection, record, recorded_us)
-            n_new = self._put(
-                connection, estimates, fit, recorded_us, payload_sha256s, conditions, source, recalibration_id
-            )
+            said = _Said(estimates, fit, source, payload_sha256s, conditions)
+            n_new = self._put(connection, [said], recorded_us, recalibration_id)
         return recalibration_id, n_new
 
     def declare(self, declaration: Declaration) -> int:
@@ -261,29 +283,39 @@ class Book(Questions):
     def _put(
         self,
         connection: sqlite3.Connection,
-        estimates: Estimates,
-        fit: Fit,
+        said: Sequence[_Said],
         recorded_us: int,
-        payload_sha256s: Sequence[str] | None,
-        conditions: Sequence[str] | None,
-        source: str,
         recalibration_id: int | None = None,
     ) -> int:
-        n, kind = len(estimates), estimates.basis.kind
-        if estimates.fit_id != fit.fit_id:
-            raise TableError(f"estimates come from fit {estimates.fit_id}, not from {fit.fit_id}")
-        if n == 0:
+        """Write estimates of one kind down where they are new; give how many were."""
+        for one in said:
+            if one.estimates.fit_id != one.fit.fit_id:
+                raise TableError(f"estimates come from fit {one.estimates.fit_id}, not from {one.fit.fit_id}")
+        told = [one for one in said if len(one.estimates)]
+        if not told:
             return 0
-        frame = rows_of(estimates, payload_sha256s or ["[]"] * n, conditions or ["{}"] * n, source)
+        kind = told[0].estimates.basis.kind
+        frame = hashed(
+            pl.concat(
+                rows_of(one.estimates, one.payloads(), one.conditions_json(), one.source).with_columns(
+                    pl.lit(part).alias("part")
+                )
+                for part, one in enumerate(told)
+            )
+        )
         known = pl.DataFrame(
-            self._current(connection, estimates, source),
-            schema={"start_s": pl.Int64, "supersedes": pl.Int64, "known_sha256": pl.String},
+            [
+                (part, *row)
+                for part, one in enumerate(told)
+                for row in self._current(connection, one.estimates, one.source)
+            ],
+            schema={"part": pl.Int32, "start_s": pl.Int64, "supersedes": pl.Int64, "known_sha256": pl.String},
             orient="row",
         )
-        fresh = frame.join(known, on="start_s", how="left", maintain_order="left").filter(
+        fresh = frame.join(known, on=["part", "start_s"], how="left", maintain_order="left").filter(
             pl.col("known_sha256").is_null() | (pl.col("known_sha256") != pl.col("entry_sha256"))
         )
-        columns = [*frame.columns, "supersedes"]
+        columns = [c for c in frame.columns if c != "part"] + ["supersedes"]
         sql = (
             f"INSERT INTO {kind.value}_entries ({', '.join(stored_name(c, kind) for c in columns)},"
             f" recalibration_id, recorded_us) VALUES ({', '.join('?' * len(columns))},"
