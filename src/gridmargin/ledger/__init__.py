@@ -9,6 +9,7 @@ from gridmargin.ledger.book import Book
 from gridmargin.ledger.changes import Declaration, GridChange, Recalibration
 from gridmargin.ledger.entry import Entry, PayloadNote
 from gridmargin.ledger.export import Asked, export, manifest_of
+from gridmargin.ledger.lookup import Lookup, Point
 from gridmargin.ledger.notes import PublicKey, Signer, TreeHead
 from gridmargin.ledger.questions import Factors
 from gridmargin.ledger.restated import Restated, restated
@@ -21,7 +22,9 @@ __all__ = [
     "Entry",
     "Factors",
     "GridChange",
+    "Lookup",
     "PayloadNote",
+    "Point",
     "PublicKey",
     "Recalibration",
     "Restated",
