@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridmargin.ledger import is_url
 from gridmargin.ledger.store import Connection
 from gridmargin.ledger.store.sqlite import connect
-from postgresql_server import Server
+
+if TYPE_CHECKING:
+    from postgresql_server import Server
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from platformdirs import user_data_path, user_state_path
 from pydantic import SecretStr
 
-from gridmargin.ledger import Book, Place, is_url
+from gridmargin.ledger import Book, Place, Signer, is_url
 from gridmargin.pipeline import Factory, facts_from, payloads_from
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings
@@ -152,13 +152,19 @@ def recent_file() -> Path:
     return user_state_path("gridmargin") / "recent.json"
 
 
+def seen_file(key_id: str) -> Path:
+    """Name the file that remembers the newest head that a ledger showed us, by the id of its key."""
+    return user_state_path("gridmargin") / "heads" / key_id
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A data folder, opened: archive, and the ledger in it or elsewhere."""
+    """A data folder, opened: archive, the ledger in it or elsewhere, and the key that signs the ledger."""
 
     folder: Path
     book: Book
     archive: Archive
+    signer: Signer
 
     def factory(
         self,
@@ -182,6 +188,16 @@ class Workplace:
 def ledger_place(folder: Path, settings: Settings) -> Place:
     """Say where the ledger of a data folder is: in it, unless settings name another place."""
     return settings.ledger.get_secret_value() if settings.ledger else folder / "ledger.sqlite"
+
+
+def _key_folder(folder: Path, settings: Settings) -> Path:
+    """Say where a ledger's key is: beside a file, and in the home folder where the ledger is on a server."""
+    place = ledger_place(folder, settings)
+    if not is_url(place):
+        return Path(place).expanduser().parent
+    home = home_folder(None, settings)
+    home.mkdir(parents=True, exist_ok=True)
+    return home
 
 
 def has_ledger(folder: Path, settings: Settings) -> bool:
@@ -216,5 +232,6 @@ def open_workplace(folder: Path, settings: Settings) -> Iterator[Workplace]:
         raise InputError(
             f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
-    with Book(ledger_place(folder, settings)) as book:
-        yield Workplace(folder, book, Archive(folder / "archive"))
+    signer = Signer(_key_folder(folder, settings) / "ledger-key.pem")
+    with Book(ledger_place(folder, settings), signer) as book:
+        yield Workplace(folder, book, Archive(folder / "archive"), signer)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridmargin.ledger import Book, Declaration, GridChange, PayloadNote
+from gridmargin.ledger import Book, Declaration, GridChange, PayloadNote, audit_book, restated
 from gridmargin.vocab import Interval, Kind
 from ledger.samples import FIT, T0, estimates
 from ledger.test_changes import NEW, RECORD, renewed
@@ -25,6 +25,9 @@ def everything(book):
     view = {"kind": Kind.MARGINAL, "zone": "US-ERCO", "interval": HOUR, "estimator": "regression"}
     moments = [None, *(T0 + n * MINUTE for n in (-4, -1, 1, 3, 60))]
     return {
+        "root": book.log.root(),
+        "restated": restated(book, Kind.MARGINAL, T0 + MINUTE).frame.rows(),
+        "faults": audit_book(book, None).faults,
         "digest": book.digest(**view, interval_s=900, source=""),
         "known": [
             book.entries(**view, as_of_utc=moment, forecast=forecast)
@@ -92,6 +95,8 @@ def test_both_stores_say_the_same_of_anything(tmp_path_factory, postgresql, step
         "INSERT OR REPLACE INTO marginal_entries SELECT * FROM marginal_entries",
         "INSERT OR REPLACE INTO fits SELECT * FROM fits",
         "INSERT OR REPLACE INTO declarations SELECT * FROM declarations",
+        "INSERT OR REPLACE INTO log_leaves SELECT * FROM log_leaves",
+        "INSERT OR REPLACE INTO log_leaves SELECT 9, kind, record_id, leaf_sha256 FROM log_leaves",
     ],
 )
 def test_sqlite_refuses_its_own_ways_to_rewrite(tmp_path, statement):
@@ -106,6 +111,7 @@ def test_sqlite_refuses_its_own_ways_to_rewrite(tmp_path, statement):
     [
         "TRUNCATE marginal_entries CASCADE",
         "TRUNCATE payloads",
+        "TRUNCATE log_leaves, log_nodes, log_heads",
         "TRUNCATE fits, recalibrations, marginal_entries, average_entries",
         "DELETE FROM payloads WHERE sha256 = 'of no row'",
         "INSERT INTO marginal_entries OVERRIDING SYSTEM VALUE SELECT * FROM marginal_entries"

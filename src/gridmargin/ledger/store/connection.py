@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, Protocol
+
+NOTHING: Mapping[str, int | None] = MappingProxyType({})
 
 
 class Cursor(Protocol):
@@ -18,6 +21,10 @@ class Cursor(Protocol):
         """Give the rows that are left."""
         ...
 
+    def fetchmany(self, size: int) -> list[Any]:
+        """Give some of the rows that are left."""
+        ...
+
     def __iter__(self) -> Iterator[Any]: ...
 
 
@@ -27,6 +34,11 @@ class Connection(Protocol):
     Statements are written once for every database: values as `?`, `NULLS LAST` where the order of absent values
     matters, a name for each subquery, `RETURNING` for a new row's key.
     """
+
+    @property
+    def DatabaseError(self) -> type[Exception]:  # noqa: N802 (the name that DB-API gives it)
+        """What the database raises where it cannot do what it was told."""
+        ...
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Run one statement."""
@@ -41,7 +53,7 @@ class Connection(Protocol):
         table: str,
         columns: Sequence[str],
         rows: Iterable[Sequence[Any]],
-        same: Mapping[str, int | None],
+        same: Mapping[str, int | None] = NOTHING,
     ) -> None:
         """Append rows, the quickest way the database has.
 
@@ -60,6 +72,10 @@ class Connection(Protocol):
 
     def tables(self) -> set[str]:
         """Name the tables that are there."""
+        ...
+
+    def damage(self) -> list[str]:
+        """Say what the database itself finds wrong with its files, as far as it can tell."""
         ...
 
     def close(self) -> None:

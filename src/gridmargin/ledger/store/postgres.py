@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from gridmargin.ledger.store.connection import NOTHING
 from gridmargin.ledger.store.place import FORM, shown
 from gridmargin.vocab import InputError
 
@@ -54,12 +55,19 @@ class PostgresConnection:
         Of the database.
     """
 
+    DatabaseError = psycopg.DatabaseError
+
     def __init__(self, url: str) -> None:
         self._url = url
-        self._name = shown(url)
-        self._lock = ""
         self._within = False
-        self._connection = self._connect()
+        self._connection, self._lock = self._connect()
+
+    @classmethod
+    def within(cls, connection: psycopg.Connection[Any]) -> PostgresConnection:
+        """Take the ledger's statements into a transaction that a migration has begun."""
+        taken = cls.__new__(cls)
+        taken._url, taken._lock, taken._within, taken._connection = "", "", True, connection
+        return taken
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
         """Run one statement; a question to a server that went away is asked once more."""
@@ -68,7 +76,7 @@ class PostgresConnection:
         except psycopg.OperationalError:
             if self._within or not self._connection.broken or not sql.startswith(("SELECT", "BEGIN")):
                 raise  # what was written so far is gone, so the rest must not go on alone
-        self._connection = self._connect()
+        self._connection, self._lock = self._connect()
         return self._execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> psycopg.Cursor[Any]:
@@ -82,7 +90,7 @@ class PostgresConnection:
         table: str,
         columns: Sequence[str],
         rows: Iterable[Sequence[Any]],
-        same: Mapping[str, int | None],
+        same: Mapping[str, int | None] = NOTHING,
     ) -> None:
         """Append rows: few in one statement, many by COPY."""
         constants = tuple(same.values())
@@ -92,7 +100,7 @@ class PostgresConnection:
             return
         if len(held) <= _BY_VALUES:
             row = f"({', '.join(['%s'] * len(held[0]))})"
-            self._connection.execute(
+            psycopg.ClientCursor(self._connection).execute(
                 f"INSERT INTO {table} ({names}) VALUES {', '.join([row] * len(held))}",
                 [value for row in held for value in row],
             )
@@ -117,7 +125,7 @@ class PostgresConnection:
             raise
         self._within = False
         if (said := self._connection.execute("COMMIT").statusmessage) != "COMMIT":
-            raise psycopg.InternalError(f"{self._name}: the transaction was not committed ({said})")
+            raise psycopg.InternalError(f"the transaction was not committed ({said})")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -133,22 +141,26 @@ class PostgresConnection:
         found = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
         return {row[0] for row in found}
 
+    def damage(self) -> list[str]:
+        """Say nothing: a server with data checksums tells damage when it reads it, and `pg_amcheck` looks for it."""
+        return []
+
     def close(self) -> None:
         """Let go of the database."""
         self._connection.close()
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> psycopg.Cursor[Any]:
+        cursor = psycopg.ClientCursor(self._connection)
         if not parameters:
-            return self._connection.execute(sql)
-        return self._connection.execute(_placed(sql), [_whole(value) for value in parameters])
+            return cursor.execute(sql)
+        return cursor.execute(_placed(sql), [_whole(value) for value in parameters])
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        connection, schema = connect(self._url, cursor_factory=psycopg.ClientCursor)
-        self._lock = f"{_LEDGER}, {schema}"
-        return connection
+    def _connect(self) -> tuple[psycopg.Connection[Any], str]:
+        connection, schema = connect(self._url)
+        return connection, f"{_LEDGER}, {schema}"
 
 
-def connect(url: str, **how: Any) -> tuple[psycopg.Connection[Any], int]:
+def connect(url: str) -> tuple[psycopg.Connection[Any], int]:
     """Connect to the server, and give the number of the schema that unnamed tables are in too.
 
     Raises
@@ -167,7 +179,7 @@ def connect(url: str, **how: Any) -> tuple[psycopg.Connection[Any], int]:
     said.setdefault("application_name", "gridmargin")
     connection = None
     try:
-        connection = psycopg.Connection.connect(make_conninfo("", **said), autocommit=True, **how)
+        connection = psycopg.Connection.connect(make_conninfo("", **said), autocommit=True)
         connection.execute(_SETTINGS)
         return connection, _schema_number(connection, name)
     except BaseException as error:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gridmargin.ledger.store.connection import NOTHING
+
 WAIT_S = 30
 """How long a writer waits for the one before it. [s]"""
 
@@ -21,7 +23,7 @@ class SQLiteConnection(sqlite3.Connection):
         table: str,
         columns: Sequence[str],
         rows: Iterable[Sequence[Any]],
-        same: Mapping[str, int | None],
+        same: Mapping[str, int | None] = NOTHING,
     ) -> None:
         """Append rows."""
         constants = ("NULL" if value is None else str(value) for value in same.values())
@@ -45,6 +47,14 @@ class SQLiteConnection(sqlite3.Connection):
     def tables(self) -> set[str]:
         """Name the tables that are there."""
         return {row[0] for row in self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def damage(self) -> list[str]:
+        """Let SQLite check its file."""
+        try:
+            rows = self.execute("PRAGMA integrity_check(20)").fetchall()
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [row[0] for row in rows if row[0] != "ok"]
 
 
 def connect(path: Path) -> SQLiteConnection:

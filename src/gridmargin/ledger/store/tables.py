@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
 from alembic import op
+
+if TYPE_CHECKING:
+    from gridmargin.ledger.store.connection import Connection
 
 APPEND_ONLY = "the ledger is append-only (C9)"
 
@@ -15,12 +19,23 @@ _TYPES = (
     (r"\bREAL\b", "DOUBLE PRECISION"),
     (r"\bTEXT\b", 'TEXT COLLATE "C"'),
     (r"\bBLOB\b", "BYTEA"),
+    (r" WITHOUT ROWID\b", ""),
 )
 
 
 def is_postgres() -> bool:
     """Say whether a migration runs on PostgreSQL."""
     return op.get_context().dialect.name == "postgresql"
+
+
+def within_migration() -> Connection:
+    """Give the database that is being migrated, for what is filled in as the book would."""
+    raw: Any = op.get_bind().connection.driver_connection
+    if not is_postgres():
+        return raw  # type: ignore[no-any-return]
+    from gridmargin.ledger.store.postgres import PostgresConnection
+
+    return PostgresConnection.within(raw)
 
 
 def define(statement: str) -> None:

@@ -9,12 +9,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from gridmargin.ledger.store.place import Place, file_of, is_url
+from gridmargin.ledger.store.sqlite import SQLiteConnection
 
 
 def sqlite_engine(place: Place) -> Engine:
     """Reach a file; its driver begins no transaction for CREATE and ALTER, though SQLite can take them back."""
     url = URL.create("sqlite", database=str(file_of(place)))
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30, "factory": SQLiteConnection})
 
     @event.listens_for(engine, "connect")
     def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
