@@ -69,8 +69,14 @@ class Server:
 
 
 @contextmanager
-def running_server(binaries: Path) -> Iterator[Server]:
-    """Start a server and stop it, also where the tests are killed: it lives as long as the pipe to its keeper."""
+def running_server(binaries: Path, *, durable: bool = False) -> Iterator[Server]:
+    """Start a server and stop it, also where the tests are killed: it lives as long as the pipe to its keeper.
+
+    Parameters
+    ----------
+    durable : bool
+        Wait for the disk, as a server does that is in use; the databases of a test need not survive a power cut.
+    """
     who = next((pwd.getpwnam(u) for u in USERS if _is_user(u)), None) if os.getuid() == 0 else None
     other = {} if who is None else {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
     folder = Path(tempfile.mkdtemp(prefix="gm-pg-"))  # short: a socket's path has room for a hundred letters
@@ -85,9 +91,9 @@ def running_server(binaries: Path) -> Iterator[Server]:
         )  # fmt: skip
         assert made.returncode == 0, made.stdout.decode()
         (data / "pg_hba.conf").write_text(ACCESS)
-        # Nothing of these databases has to survive a power cut, so they do not wait for the disk.
+        synced = "on" if durable else "off"
         options = {
-            "listen_addresses": "", "unix_socket_directories": folder, "fsync": "off", "full_page_writes": "off",
+            "listen_addresses": "", "unix_socket_directories": folder, "fsync": synced, "full_page_writes": synced,
             "shared_buffers": "32MB", "max_connections": "30", "autovacuum": "off",
         }  # fmt: skip
         settings = " ".join(f"-c {name}='{value}'" for name, value in options.items())

@@ -9,7 +9,7 @@ TIME = "2026-07-15T18:15:00Z"
 
 @pytest.mark.parametrize("how", ["option", "environment"])
 def test_every_command_finds_the_ledger_elsewhere(store, tmp_path, monkeypatch, how):
-    """What `now` and `account` wrote there, `ledger` and `explain` read there; the data folder has none."""
+    """What `now` and `account` wrote there, under one key, `ledger` and `explain` read there; the data folder has none."""
     place = store.ledger()
     there = ("--ledger", place) if how == "option" else ()
     if how == "environment":
@@ -23,6 +23,14 @@ def test_every_command_finds_the_ledger_elsewhere(store, tmp_path, monkeypatch, 
     receipt = priced(tmp_path, *there).json()["example_receipts"][0]
     explained = run("explain", receipt, "--out", tmp_path / "out", *there, "--json").json()
     assert explained["closes"]
+    assert run("ledger", "diff", "--since", "2020-01-01T00:00Z", *home, "--json").json()["n_new"] > 0
+    checked = run("ledger", "verify", *home, "--json").json()
+    assert (checked["holds"], checked["checked"]) == (True, str(place))
+    key = run("ledger", "key", *home, "--json").json()["public_key"]
+    out = tmp_path / "book.csv"
+    assert run("ledger", "export", "--out", out, *home, "--json").json()["public_key"] == key
+    seen = ("--seen", tmp_path / "seen")
+    assert run("ledger", "verify", "--export", out, "--public-key", key, *seen, "--json").json()["holds"]
     assert list(tmp_path.rglob("*.sqlite")) == []
 
 

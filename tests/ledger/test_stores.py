@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridmargin.ledger import Book, Declaration, GridChange, PayloadNote, audit_book, restated
-from gridmargin.vocab import Interval, Kind
+from gridmargin.vocab import InputError, Interval, Kind
 from ledger.samples import FIT, T0, estimates
 from ledger.test_changes import NEW, RECORD, renewed
 from ledger_store import bare
@@ -165,6 +165,19 @@ def test_a_statement_that_failed_unnoticed_is_not_committed_in_silence(postgresq
         ):
             book._connection.execute("SELECT * FROM no_such_table")
         assert book.append(estimates([0.1]), FIT, T0) == 1
+
+
+@pytest.mark.postgresql
+def test_who_waits_too_long_for_another_writer_is_told(postgresql, monkeypatch):
+    """Nothing was written, and it can be tried again."""
+    from gridmargin.ledger.store import postgres
+
+    place = postgresql.new_ledger()
+    monkeypatch.setattr(postgres, "_SETTINGS", postgres._SETTINGS.replace("30s", "100ms"))
+    with Book(place) as first, Book(place) as second:
+        with first._connection.transaction(), pytest.raises(InputError, match="others are writing"):
+            second.append(estimates([0.1]), FIT, T0)
+        assert second.append(estimates([0.1]), FIT, T0) == 1
 
 
 @pytest.mark.postgresql

@@ -118,10 +118,14 @@ class PostgresConnection:
             self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({self._lock})")
             self._within = True
             yield
-        except BaseException:
+        except BaseException as error:
             self._within = False
             if not self._connection.broken:
                 self._connection.execute("ROLLBACK")
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                raise InputError(
+                    f"others are writing to the ledger {shown(self._url)} and let nobody in for {WAIT_S} s; try again later"
+                ) from error
             raise
         self._within = False
         if (said := self._connection.execute("COMMIT").statusmessage) != "COMMIT":
