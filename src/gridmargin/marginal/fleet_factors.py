@@ -73,7 +73,10 @@ def compared_families(
     chosen = {name: amount for name, amount in mw.items() if amount >= MIN_FRAC * sum(mw.values()) > 0}
     if fleet is not None and {Fuel.GAS, Fuel.OIL} <= chosen.keys():
         seen, _ = fleet.loads_seen_mw()
-        there = {name: float(np.interp(seen, fleet.load_mw, g).sum()) for name, g in fleet.fuel_generation_mw.items()}
+        there = {
+            name: float(np.interp(seen, fleet.load_mw, g).sum())
+            for name, g in fleet.fuel_generation_mw.items()
+        }
         whole = sum(there.values())
         if chosen[Fuel.OIL] * whole >= OTHER_UNITS_RATIO * there.get(Fuel.OIL, 0.0) * sum(mw.values()):
             del chosen[Fuel.OIL]
@@ -188,9 +191,7 @@ def fleet_parameters(history: GridStates, facts: Facts, fuels: Sequence[Fuel]) -
     offset_h = standard_offset_h(facts.fleet, facts.timezone)
     reported = reported_fossil_fuels(history)
     load_mw = fossil_load_mw(history, reported)
-    reading = load_map(
-        facts.fleet, load_mw, standard_months(history.start_epoch_s(), offset_h), facts.border
-    )
+    reading = load_map(facts.fleet, load_mw, standard_months(history.start_epoch_s(), offset_h), facts.border)
     return {
         "region": facts.fleet.region,
         "years": [response.year for response in own],

@@ -66,7 +66,9 @@ def fossil_load_mw(states: GridStates, reported: list[Fuel]) -> FloatArray:
     return load
 
 
-def load_map(fleet: FleetResponse, load_mw: FloatArray, month: IntArray, border: ZoneBorder | None) -> LoadMap:
+def load_map(
+    fleet: FleetResponse, load_mw: FloatArray, month: IntArray, border: ZoneBorder | None
+) -> LoadMap:
     """Say how a zone's load is read on the curve of its region: one of `READINGS`, with points of the map.
 
     By rank only where the zone's mean load could not be that of the region in another year (`SAME_FLEET_RATIO`).
