@@ -105,6 +105,7 @@ class FleetCurve:
             "standard_utc_offset_h": offset_h,
             "reported_fuels": [fuel.value for fuel in reported],
             "load_map": asdict(reading),
+            "border": None if facts.border is None else facts.border.source,
             "load_mw": slope.load_mw.tolist(),
             "rate_gco2_per_kwh": slope.rate_gco2_per_kwh.tolist(),
             "fuels": list(names),

@@ -198,6 +198,7 @@ def fleet_parameters(history: GridStates, facts: Facts, fuels: Sequence[Fuel]) -
         "standard_utc_offset_h": offset_h,
         "reported_fuels": [fuel.value for fuel in reported],
         "load_map": asdict(reading),
+        "border": None if facts.border is None else facts.border.source,
         "families": [fuel.value for fuel in chosen],
         "family_of": [compared_as(fuel, chosen) for fuel in fuels],
         "load_mw": knots.tolist(),

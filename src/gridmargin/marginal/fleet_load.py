@@ -102,7 +102,8 @@ def mapped(load_mw: FloatArray, load_map: Mapping[str, Any]) -> FloatArray:
     """Read a load as a fit's `load_map` says. [MW]"""
     if load_map["reading"] == "as_it_is":
         return load_mw
-    return np.interp(load_mw, load_map["from_mw"], load_map["to_mw"])
+    read: FloatArray = np.interp(load_mw, load_map["from_mw"], load_map["to_mw"])
+    return read
 
 
 def by_season(load_mw: FloatArray, is_ozone: BoolArray, knots: FloatArray, columns: FloatArray) -> FloatArray:
