@@ -187,6 +187,15 @@ def factors(data: Path) -> None:
                 "last year's slope": response_slope(past).rate(mw, is_ozone),
                 "its factors": (shares * at[0]).sum(axis=1),
             }
+            season = np.where(is_ozone, 1, 0)
+            level = np.stack([at[0][is_ozone == s].mean(axis=0) for s in (False, True)])[season]
+            lines = np.empty_like(at[0])
+            for s in (False, True):
+                x, y = mw[is_ozone == s], at[0][is_ozone == s]
+                lines[is_ozone == s] = x[:, None] * (fit := np.polyfit(x, y, 1))[0] + fit[1]
+            said["its factors, constant over load"] = (shares * level).sum(axis=1)
+            said["its factors, half way to that"] = (shares * (at[0] + level) / 2).sum(axis=1)
+            said["its factors, straight over load"] = (shares * lines).sum(axis=1)
             if len(at) > 1:
                 said["factors, where 2 years"] = said["its factors"]
                 said["mean of 2 years' factors"] = (shares * np.mean(at[:2], axis=0)).sum(axis=1)
@@ -200,7 +209,7 @@ def factors(data: Path) -> None:
     print("EPA's own split of the later year: mean size of the bias, r, error ÷ mean, region-years")
     for (name, share), parts in scores.items():
         bias, r, mae = np.mean(parts, axis=0)
-        print(f"{name:26} {share:4.0%}  {100 * bias:.1f} %  {r:.2f}  {mae:.3f}  {len(parts)}")
+        print(f"{name:32} {share:4.0%}  {100 * bias:.1f} %  {r:.2f}  {mae:.3f}  {len(parts)}")
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
+from study_regression import bisquare
 
 from gridmargin.evaluation.against_epa import DISPLACED_FRACS, facts_before, states_of
 from gridmargin.evaluation.eia930 import ZONES
@@ -68,13 +69,7 @@ def steps(facts: Facts) -> Iterator[tuple[str, Facts, AbstractContextManager[obj
         yield "split of the whole region", no_inside, nullcontext()
     apart = patch.object(fleet_factors, "OTHER_UNITS_RATIO", np.inf)
     yield "oil always by itself", facts, apart
-
-    def uncut(
-        _grid: object, _cell: object, _mw: object, _hour: object, _by_fuel: object, w: FloatArray
-    ) -> FloatArray:
-        return w
-
-    yield "nothing cut", facts, patch.object(level_shares, "cut_weights", uncut)
+    yield "bisquare weights", facts, patch.object(level_shares, "cut_weights", bisquare)
 
 
 def estimated(states: GridStates, facts: Facts) -> tuple[Fit, Estimates]:

@@ -1,6 +1,7 @@
 """Print reference/zone_borders.csv: how a balancing authority and the AVERT region that stands for it differ.
 
     python tools/zone_borders.py PACK > rows.csv       # PACK: the folder that holds grid/
+    python tools/zone_borders.py PACK --oil            # oil in those eleven days: the zone's, EPA's curve's
 
 A row a zone and AVERT year. `coal_inside_frac` and `gas_inside_frac`: what the plants of the authority answer of what
 the region's plants of that fuel answer when 5 % of each hour's fossil load goes; plants that eGRID does not know are
@@ -22,6 +23,7 @@ import polars as pl
 from gridmargin.reference import known_zones
 from gridmargin.sources import AvertTables, open_avert
 from gridmargin.sources.eia930 import labels
+from gridmargin.vocab import Fuel
 
 DISPLACED_FRAC = 0.05
 MIN_FRAC = 0.01
@@ -102,12 +104,16 @@ def load_lines(pack: Path, tables: AvertTables) -> dict[str, dict[str, object]]:
         load = tables.fossil_load(zone.avert_region, year)
         _, here, also = np.intersect1d(start_s, load.start_epoch_s, return_indices=True)
         x, y = np.asarray(own)[here], load.load_mw[also]
+        oil = frame[f"E_{authority}_OIL"].cast(pl.Float64)[here].mean() if columns[2] in there else None
+        curve = tables.curve(zone.avert_region, year)
+        by_curve = curve.fuel_generation_mw.get(Fuel.OIL, np.zeros_like(curve.load_mw))
         x, y = x[x > 0], y[x > 0]
         r = float(np.corrcoef(x, y)[0, 1])
         slope, intercept = np.polyfit(x, y, 1)
         line = {"load_r": round(r, 4), "n_hours": len(x), "year": year}
         if r >= MIN_R:
             line |= {"load_slope": round(float(slope), 3), "load_intercept_mw": round(float(intercept))}
+        line |= {"oil_mw": oil, "curve_oil_mw": float(np.interp(y, curve.load_mw, by_curve).mean())}
         out[zone.id] = line | {"hours": HOURS.format(first=days[0], last=days[-1])}
     return out
 
@@ -117,6 +123,10 @@ def main() -> None:
     pack = Path(sys.argv[1])
     tables, plants = open_avert(pack), authority_by_plant(pack)
     lines = load_lines(pack, tables)
+    if sys.argv[2:] == ["--oil"]:
+        for zone_id, line in lines.items():
+            sys.stdout.write(f"{zone_id}: {line['oil_mw'] or 0:.0f} MW, EPA {line['curve_oil_mw']:.0f} MW\n")
+        return
     writer = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for zone in known_zones().values():
