@@ -24,12 +24,13 @@ from gridmargin.interfaces.answers import (
     zones_answer,
 )
 from gridmargin.interfaces.failures import error_answer, told
+from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.rest.schemas import AccountModel
 from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
-from gridmargin.wiring import SourceChoice, Workplace, now_utc
+from gridmargin.wiring import SourceChoice, Workplace, now_utc, open_workplace
 
 T = TypeVar("T")
 
@@ -71,6 +72,8 @@ class Desk:
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
         self._logged: set[tuple[str, str]] = set()
+        self._issuing: dict[tuple[str, datetime, int], asyncio.Task[dict[str, Any]]] = {}
+        self._one_issue = asyncio.Semaphore(1)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -194,6 +197,62 @@ class Desk:
             return asked(self._now[key], moment_asked, note)
 
         return await self._apart(work)
+
+    async def forecast(
+        self,
+        zone: str,
+        at_utc: datetime | None,
+        issued_by_utc: datetime | None,
+        as_of_utc: datetime | None,
+        estimator: str | None,
+    ) -> dict[str, Any]:
+        """Give an issue that the ledger holds."""
+
+        def work() -> dict[str, Any]:
+            return held_answer(
+                self.place.book, zone, at_utc=at_utc, issued_by_utc=issued_by_utc, as_of_utc=as_of_utc,
+                estimator=estimator,
+            )  # fmt: skip
+
+        return await self._apart(work)
+
+    async def issue(self, zone: str, at_utc: datetime | None, hours: int) -> dict[str, Any]:
+        """Issue a forecast beside everything else, by a connection of its own; whoever asks for the same one shares it.
+
+        Without a moment it is issued as the present interval begins, so that all who ask within it mean one issue.
+        """
+        zone_named(zone)
+        asked_utc = at_utc or now_utc()
+
+        def moment() -> tuple[datetime, str | None]:
+            factory = self.place.factory(self.choice, zone, asked_utc)
+            if at_utc is not None:
+                return at_utc, None
+            chosen, note = moment_to_issue(factory, zone, asked_utc)
+            return Interval.containing(chosen, factory.source.interval_s(zone)).start_utc, note
+
+        issued_utc, note = await self._apart(moment)
+
+        def work() -> dict[str, Any]:
+            with open_workplace(self.place.folder) as place:
+                factory = place.factory(self.choice, zone, issued_utc)
+                return issued_answer(factory, zone, issued_utc, hours, note, anew=False)
+
+        async def in_turn() -> dict[str, Any]:
+            async with self._one_issue:
+                return await asyncio.to_thread(work)
+
+        key = (zone, issued_utc, hours)
+        if key not in self._issuing:
+            task = self._issuing[key] = asyncio.create_task(in_turn())
+
+            def done(task: asyncio.Task[dict[str, Any]]) -> None:
+                del self._issuing[key]
+                if not task.cancelled():
+                    task.exception()  # whoever asked may have gone
+
+            task.add_done_callback(done)
+        return await asyncio.shield(self._issuing[key])
 
     async def factors(self, zone: str, interval: Interval, estimator: str) -> dict[str, Any]:
         """Give factors as columns."""

@@ -77,6 +77,50 @@ class NowModel(Model):
     average: EntryModel | None
 
 
+class ForecastStepModel(EntryModel):
+    """The forecast of one interval: a ledger entry with the moment of its issue."""
+
+    issued_utc: str
+    horizon_min: float
+
+
+class LowestModel(BaseModel):
+    """The interval with the lowest factor."""
+
+    interval: IntervalModel
+    factor_gco2_per_kwh: RangeModel
+
+
+class ForecastModel(Model):
+    """One issue, every interval of it."""
+
+    zone: str
+    name: str
+    issued_utc: str
+    recorded_utc: str
+    estimator: str
+    source: str | None
+    lowest: LowestModel
+    forecasts: list[ForecastStepModel]
+
+
+class IssuedModel(ForecastModel):
+    """An issue that was asked for; `n_new` is 0 where the ledger held it."""
+
+    hours: int
+    note: str | None
+    n_new: int
+
+
+class IssueModel(BaseModel):
+    """What to issue: now, or `at` a moment of the past; 1 to 72 hours ahead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: str | None = None
+    hours: int = 24
+
+
 class ZonesModel(BaseModel):
     """Every zone we know."""
 
