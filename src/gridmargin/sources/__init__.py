@@ -4,6 +4,7 @@ Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touch
 """
 
 from gridmargin.sources.aemo import REGIONS
+from gridmargin.sources.aemo_registrations import Registrations, registration_table, registrations
 from gridmargin.sources.aemo_units import (
     UnitDispatch,
     UnitInventory,
@@ -91,6 +92,7 @@ __all__ = [
     "PlantTable",
     "RateTable",
     "ReferenceRun",
+    "Registrations",
     "RtsTables",
     "Series",
     "Source",
@@ -115,6 +117,8 @@ __all__ = [
     "read_built_fleet",
     "read_long_run_rates",
     "read_rate_table",
+    "registration_table",
+    "registrations",
     "smard_generation",
     "uc_files",
     "unit_dispatch",

@@ -114,6 +114,16 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         wanted = body or schemas.IssueModel()
         return await desk.issue(zone, parse_utc(wanted.at, "at") if wanted.at else None, wanted.hours)
 
+    @app.get("/v1/zones/{zone}/long-run", tags=["grid"], response_model=schemas.LongRunModel)
+    async def long_run(zone: str, year: int | None = None, weights: str = "first_period") -> Any:
+        """Give operating, build and combined margin of the plants that the source lists; long-run, not for hours."""
+        return await desk.long_run(zone, year, weights)
+
+    @app.post("/v1/zones/{zone}/long-run", tags=["grid"], response_model=schemas.LongRunModel)
+    async def long_run_of(zone: str, body: schemas.LongRunTableModel) -> Any:
+        """Give the same of a list of plants that is sent, or one rate of a table of long-run rates; nothing is kept."""
+        return await desk.long_run_of(zone, body)
+
     @app.get("/v1/zones/{zone}/factors", tags=["grid"])
     async def factors(zone: str, start: str, end: str, estimator: str = PRIMARY) -> dict[str, Any]:
         """Give up to 32 days of factors as columns, the average apart."""

@@ -25,7 +25,8 @@ from gridmargin.interfaces.answers import (
 )
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
-from gridmargin.interfaces.rest.schemas import AccountModel
+from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
+from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
 from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.reference import zone_named
@@ -253,6 +254,26 @@ class Desk:
 
             task.add_done_callback(done)
         return await asyncio.shield(self._issuing[key])
+
+    async def long_run(self, zone: str, year: int | None, weights: str) -> dict[str, Any]:
+        """Give long-run factors of the plants that the source lists; the ledger is not asked."""
+        return await asyncio.to_thread(long_run_answer, zone, self.choice.folder, year=year, weights=weights)
+
+    async def long_run_of(self, zone: str, body: LongRunTableModel) -> dict[str, Any]:
+        """Give long-run factors of what was sent."""
+        only_one(body.fleet_csv, body.rates_csv)
+        if body.rates_csv is not None:
+            return await asyncio.to_thread(
+                long_run_table_answer, zone, ("rates_csv", body.rates_csv.encode()), region=body.region,
+                start_year=body.start_year, evaluation_years=body.evaluation_years, scenario=body.scenario,
+                spread90_frac=body.spread90_frac,
+            )  # fmt: skip
+        if body.fleet_csv is None:
+            raise InputError("neither fleet_csv nor rates_csv is there; send one, or GET the same path")
+        return await asyncio.to_thread(
+            long_run_answer, zone, None, year=body.year, weights=body.weights,
+            fleet=("fleet_csv", body.fleet_csv.encode()),
+        )  # fmt: skip
 
     async def factors(self, zone: str, interval: Interval, estimator: str) -> dict[str, Any]:
         """Give factors as columns."""
