@@ -29,6 +29,7 @@ TASKS: Registry[Task] = Registry(
     "gridmargin.backtests",
     {
         "avert": "gridmargin.evaluation.avert:run",
+        "borders": "gridmargin.evaluation.borders:run",
         "caiso-moer": "gridmargin.evaluation.caiso_moer:run",
         "de": "gridmargin.evaluation.de:run",
         "commitment": "gridmargin.evaluation.commitment:run",
