@@ -36,6 +36,7 @@ TASKS: Registry[Task] = Registry(
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
+        "modifiers": "gridmargin.evaluation.modifiers:run",
         "nem": "gridmargin.evaluation.nem:run",
         "published-rate": "gridmargin.evaluation.published_rate:run",
         "rts": "gridmargin.evaluation.rts:run",

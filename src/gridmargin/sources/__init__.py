@@ -39,6 +39,7 @@ from gridmargin.sources.german_tables import (
     of_country,
     power_plants,
     smard_generation,
+    smard_years,
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
@@ -120,6 +121,7 @@ __all__ = [
     "registration_table",
     "registrations",
     "smard_generation",
+    "smard_years",
     "uc_files",
     "unit_dispatch",
     "unit_inventory",
