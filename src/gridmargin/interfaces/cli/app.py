@@ -157,7 +157,7 @@ def long_run(
         zone, year=year, weights=weights, fleet=fleet, rates=rates, region=region, start_year=start_year, years=years,
         scenario=scenario, spread=spread, source=source,
     )  # fmt: skip
-    _emit(answer, long_run_command.show_long_run, as_json)
+    emit(answer, long_run_command.show_long_run, as_json)
 
 
 @app.command()
