@@ -117,6 +117,49 @@ def forecast(
     )
 
 
+@app.command("long-run")
+def long_run(
+    zone: ZoneArgument,
+    year: Annotated[
+        int | None, typer.Option(help="Plants built later are not seen; the list's newest if absent.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Of the combined margin: first_period, later_period or wind_solar.")
+    ] = "first_period",
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="List of plants as CSV, instead of the source's own.", metavar="FILE"),
+    ] = None,
+    rates: Annotated[
+        Path | None, typer.Option(help="Table of published long-run rates as CSV.", metavar="FILE")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="With --rates: the table's name for the zone, if another.")
+    ] = None,
+    start_year: Annotated[
+        int | None, typer.Option(help="With --rates: first year that it holds for.")
+    ] = None,
+    years: Annotated[int | None, typer.Option(help="With --rates: for how many years.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="With --rates: which, where there are several.")
+    ] = None,
+    spread: Annotated[
+        float | None,
+        typer.Option(help="With --rates: half-width of the range, 0 to 1, where the table has none."),
+    ] = None,
+    source: SourceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what load that stays gets built: operating, build and combined margin, or a published rate."""
+    from gridmargin.interfaces.cli import long_run_command
+
+    answer = long_run_command.long_run(
+        zone, year=year, weights=weights, fleet=fleet, rates=rates, region=region, start_year=start_year, years=years,
+        scenario=scenario, spread=spread, source=source,
+    )  # fmt: skip
+    emit(answer, long_run_command.show_long_run, as_json)
+
+
 @app.command()
 def recalibrate(
     zone: Annotated[
