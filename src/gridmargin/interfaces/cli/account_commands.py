@@ -18,7 +18,14 @@ from gridmargin.receipts import find_receipt, read_run, write_json
 from gridmargin.reference import profile_for, pue, zone_named
 from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
-from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
+from gridmargin.wiring import (
+    choose_source,
+    has_ledger,
+    home_folder,
+    open_workplace,
+    read_settings,
+    recent_file,
+)
 
 OVERLOADED = 1.02
 """Busy time over the span of a log above which its devices could not keep up. [1]"""
@@ -39,6 +46,7 @@ def account(
     fill_gaps: bool,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
     quiet: bool,
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
@@ -49,14 +57,15 @@ def account(
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder")
     align_utc = parse_utc(align_to, "--align-to") if align_to else None
-    choice = choose_source(source, read_settings())
+    settings = read_settings(ledger)
+    choice = choose_source(source, settings)
     log = read_log(requests, align_utc)
     job = Job(zone, estimator, profile, site, max_batch, n_devices, fill_gaps, alignment_text(align_to))
     fresh = not out.exists()
     work = data_dir or out / "work"
     try:
         with (
-            open_workplace(work) as place,
+            open_workplace(work, settings) as place,
             progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance,
         ):
             summary = account_log(
@@ -139,9 +148,9 @@ def show_account(summary: dict[str, Any]) -> None:
     )
 
 
-def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[str, Any]:
+def explain(receipt_id: str, out: Path | None, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin explain`."""
-    settings = read_settings()
+    settings = read_settings(ledger)
     folders = [f for f in (out, data_dir) if f is not None] or [
         home_folder(None, settings), *recent_folders(recent_file())
     ]  # fmt: skip
@@ -150,18 +159,19 @@ def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[st
             receipt = find_receipt(folder, receipt_id)
         except NotFoundError:
             continue
-        with open_workplace(_ledger_folder(folder, receipt.run_id, data_dir)) as place:
+        work = _work_folder(folder, receipt.run_id, data_dir, ledger)
+        with open_workplace(work, settings) as place:
             return explain_receipt(receipt, folder, place.book, place.archive)
     raise NotFoundError(
         f"no receipt {receipt_id} in {', '.join(str(f) for f in folders)}; check the id, or say where it is with --out or --data-dir"
     )
 
 
-def _ledger_folder(receipts: Path, run_id: str, data_dir: Path | None) -> Path:
+def _work_folder(receipts: Path, run_id: str, data_dir: Path | None, ledger: str | None) -> Path:
     """Where the entries of a run are: as the user says, else as the run says, seen from its receipts."""
     said = receipts / read_run(receipts, run_id).get("work", ".")
     for folder in (data_dir, said):
-        if folder is not None and (folder / "ledger.sqlite").exists():
+        if folder is not None and has_ledger(folder, read_settings(ledger)):
             return folder
     raise NotFoundError(
         f"no ledger in {said}, where run {run_id} had it; say where it is now with --data-dir"

@@ -14,7 +14,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from gridmargin.interfaces.cli.ledger_app import ledger_app
-from gridmargin.interfaces.cli.options import DataDirOption, JsonOption, SourceOption, ZoneArgument, emit
+from gridmargin.interfaces.cli.options import (
+    DataDirOption,
+    JsonOption,
+    LedgerOption,
+    SourceOption,
+    ZoneArgument,
+    emit,
+)
 from gridmargin.interfaces.failures import MENDABLE, error_answer, told
 from gridmargin.vocab import GridmarginError
 
@@ -87,12 +94,17 @@ def now(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    emit(grid_commands.now(zone, at, source, data_dir, estimator or ()), grid_commands.show_now, as_json)
+    emit(
+        grid_commands.now(zone, at, source, data_dir, ledger, estimator or ()),
+        grid_commands.show_now,
+        as_json,
+    )
 
 
 @app.command()
@@ -105,13 +117,14 @@ def forecast(
     hours: Annotated[int, typer.Option(help="How far ahead, 1 to 72 hours.")] = 24,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Forecast the factor from what is known at a moment, with ranges, and keep the issue in the ledger."""
     from gridmargin.interfaces.cli import forecast_commands
 
     emit(
-        forecast_commands.forecast(zone, at, hours, source, data_dir),
+        forecast_commands.forecast(zone, at, hours, source, data_dir, ledger),
         forecast_commands.show_forecast,
         as_json,
     )
@@ -184,6 +197,7 @@ def recalibrate(
     reason: Annotated[str | None, typer.Option(help="Why, with --force; recorded.", metavar="TEXT")] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look for drift; where there is some, fit again, record what changed and why, and supersede."""
@@ -191,7 +205,7 @@ def recalibrate(
 
     answer = recalibrate_commands.recalibrated(
         zone, estimator=estimator, against=against, start=start, end=end, force=force, reason=reason, source=source,
-        data_dir=data_dir,
+        data_dir=data_dir, ledger=ledger,
     )  # fmt: skip
     emit(answer, recalibrate_commands.show_recalibrated, as_json)
 
@@ -203,12 +217,13 @@ def declare(
     since: Annotated[str, typer.Option("--from", help="When, ISO 8601 with offset.", metavar="TIME")],
     note: Annotated[str, typer.Option(help="What happened, and where it is written.", metavar="TEXT")],
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare a change of the grid: fits after it leave out or down-weight what was before."""
     from gridmargin.interfaces.cli import recalibrate_commands
 
-    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir)
+    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir, ledger)
     emit(answer, recalibrate_commands.show_declared, as_json)
 
 
@@ -241,6 +256,7 @@ def account(
     ] = OnGap.REFUSE,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Price a request log: joules and grams for every request, with ranges."""
@@ -249,7 +265,7 @@ def account(
     answer = account_commands.account(
         requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
-        data_dir=data_dir, quiet=as_json,
+        data_dir=data_dir, ledger=ledger, quiet=as_json,
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 
@@ -264,12 +280,13 @@ def explain(
         Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
     ] = None,
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
     from gridmargin.interfaces.cli import account_commands
 
-    answer = account_commands.explain(receipt, out, data_dir)
+    answer = account_commands.explain(receipt, out, data_dir, ledger)
     emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)
@@ -320,12 +337,15 @@ def up(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     stream: Annotated[bool, typer.Option(help="Replay a synthetic request stream, marked as such.")] = True,
 ) -> None:
     """Serve the page and the REST API on one port."""
     from gridmargin.interfaces.cli import up_command
 
-    up_command.up(host=host, port=port, zone=zone, source=source, data_dir=data_dir, stream=stream)
+    up_command.up(
+        host=host, port=port, zone=zone, source=source, data_dir=data_dir, ledger=ledger, stream=stream
+    )
 
 
 def main() -> None:

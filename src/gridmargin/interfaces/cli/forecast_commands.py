@@ -29,20 +29,21 @@ from gridmargin.wiring import (
     now_utc,
     open_workplace,
     read_settings,
+    require_ledger,
 )
 
 PUBLISHED = "published"
 
 
 def forecast(
-    zone: str, at: str | None, hours: int, source_text: str, data_dir: Path | None
+    zone: str, at: str | None, hours: int, source_text: str, data_dir: Path | None, ledger: str | None
 ) -> dict[str, Any]:
     """Answer `gridmargin forecast`."""
     zone_named(zone)
     asked = parse_utc(at, "--at") if at else now_utc()
-    settings = read_settings()
+    settings = read_settings(ledger)
     choice = choose_source(source_text, settings)
-    with open_workplace(home_folder(data_dir, settings)) as place:
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         factory = place.factory(choice, zone, asked)
         moment, note = (asked, None) if at else moment_to_issue(factory, zone, asked)
         return issued_answer(factory, zone, moment, hours, note, anew=True)
@@ -88,16 +89,16 @@ def forecasts(
     against: str,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger forecasts`."""
     zone_named(zone)
     first = parse_utc(issued_from, "--issued-from")
     issued = Interval(first, parse_utc(issued_to, "--issued-to") if issued_to else first + timedelta(hours=1))
-    settings = read_settings()
+    settings = read_settings(ledger)
     folder = home_folder(data_dir, settings)
-    if not (folder / "ledger.sqlite").exists():
-        raise NotFoundError(f"no ledger in {folder}; give the --data-dir that forecasts were written to")
-    with open_workplace(folder) as place:
+    require_ledger(folder, settings, "give the --data-dir that forecasts were written to")
+    with open_workplace(folder, settings) as place:
         held = place.book.forecasts(zone, issued=issued, estimator=estimator)
         if not held:
             by = f" by {estimator}" if estimator else ""
