@@ -6,16 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_data_path, user_state_path
 
-from gridmargin.ledger import Book
+from gridmargin.ledger import Book, Shelf
 from gridmargin.pipeline import Factory, facts_from, payloads_from
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings
 from gridmargin.sources import SOURCES, Archive, Source
-from gridmargin.vocab import InputError
+from gridmargin.vocab import InputError, sha256_hex
 
 
 def now_utc() -> datetime:
@@ -148,11 +150,12 @@ def recent_file() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A data folder, opened: ledger and archive."""
+    """A data folder, opened: ledger, archive, and the fits kept."""
 
     folder: Path
     book: Book
     archive: Archive
+    shelf: Shelf
 
     def factory(
         self,
@@ -170,6 +173,7 @@ class Workplace:
             now_utc,
             asked=tuple(asked),
             payload_of=payloads_from(choice.folder),
+            shelf=self.shelf,
         )
 
 
@@ -183,4 +187,19 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
             f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
     with Book(folder / "ledger.sqlite") as book:
-        yield Workplace(folder, book, Archive(folder / "archive"))
+        yield Workplace(folder, book, Archive(folder / "archive"), Shelf(folder / "fits", learned_by()))
+
+
+LEARNS = ("grid", "marginal", "pipeline", "vocab")
+"""Packages whose code a fit comes from."""
+
+LEARNS_WITH = ("numpy", "polars", "scikit-learn", "scipy")
+
+
+@cache
+def learned_by() -> str:
+    """Name the code and the libraries that fits come from: what another code learned is not taken for what this would."""
+    code = sorted(path for room in LEARNS for path in (Path(__file__).parent / room).rglob("*.py"))
+    hashes = [sha256_hex(path.read_bytes()) for path in code]
+    versions = [f"{name} {version(name)}" for name in LEARNS_WITH]
+    return f"code {sha256_hex(' '.join(hashes).encode())}, {', '.join(versions)}"

@@ -98,7 +98,9 @@ class MarginTable:
     factor_probability: FloatArray
 
 
-def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int = N_STEPS) -> MarginTable:
+def margin_table(
+    blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int = N_STEPS, *, compiled: bool = True
+) -> MarginTable:
     """Give the probability of every source to be on the margin, for every load.
 
     Parameters
@@ -111,6 +113,8 @@ def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int 
         Standard deviation of the load's error, 0 for none. [MW]
     n_steps : int
         Grid steps over the whole capacity.
+    compiled : bool
+        False spares loading the compiler where only a few tables are wanted; the numbers are the same.
 
     Returns
     -------
@@ -138,8 +142,10 @@ def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int 
     load: FloatArray = (np.arange(n_steps + 2 * pad + 2, dtype=np.float64) - pad) * step
     pmf = _noise(len(load), pad, load_sd_mw / step)
     factors, bin_of = _factor_bins(factor)
-    from gridmargin.marginal.stack_kernel import pass_over  # numba: only a stack needs it
-
+    if compiled:
+        from gridmargin.marginal.stack_kernel import pass_over  # numba: only many stacks need it
+    else:
+        from gridmargin.marginal.stack_once import pass_over
     probability, emission, by_factor, cost, surplus, scarce = pass_over(
         pmf, capacity / step, outage, bid, factor, group, bin_of, n_groups, len(factors)
     )
