@@ -361,6 +361,8 @@ def stretches(step_s: int, longest_s: int) -> list[Stretch]:
 
 def learn_rungs(series: RateSeries, timezone: str, jobs: Sequence[Stretch]) -> list[Rung]:
     """Learn the rungs of some stretches of leads, as `learn` does; none depends on another."""
+    if not jobs:
+        return []
     from threadpoolctl import threadpool_limits
 
     # Two rungs at a time, each on one thread: OpenMP's own threads wait busily for one another.

@@ -45,9 +45,9 @@ def forecast(
     with open_workplace(home_folder(data_dir, settings)) as place:
         factory = place.factory(choice, zone, asked)
         end = factory.source.span(zone).end_utc
-        note = None
+        notes = []
         if at is None and asked > end and factory.source.name != "reference":
-            note = f"the record ends at {format_utc(end)}: issued then"
+            notes.append(f"the record ends at {format_utc(end)}: issued then")
             asked = end
         made = issue(factory, zone, asked, hours)
         answers = [entry_answer(entry) for entry in made.entries]
@@ -59,7 +59,7 @@ def forecast(
         "issued_utc": format_utc(made.issued_utc),
         "hours": hours,
         "source": source,
-        "note": note,
+        "note": "; ".join([*notes, *made.notes]) or None,
         "n_new": made.n_new,
         "lowest": {"interval": least["interval"], "factor_gco2_per_kwh": least["factor_gco2_per_kwh"]},
         "forecasts": answers,
