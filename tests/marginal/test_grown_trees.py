@@ -24,7 +24,9 @@ def rows_with_gaps(n, seed):
 def test_the_arrays_say_what_scikit_learn_says(loss, leaves):
     """On rows that it was not fitted on, with gaps; scikit-learn is the oracle."""
     rows = rows_with_gaps(800, 1)
-    target = np.nan_to_num(rows[:, 0]) * 3 + np.isnan(rows[:, 2]) + np.random.default_rng(2).normal(0, 0.1, 800)
+    target = (
+        np.nan_to_num(rows[:, 0]) * 3 + np.isnan(rows[:, 2]) + np.random.default_rng(2).normal(0, 0.1, 800)
+    )
     model = HistGradientBoostingRegressor(
         **loss, max_iter=30, max_leaf_nodes=leaves, max_features=0.4, random_state=0, early_stopping=False
     ).fit(rows, target)

@@ -196,7 +196,6 @@ class Rung:
             "offsets": {"low": moved.low, "high": moved.high, "high_at_floor": moved.high_at_floor, "n": moved.n},
         }  # fmt: skip
 
-
     def as_json(self) -> dict[str, Any]:
         """Give all that a forecast needs as plain JSON, to the last bit."""
         trees = self.trees

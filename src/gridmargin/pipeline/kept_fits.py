@@ -88,11 +88,19 @@ def _told(value: Any) -> Any:
     if isinstance(value, datetime):
         return ["datetime", value.isoformat()]
     if isinstance(value, np.ndarray):
-        return ["array", value.dtype.str, list(value.shape), sha256_hex(np.ascontiguousarray(value).tobytes())]
+        return [
+            "array",
+            value.dtype.str,
+            list(value.shape),
+            sha256_hex(np.ascontiguousarray(value).tobytes()),
+        ]
     if isinstance(value, pl.DataFrame):
         return ["table", [_column(column) for column in value.iter_columns()]]
     if is_dataclass(value):
-        return [type(value).__name__, [[each.name, _told(getattr(value, each.name))] for each in fields(value)]]
+        return [
+            type(value).__name__,
+            [[each.name, _told(getattr(value, each.name))] for each in fields(value)],
+        ]
     if isinstance(value, Mapping):
         return ["mapping", [[_told(key), _told(inner)] for key, inner in value.items()]]
     if isinstance(value, (tuple, list)):

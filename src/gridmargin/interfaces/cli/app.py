@@ -324,13 +324,17 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
     ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Learn each fit again from the archived payloads, too.")
+    ] = False,
+    source: SourceOption = "auto",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
     from gridmargin.interfaces.cli import account_commands
 
-    answer = account_commands.explain(receipt, out, data_dir)
+    answer = account_commands.explain(receipt, out, data_dir, source if refit else None)
     _emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)

@@ -25,7 +25,7 @@ from gridmargin.interfaces.answers import (
 )
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.rest.schemas import AccountModel
-from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe
+from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
@@ -251,13 +251,16 @@ class Desk:
         """Give one receipt."""
         return receipt_answer(await self._apart(self._find, receipt_id))
 
-    async def explain(self, receipt_id: str) -> dict[str, Any]:
+    async def explain(self, receipt_id: str, *, refit: bool = False) -> dict[str, Any]:
         """Trace one receipt."""
 
         def work() -> dict[str, Any]:
             receipt = self._find(receipt_id)
             manifest = self.stream.manifest(receipt.run_id) if self.stream else None
-            return explain(receipt, self.place.folder, self.place.book, self.place.archive, manifest)
+            facts_of = facts_from(self.choice.folder) if refit else None
+            return explain(
+                receipt, self.place.folder, self.place.book, self.place.archive, manifest, facts_of
+            )
 
         return await self._apart(work)
 
