@@ -45,11 +45,10 @@ def fitted(monkeypatch):
 
 def said(factory, zone, interval):
     """What stands in the book, hashes and all."""
-    names = [name for name in factory.names]
     return [
         (e.entry_sha256, e.fit_id, e.estimate)
         for kind in Kind
-        for name in names
+        for name in factory.names
         for e in factory.book.entries(kind, zone, interval, name)
     ]
 

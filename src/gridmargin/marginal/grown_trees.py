@@ -102,7 +102,7 @@ def grown(model: Any, rows: FloatArray) -> GrownTrees:
     n_nodes = max(len(nodes) for nodes in trees)
     shape = (len(trees), n_nodes)
     own = np.tile(np.arange(n_nodes, dtype=np.int32), (len(trees), 1))
-    made = {
+    made: dict[str, NDArray[Any]] = {
         "feature": np.zeros(shape, dtype=np.int32),
         "left": own.copy(),
         "right": own.copy(),
