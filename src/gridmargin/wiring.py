@@ -187,7 +187,7 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
             f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
     with Book(folder / "ledger.sqlite") as book:
-        yield Workplace(folder, book, Archive(folder / "archive"), Shelf(folder / "fits", learned_by()))
+        yield Workplace(folder, book, Archive(folder / "archive"), Shelf(folder / "fits", learned_by))
 
 
 LEARNS = ("grid", "marginal", "pipeline", "vocab")

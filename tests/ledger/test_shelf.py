@@ -13,7 +13,7 @@ ANSWER = {"b": [0.1, 1e-300, -0.0, 3], "a": {"ü": "text", "none": None}}
 
 
 def shelf_of(folder, made_by="code 1", **more):
-    return Shelf(folder / "fits", made_by, **more)
+    return Shelf(folder / "fits", lambda: made_by, **more)
 
 
 def only_file(folder):

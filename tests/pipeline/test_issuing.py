@@ -93,7 +93,7 @@ def test_issued_again_nothing_is_new(issued):
 def test_issues_of_a_month_share_what_was_learned(issued, tmp_path, monkeypatch):
     """With a shelf the second process learns no rung and no fit, and says what one without a shelf says."""
     _, without = issued
-    first = replace(factory_of(tmp_path / "a", ()), shelf=Shelf(tmp_path / "fits", "code 1"))
+    first = replace(factory_of(tmp_path / "a", ()), shelf=Shelf(tmp_path / "fits", lambda: "code 1"))
     made = issue(first, HOME, AT, 30)
     assert [e.entry_sha256 for e in made.entries] == [e.entry_sha256 for e in without.entries]
     later = AT + timedelta(days=3)
@@ -104,7 +104,7 @@ def test_issues_of_a_month_share_what_was_learned(issued, tmp_path, monkeypatch)
 
     monkeypatch.setattr(lead_times, "_rung", never)
     monkeypatch.setattr(type(ESTIMATORS.get("regression")()), "fit", never)
-    second = replace(factory_of(tmp_path / "a", ()), shelf=Shelf(tmp_path / "fits", "code 1"))
+    second = replace(factory_of(tmp_path / "a", ()), shelf=Shelf(tmp_path / "fits", lambda: "code 1"))
     again = issue(second, HOME, later, 20)
     assert [e.entry_sha256 for e in again.entries] == [e.entry_sha256 for e in alone.entries]
     assert again.notes == ()
@@ -112,7 +112,7 @@ def test_issues_of_a_month_share_what_was_learned(issued, tmp_path, monkeypatch)
 
 def test_another_past_is_another_ladder(tmp_path):
     """A revised month before is learned from anew: the same forecasts as without a shelf."""
-    shelf = Shelf(tmp_path / "fits", "code 1")
+    shelf = Shelf(tmp_path / "fits", lambda: "code 1")
     issue(replace(factory_of(tmp_path / "a", ()), shelf=shelf), HOME, AT, 3)
     made = [
         issue(replace(factory_of(tmp_path / name, (), Revised()), shelf=kept), HOME, AT, 3).entries
@@ -124,7 +124,7 @@ def test_another_past_is_another_ladder(tmp_path):
 def test_a_damaged_rung_is_said_and_learned_anew(issued, tmp_path):
     """The note names the file; the forecasts are the same."""
     _, without = issued
-    shelf = Shelf(tmp_path / "fits", "code 1")
+    shelf = Shelf(tmp_path / "fits", lambda: "code 1")
     issue(replace(factory_of(tmp_path / "a", ()), shelf=shelf), HOME, AT, 30)
     for path in (tmp_path / "fits").iterdir():
         path.write_bytes(path.read_bytes()[:-9])

@@ -26,7 +26,7 @@ Regression = type(ESTIMATORS.get("regression")())
 
 def shelved(factory, folder, made_by="code 1"):
     """The same factory with a shelf, as another process would open it."""
-    return replace(factory, shelf=Shelf(folder / "fits", made_by))
+    return replace(factory, shelf=Shelf(folder / "fits", lambda: made_by))
 
 
 @pytest.fixture
@@ -311,7 +311,9 @@ def test_a_fit_swapped_on_the_shelf_is_found_by_learning_again(tmp_path, known_s
                 numbers[next(k for k, v in numbers.items() if isinstance(v, float))] = 0.5
             return kept
 
-    fooled = replace(changing_grid.factory_of(tmp_path / "b"), shelf=Liar(tmp_path / "fits", "code 1"))
+    fooled = replace(
+        changing_grid.factory_of(tmp_path / "b"), shelf=Liar(tmp_path / "fits", lambda: "code 1")
+    )
     fooled.ensure(ZONE, HOUR)
     [entry] = fooled.book.entries(Kind.MARGINAL, ZONE, HOUR, "regression")
     assert learned_again(entry, fooled.book, fooled.archive, fooled.facts_of)[0] is False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,13 @@ class Shelf:
     ----------
     folder : Path
         Made on first write.
-    made_by : str
-        The code and the libraries that learn. What others learned is not taken.
+    made_by : callable
+        Names the code and the libraries that learn, when first asked for. What others learned is not taken.
     most_bytes : int
         What it holds at most.
     """
 
-    def __init__(self, folder: Path, made_by: str, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, made_by: Callable[[], str], most_bytes: int = MOST_BYTES) -> None:
         self.folder = folder
         self._made_by = made_by
         self._most_bytes = most_bytes
@@ -64,7 +65,7 @@ class Shelf:
             )
             return None
         body = json.loads(text)
-        if body["question"] != question or body["made_by"] != self._made_by:
+        if body["question"] != question or body["made_by"] != self._made_by():
             self._faults.append(f"{path} answers another question than its name says; learned anew")
             return None
         return body["answer"]
@@ -74,7 +75,7 @@ class Shelf:
 
         A process that reads meanwhile sees what was there before, or all of it.
         """
-        body = {"question": question, "made_by": self._made_by, "answer": answer}
+        body = {"question": question, "made_by": self._made_by(), "answer": answer}
         text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         path = self._path(question)
         temporary = None
@@ -96,7 +97,7 @@ class Shelf:
         return found
 
     def _path(self, question: str) -> Path:
-        return self.folder / (sha256_hex(f"{self._made_by}\n{question}".encode()) + _SUFFIX)
+        return self.folder / (sha256_hex(f"{self._made_by()}\n{question}".encode()) + _SUFFIX)
 
     def _prune(self) -> None:
         """Drop what was not asked for the longest, and what a process that died left half-written."""
