@@ -159,7 +159,7 @@ def test_a_damaged_fit_is_said_and_learned_anew(tmp_path, fitted):
 
 
 def test_a_refresh_trusts_nothing_that_was_kept(tmp_path, fitted):
-    """It learns anew, and where a kept fit was swapped for another the entry is superseded."""
+    """It learns anew, and finds nothing new where the kept fit was right."""
     factory = shelved(changing_grid.factory_of(tmp_path / "a"), tmp_path)
     factory.ensure(ZONE, HOUR)
     n_learned = len(fitted)
