@@ -279,6 +279,10 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
     ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Learn each fit again from the archived payloads, too.")
+    ] = False,
+    source: SourceOption = "auto",
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -286,7 +290,7 @@ def explain(
     """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
     from gridmargin.interfaces.cli import account_commands
 
-    answer = account_commands.explain(receipt, out, data_dir, ledger)
+    answer = account_commands.explain(receipt, out, data_dir, ledger, source if refit else None)
     emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)

@@ -174,9 +174,9 @@ def _receipt_routes(app: FastAPI, desk: Desk) -> None:
         return await desk.receipt(receipt_id)
 
     @app.get("/v1/receipts/{receipt_id}/explain", tags=["receipts"])
-    async def explain(receipt_id: str) -> dict[str, Any]:
-        """Trace a receipt to the raw table cells and back."""
-        return await desk.explain(receipt_id)
+    async def explain(receipt_id: str, refit: bool = False) -> dict[str, Any]:
+        """Trace a receipt to the raw table cells and back; `refit` learns each fit again, too."""
+        return await desk.explain(receipt_id, refit=refit)
 
     @app.get("/v1/totals", tags=["receipts"])
     async def totals() -> dict[str, Any]:

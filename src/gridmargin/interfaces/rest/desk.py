@@ -31,11 +31,11 @@ from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
 from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
-from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe
+from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
-from gridmargin.wiring import SourceChoice, Workplace, now_utc, open_workplace
+from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
 
@@ -239,7 +239,7 @@ class Desk:
         issued_utc, note = await self._apart(moment)
 
         def work() -> dict[str, Any]:
-            with open_workplace(self.place.folder) as place:
+            with self.place.apart() as place:
                 factory = place.factory(self.choice, zone, issued_utc)
                 return issued_answer(factory, zone, issued_utc, hours, note, anew=False)
 
@@ -353,13 +353,16 @@ class Desk:
         """Give one receipt."""
         return receipt_answer(await self._apart(self._find, receipt_id))
 
-    async def explain(self, receipt_id: str) -> dict[str, Any]:
+    async def explain(self, receipt_id: str, *, refit: bool = False) -> dict[str, Any]:
         """Trace one receipt."""
 
         def work() -> dict[str, Any]:
             receipt = self._find(receipt_id)
             manifest = self.stream.manifest(receipt.run_id) if self.stream else None
-            return explain(receipt, self.place.folder, self.place.book, self.place.archive, manifest)
+            facts_of = facts_from(self.choice.folder) if refit else None
+            return explain(
+                receipt, self.place.folder, self.place.book, self.place.archive, manifest, facts_of
+            )
 
         return await self._apart(work)
 
