@@ -15,6 +15,7 @@ from gridmargin.pipeline.months import month_starts
 
 if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
+    from gridmargin.pipeline.average_issuing import issue_average
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
     from gridmargin.pipeline.issuing import Issued, issue
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
@@ -39,6 +40,7 @@ __all__ = [
     "explain",
     "facts_from",
     "issue",
+    "issue_average",
     "manifest_of",
     "moment_for",
     "month_starts",
@@ -58,6 +60,7 @@ _LATER = {
     "append_forecasts": "forecasts",
     "Issued": "issuing",
     "issue": "issuing",
+    "issue_average": "average_issuing",
     "checkable": "recalibration",
     "entries_of": "references",
     "published": "references",
