@@ -30,6 +30,8 @@ app = typer.Typer(
 )
 ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
+export_app = typer.Typer(help="Signals in the format of another system.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
 
 ZoneArgument = Annotated[
     str, typer.Argument(help="Zone id, such as US-ERCO; `gridmargin zones` lists them.", metavar="ZONE")
@@ -49,6 +51,13 @@ class OnGap(StrEnum):
 
     REFUSE = "refuse"
     NEAREST = "nearest"
+
+
+class FactorKind(StrEnum):
+    """Which factor; the two never mix (C3)."""
+
+    MARGINAL = "marginal"
+    AVERAGE = "average"
 
 
 class GridChange(StrEnum):
@@ -368,6 +377,30 @@ def backtest(
         horizon_min=horizon_min, region=region, out=out,
     )  # fmt: skip
     _emit(result, backtest_commands.show_backtest, as_json)
+
+
+@export_app.command("keda")
+def export_keda(
+    zone: ZoneArgument,
+    hours: Annotated[int, typer.Option(help="How far ahead.", min=1, max=72)] = 24,
+    factor: Annotated[FactorKind, typer.Option(help="Which factor.")] = FactorKind.MARGINAL,
+    location: Annotated[
+        str | None, typer.Option(help="What the records call the place; the zone id if absent.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the ConfigMap.")] = "carbon-intensity",
+    namespace: Annotated[str, typer.Option(help="Its namespace.")] = "kube-system",
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a forecast as the ConfigMap that the carbon-aware KEDA operator reads, for `kubectl apply -f -`."""
+    from gridmargin.interfaces.cli import export_commands
+
+    answer = export_commands.keda(
+        zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
+        data_dir=data_dir,
+    )  # fmt: skip
+    _emit(answer, export_commands.show, as_json)
 
 
 @app.command()

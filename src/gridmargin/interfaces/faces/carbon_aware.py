@@ -143,7 +143,7 @@ def _routes(signals: Signals, prefix: str, kind: Kind) -> APIRouter:
     @routes.get("/locations")
     async def locations() -> dict[str, Any]:
         found = {}
-        for zone in await asyncio.to_thread(signals.zones):
+        for zone in await asyncio.to_thread(signals.zones, kind):
             known = zone_named(zone)
             found[zone] = {
                 "name": zone,

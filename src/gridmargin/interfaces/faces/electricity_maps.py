@@ -80,7 +80,7 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
     async def zone(
         lat: float | None = None, lon: float | None = None, zone: str | None = None
     ) -> dict[str, Any]:
-        place = _place(zone, lat, lon, None, None)
+        place = await _asked(signals, zone, lat, lon, None, None)
         return {"zoneKey": _key(place), **_zone(place.zone.id)}
 
     @routes.get("/carbon-intensity/latest")
@@ -94,7 +94,10 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
-        place, period_s = _place(zone, lat, lon, country_code, data_center), _period_s(granularity, factors)
+        place, period_s = (
+            await _asked(signals, zone, lat, lon, country_code, data_center),
+            _period_s(granularity, factors),
+        )
         found = await asyncio.to_thread(signals.recent, place.zone.id, Kind.AVERAGE, 2 * period_s / 3600)
         points = _shown(found, period_s, measured_only)
         return {"zone": _key(place), **_intensity(points[-1]), **_about(place, found, granularity)}
@@ -110,7 +113,10 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
-        place, period_s = _place(zone, lat, lon, country_code, data_center), _period_s(granularity, factors)
+        place, period_s = (
+            await _asked(signals, zone, lat, lon, country_code, data_center),
+            _period_s(granularity, factors),
+        )
         n = max(1, 86_400 // period_s)
         found = await asyncio.to_thread(
             signals.recent, place.zone.id, Kind.AVERAGE, (n + 1) * period_s / 3600
@@ -134,7 +140,10 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
-        place, period_s = _place(zone, lat, lon, country_code, data_center), _period_s(granularity, factors)
+        place, period_s = (
+            await _asked(signals, zone, lat, lon, country_code, data_center),
+            _period_s(granularity, factors),
+        )
         asked = Interval.containing(parse_utc(datetime, "datetime"), period_s)
         found = await asyncio.to_thread(signals.observed, place.zone.id, Kind.AVERAGE, asked)
         points = _shown(found, period_s, measured_only)
@@ -153,7 +162,10 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
-        place, period_s = _place(zone, lat, lon, country_code, data_center), _period_s(granularity, factors)
+        place, period_s = (
+            await _asked(signals, zone, lat, lon, country_code, data_center),
+            _period_s(granularity, factors),
+        )
         asked = stretch(start, end, LONGEST_DAYS[granularity])
         found = await asyncio.to_thread(signals.observed, place.zone.id, Kind.AVERAGE, asked)
         points = _shown(found, period_s, measured_only)
@@ -174,7 +186,10 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         hours: Annotated[int, Query(alias="horizonHours", ge=1, le=LONGEST_H)] = 24,
     ) -> dict[str, Any]:
-        place, period_s = _place(zone, lat, lon, country_code, data_center), _period_s(granularity, factors)
+        place, period_s = (
+            await _asked(signals, zone, lat, lon, country_code, data_center),
+            _period_s(granularity, factors),
+        )
         found = await asyncio.to_thread(signals.ahead, place.zone.id, Kind.AVERAGE, hours)
         points = per_period(found.of_kind(Kind.AVERAGE), period_s, whole=True)
         assert found.generated_utc is not None
@@ -199,7 +214,7 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MOST_UPDATES)] = 100,
         threshold: str = "PT0H",
     ) -> dict[str, Any]:
-        place, apart = _place(zone, lat, lon, None, None), _duration(threshold)
+        place, apart = await _asked(signals, zone, lat, lon, None, None), _duration(threshold)
         since_utc, now = parse_utc(since, "since"), signals.now_utc()
         asked = stretch(start or (since_utc - timedelta(days=10)).isoformat(), end or now.isoformat(), 100)
         found = await asyncio.to_thread(signals.updated, place.zone.id, Kind.AVERAGE, since_utc, asked)
@@ -245,7 +260,7 @@ def _optimum(signals: Signals, job: Job) -> dict[str, Any]:
     best: tuple[Window, Any, Place] | None = None
     stay: list[Window] = []
     for location in job.locations:
-        place = _job_place(location)
+        place = _job_place(signals, location)
         found = signals.ahead(place.zone.id, Kind.AVERAGE, hours).of_kind(Kind.AVERAGE)
         windows = sliding(found, length)
         inside = [
@@ -278,22 +293,38 @@ def _optimum(signals: Signals, job: Job) -> dict[str, Any]:
     }
 
 
-def _job_place(location: tuple[float, float] | Location) -> Place:
+def _job_place(signals: Signals, location: tuple[float, float] | Location) -> Place:
     if isinstance(location, Location):
-        return _place(location.zone, None, None, None, location.dataCenterRegion)
+        return _place(signals, location.zone, None, None, None, location.dataCenterRegion)
     longitude_deg, latitude_deg = location
-    return zone_at(latitude_deg, longitude_deg)
+    return _place(signals, None, latitude_deg, longitude_deg, None, None)
+
+
+async def _asked(
+    signals: Signals,
+    zone: str | None,
+    lat: float | None,
+    lon: float | None,
+    country: str | None,
+    data_center: str | None,
+) -> Place:
+    return await asyncio.to_thread(_place, signals, zone, lat, lon, country, data_center)
 
 
 def _place(
-    zone: str | None, lat: float | None, lon: float | None, country: str | None, data_center: str | None
+    signals: Signals,
+    zone: str | None,
+    lat: float | None,
+    lon: float | None,
+    country: str | None,
+    data_center: str | None,
 ) -> Place:
     if zone:
         return zone_of(zone)
     if lat is not None and lon is not None:
-        return zone_at(lat, lon)
+        return zone_at(lat, lon, signals.zones(Kind.AVERAGE))
     if country:
-        return zone_in_country(country)
+        return zone_in_country(country, signals.zones(Kind.AVERAGE))
     if data_center:
         raise NotFoundError(
             f"data centre region {data_center!r} is not known here; give zone, or lat and lon"
@@ -364,7 +395,7 @@ def _zone(zone: str) -> dict[str, Any]:
 
 
 def _zones(signals: Signals) -> dict[str, Any]:
-    have = set(signals.zones())
+    have = set(signals.zones(Kind.AVERAGE))
     return {
         ELECTRICITY_MAPS[zone]: _zone(zone)
         for zone in known_zones()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gridmargin.reference import Zone, known_zones, zone_named
@@ -108,8 +109,13 @@ def zone_of(name: str) -> Place:
     raise UnknownNameError("region", name, {*zones, *WATTTIME.values(), *ELECTRICITY_MAPS.values()})
 
 
-def zone_at(latitude_deg: float, longitude_deg: float) -> Place:
+def zone_at(latitude_deg: float, longitude_deg: float, among: Iterable[str]) -> Place:
     """Give the zone whose point is nearest to a place; refused beyond `FARTHEST_KM`.
+
+    Parameters
+    ----------
+    among : iterable of str
+        Ids of the zones that can answer.
 
     Raises
     ------
@@ -123,7 +129,7 @@ def zone_at(latitude_deg: float, longitude_deg: float) -> Place:
             f"latitude {latitude_deg}, longitude {longitude_deg} is no place: -90 to 90 and -180 to 180 degrees"
         )
     far_km, nearest = min(
-        (_distance_km(latitude_deg, longitude_deg, zone), zone.id) for zone in known_zones().values()
+        (_distance_km(latitude_deg, longitude_deg, zone_named(name)), name) for name in among
     )
     where = f"{latitude_deg:g}, {longitude_deg:g}"
     if far_km > FARTHEST_KM:
@@ -135,8 +141,8 @@ def zone_at(latitude_deg: float, longitude_deg: float) -> Place:
     return Place(zone_named(nearest), where, note)
 
 
-def zone_in_country(code: str) -> Place:
-    """Give the only zone of a country.
+def zone_in_country(code: str, among: Iterable[str]) -> Place:
+    """Give the only zone of a country among those that can answer.
 
     Raises
     ------
@@ -145,9 +151,10 @@ def zone_in_country(code: str) -> Place:
     InputError
         If we have several.
     """
-    mine = [zone for zone in known_zones().values() if zone.country == code.upper()]
+    able = [zone_named(name) for name in among]
+    mine = [zone for zone in able if zone.country == code.upper()]
     if not mine:
-        raise UnknownNameError("country", code, {zone.country for zone in known_zones().values()})
+        raise UnknownNameError("country", code, {zone.country for zone in able})
     if len(mine) > 1:
         names = ", ".join(ELECTRICITY_MAPS.get(zone.id, zone.id) for zone in mine)
         raise InputError(f"country {code} has several zones; name one of {names}, or give lat and lon")

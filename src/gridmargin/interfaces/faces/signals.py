@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gridmargin.ledger import Entry
 from gridmargin.pipeline import Factory, issue, issue_average, moment_for, outside
+from gridmargin.reference import zone_named
 from gridmargin.vocab import (
     InputError,
     Interval,
@@ -17,6 +18,7 @@ from gridmargin.vocab import (
     MixedKindsError,
     NoFactorError,
     Status,
+    TimeError,
     View,
     format_utc,
 )
@@ -36,6 +38,7 @@ LONGEST_H = 72
 """The longest forecast. [h]"""
 
 AVERAGE = "average"
+LOAD_AREA = "load_area"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +158,10 @@ class Signals:
         self.now_utc = now_utc
         self._one_issue = threading.Lock()
 
-    def zones(self) -> list[str]:
-        """List the zones with data."""
-        return zones_of(self.choice)
+    def zones(self, kind: Kind = Kind.MARGINAL) -> list[str]:
+        """List the zones with data; a load area has a published marginal rate, and no mix that could be averaged."""
+        have = zones_of(self.choice)
+        return [z for z in have if kind is Kind.MARGINAL or zone_named(z).kind != LOAD_AREA]
 
     def reach(self) -> dict[str, Reach]:
         """Give what there is of every zone with data."""
@@ -183,13 +187,16 @@ class Signals:
         return self.observed(zone, kind, self.whole(zone, Interval(moment_utc, moment_utc + _MOMENT)))
 
     def observed(self, zone: str, kind: Kind, asked: Interval) -> Signal:
-        """Give what is known of a stretch; after the end of a record the same dates of its newest year stand in.
+        """Give what is known of a stretch up to now; after the end of a record the same dates of its newest year stand in.
 
         Raises
         ------
+        TimeError
+            If it has not come yet.
         NoFactorError
             If nothing is known of it.
         """
+        asked = self._past(asked)
         with open_workplace(self.folder) as place:
             factory = _factory(place, self.choice, zone, kind, asked.start_utc)
             source, step_s = factory.source, factory.source.interval_s(zone)
@@ -234,7 +241,7 @@ class Signals:
         if not 0 <= hours <= LONGEST_H:
             raise InputError(f"a forecast reaches 0 to {LONGEST_H} hours, not {hours}")
         with open_workplace(self.folder) as place:
-            now = at_utc or self.now_utc()
+            now = self._past(Interval(at_utc, at_utc + _MOMENT)).start_utc if at_utc else self.now_utc()
             factory = _factory(place, self.choice, zone, kind, now)
             step_s = factory.source.interval_s(zone)
             moment, shift = _present(factory, zone, now)
@@ -251,6 +258,7 @@ class Signals:
         """Give the forecasts issued in a stretch; where there is none, one is issued as of its start, from what came before."""
         if not 0 <= hours <= LONGEST_H:
             raise InputError(f"a forecast reaches 0 to {LONGEST_H} hours, not {hours}")
+        issued = self._past(issued)
         with open_workplace(self.folder) as place:
             factory = _factory(place, self.choice, zone, kind, issued.start_utc)
             source, step_s = factory.source, factory.source.interval_s(zone)
@@ -275,12 +283,21 @@ class Signals:
             if made:
                 told = Notice(
                     "ISSUED_LATE",
-                    f"no forecast of {zone} had been issued in {issued}: this one was made afterwards from what was known at"
-                    " its start, and the ledger says when it was written down",
+                    f"no forecast of {zone} had been issued from {format_utc(issued.start_utc)} on: this one was made afterwards"
+                    " from what was known then, and the ledger says when it was written down",
                 )
                 signal = replace(signal, notices=(*signal.notices, told))
             found.append(signal)
         return found
+
+    def _past(self, asked: Interval) -> Interval:
+        """Give the part of a stretch that has begun."""
+        now = self.now_utc()
+        if asked.start_utc > now:
+            raise TimeError(
+                f"{format_utc(asked.start_utc)} has not come yet; ask for the past, or for a forecast"
+            )
+        return Interval(asked.start_utc, min(asked.end_utc, now + _MOMENT))
 
     def updated(self, zone: str, kind: Kind, since_utc: datetime, asked: Interval) -> list[Point]:
         """Give the intervals of a stretch whose entry was written down at a moment or later."""

@@ -104,8 +104,8 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
 
     @routes.get("/v3/region-from-loc", dependencies=account)
     async def region_from_loc(latitude: float, longitude: float, signal_type: str = MOER) -> dict[str, Any]:
-        _kind(signal_type)
-        place = zone_at(latitude, longitude)
+        zones = await asyncio.to_thread(signals.zones, _kind(signal_type))
+        place = zone_at(latitude, longitude, zones)
         warnings = [Notice("NEAREST_POINT", place.note or "").as_dict()]
         return _region(place.zone.id) | {"signal_type": signal_type, "meta": {"warnings": warnings}}
 
@@ -201,7 +201,7 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
     @routes.get("/v3/maps", dependencies=account)
     async def maps(signal_type: str = MOER) -> dict[str, Any]:
         kind = _kind(signal_type)
-        zones = await asyncio.to_thread(_zones, signals, kind)
+        zones = await asyncio.to_thread(signals.zones, kind)
         features = []
         for zone in zones:
             point = zone_named(zone)
@@ -303,16 +303,11 @@ def _region(zone: str) -> dict[str, str]:
     return {"region": WATTTIME.get(zone, zone), "region_full_name": zone_named(zone).name}
 
 
-def _zones(signals: Signals, kind: Kind) -> list[str]:
-    """List the zones with data; load areas have a published rate and no mix of their own."""
-    return [z for z in signals.zones() if kind is Kind.MARGINAL or zone_named(z).kind != "load_area"]
-
-
 def _access(signals: Signals) -> dict[str, Any]:
     reach = signals.reach()
     types = []
     for signal_type, endpoints in ENDPOINTS.items():
-        zones = _zones(signals, KINDS.get(signal_type, Kind.MARGINAL))
+        zones = signals.zones(KINDS.get(signal_type, Kind.MARGINAL))
         regions = [_region_access(zone, reach[zone], endpoints) for zone in zones]
         types.append({"signal_type": signal_type, "regions": regions})
     return {"signal_types": types}

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from gridmargin.interfaces.answers import PRIMARY
 from gridmargin.interfaces.dashboard import assets
-from gridmargin.interfaces.faces import Faces
+from gridmargin.interfaces.faces.doors import Faces
 from gridmargin.interfaces.rest import errors, schemas
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import Guard
