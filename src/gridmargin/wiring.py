@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_data_path, user_state_path
 from pydantic import SecretStr
 
-from gridmargin.ledger import Book, Place, Signer, is_url
+from gridmargin.ledger import Book, Place, Shelf, Signer, is_url
 from gridmargin.pipeline import Factory, facts_from, payloads_from
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings
 from gridmargin.sources import SOURCES, Archive, Source
-from gridmargin.vocab import InputError, NotFoundError
+from gridmargin.vocab import InputError, NotFoundError, sha256_hex
 
 
 def now_utc() -> datetime:
@@ -159,12 +161,18 @@ def seen_file(key_id: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A data folder, opened: archive, the ledger in it or elsewhere, and the key that signs the ledger."""
+    """A data folder, opened: archive, the ledger in it or elsewhere, the key that signs it, and the fits kept."""
 
     folder: Path
     book: Book
     archive: Archive
     signer: Signer
+    shelf: Shelf
+    settings: Settings
+
+    def apart(self) -> AbstractContextManager[Workplace]:
+        """Open the same once more, with a connection of its own, for work beside other work."""
+        return open_workplace(self.folder, self.settings)
 
     def factory(
         self,
@@ -182,6 +190,7 @@ class Workplace:
             now_utc,
             asked=tuple(asked),
             payload_of=payloads_from(choice.folder),
+            shelf=self.shelf,
         )
 
 
@@ -234,4 +243,21 @@ def open_workplace(folder: Path, settings: Settings) -> Iterator[Workplace]:
         ) from error
     signer = Signer(_key_folder(folder, settings) / "ledger-key.pem")
     with Book(ledger_place(folder, settings), signer) as book:
-        yield Workplace(folder, book, Archive(folder / "archive"), signer)
+        yield Workplace(
+            folder, book, Archive(folder / "archive"), signer, Shelf(folder / "fits", learned_by), settings
+        )
+
+
+LEARNS = ("grid", "marginal", "pipeline", "vocab")
+"""Packages whose code a fit comes from."""
+
+LEARNS_WITH = ("numpy", "polars", "scikit-learn", "scipy")
+
+
+@cache
+def learned_by() -> str:
+    """Name the code and the libraries that fits come from: what another code learned is not taken for what this would."""
+    code = sorted(path for room in LEARNS for path in (Path(__file__).parent / room).rglob("*.py"))
+    hashes = [sha256_hex(path.read_bytes()) for path in code]
+    versions = [f"{name} {version(name)}" for name in LEARNS_WITH]
+    return f"code {sha256_hex(' '.join(hashes).encode())}, {', '.join(versions)}"

@@ -33,7 +33,7 @@ TABLE = {
     "requests": Room(("vocab",), "request logs on disk"),
     "grid": Room(("vocab", "reference", "sources"), "nothing"),
     "marginal": Room(("vocab", "reference", "grid"), "nothing"),
-    "ledger": Room(("vocab", "marginal"), "its database"),
+    "ledger": Room(("vocab", "marginal"), "its database; the shelf of fits"),
     "attribution": Room(("vocab", "reference", "meters", "requests", "ledger"), "nothing"),
     "receipts": Room(("vocab", "ledger", "attribution"), "its files; the query engine"),
     "evaluation": Room(

@@ -12,7 +12,7 @@ from gridmargin.interfaces.account import alignment_text
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
-from gridmargin.pipeline import Job, account_log, recipe
+from gridmargin.pipeline import Job, account_log, facts_from, recipe
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.receipts import find_receipt, read_run, write_json
 from gridmargin.reference import profile_for, pue, zone_named
@@ -148,9 +148,16 @@ def show_account(summary: dict[str, Any]) -> None:
     )
 
 
-def explain(receipt_id: str, out: Path | None, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
-    """Answer `gridmargin explain`."""
+def explain(
+    receipt_id: str,
+    out: Path | None,
+    data_dir: Path | None,
+    ledger: str | None,
+    refit_source: str | None = None,
+) -> dict[str, Any]:
+    """Answer `gridmargin explain`; with a source for fleets and fuel rates each fit is learned again."""
     settings = read_settings(ledger)
+    facts_of = facts_from(choose_source(refit_source, settings).folder) if refit_source else None
     folders = [f for f in (out, data_dir) if f is not None] or [
         home_folder(None, settings), *recent_folders(recent_file())
     ]  # fmt: skip
@@ -161,7 +168,7 @@ def explain(receipt_id: str, out: Path | None, data_dir: Path | None, ledger: st
             continue
         work = _work_folder(folder, receipt.run_id, data_dir, ledger)
         with open_workplace(work, settings) as place:
-            return explain_receipt(receipt, folder, place.book, place.archive)
+            return explain_receipt(receipt, folder, place.book, place.archive, facts_of=facts_of)
     raise NotFoundError(
         f"no receipt {receipt_id} in {', '.join(str(f) for f in folders)}; check the id, or say where it is with --out or --data-dir"
     )

@@ -37,6 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(ledger_app, name="ledger")
+export_app = typer.Typer(help="Signals in the format of another system.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
 
 
 class OnGap(StrEnum):
@@ -44,6 +46,13 @@ class OnGap(StrEnum):
 
     REFUSE = "refuse"
     NEAREST = "nearest"
+
+
+class FactorKind(StrEnum):
+    """Which factor; the two never mix (C3)."""
+
+    MARGINAL = "marginal"
+    AVERAGE = "average"
 
 
 class GridChange(StrEnum):
@@ -128,6 +137,49 @@ def forecast(
         forecast_commands.show_forecast,
         as_json,
     )
+
+
+@app.command("long-run")
+def long_run(
+    zone: ZoneArgument,
+    year: Annotated[
+        int | None, typer.Option(help="Plants built later are not seen; the list's newest if absent.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Of the combined margin: first_period, later_period or wind_solar.")
+    ] = "first_period",
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="List of plants as CSV, instead of the source's own.", metavar="FILE"),
+    ] = None,
+    rates: Annotated[
+        Path | None, typer.Option(help="Table of published long-run rates as CSV.", metavar="FILE")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="With --rates: the table's name for the zone, if another.")
+    ] = None,
+    start_year: Annotated[
+        int | None, typer.Option(help="With --rates: first year that it holds for.")
+    ] = None,
+    years: Annotated[int | None, typer.Option(help="With --rates: for how many years.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="With --rates: which, where there are several.")
+    ] = None,
+    spread: Annotated[
+        float | None,
+        typer.Option(help="With --rates: half-width of the range, 0 to 1, where the table has none."),
+    ] = None,
+    source: SourceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what load that stays gets built: operating, build and combined margin, or a published rate."""
+    from gridmargin.interfaces.cli import long_run_command
+
+    answer = long_run_command.long_run(
+        zone, year=year, weights=weights, fleet=fleet, rates=rates, region=region, start_year=start_year, years=years,
+        scenario=scenario, spread=spread, source=source,
+    )  # fmt: skip
+    emit(answer, long_run_command.show_long_run, as_json)
 
 
 @app.command()
@@ -236,6 +288,10 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
     ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Learn each fit again from the archived payloads, too.")
+    ] = False,
+    source: SourceOption = "auto",
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -243,7 +299,7 @@ def explain(
     """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
     from gridmargin.interfaces.cli import account_commands
 
-    answer = account_commands.explain(receipt, out, data_dir, ledger)
+    answer = account_commands.explain(receipt, out, data_dir, ledger, source if refit else None)
     emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)
@@ -281,6 +337,30 @@ def backtest(
         horizon_min=horizon_min, region=region, out=out,
     )  # fmt: skip
     emit(result, backtest_commands.show_backtest, as_json)
+
+
+@export_app.command("keda")
+def export_keda(
+    zone: ZoneArgument,
+    hours: Annotated[int, typer.Option(help="How far ahead.", min=1, max=72)] = 24,
+    factor: Annotated[FactorKind, typer.Option(help="Which factor.")] = FactorKind.MARGINAL,
+    location: Annotated[
+        str | None, typer.Option(help="What the records call the place; the zone id if absent.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the ConfigMap.")] = "carbon-intensity",
+    namespace: Annotated[str, typer.Option(help="Its namespace.")] = "kube-system",
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a forecast as the ConfigMap that the carbon-aware KEDA operator reads, for `kubectl apply -f -`."""
+    from gridmargin.interfaces.cli import export_commands
+
+    answer = export_commands.keda(
+        zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
+        data_dir=data_dir,
+    )  # fmt: skip
+    _emit(answer, export_commands.show, as_json)
 
 
 @app.command()
