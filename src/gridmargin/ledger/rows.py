@@ -70,7 +70,7 @@ def rows_of(
     return pl.DataFrame(
         {
             **table,
-            # No database keeps a negative zero apart, so none is hashed either.
+            # SQLite keeps no negative zero, so none is hashed.
             "low_gco2_per_kwh": estimates.low + 0.0,
             "mid_gco2_per_kwh": estimates.mid + 0.0,
             "high_gco2_per_kwh": estimates.high + 0.0,
