@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -30,9 +31,27 @@ app = typer.Typer(
 )
 ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
+zones_app = typer.Typer(help="The zones we know, and which one a place lies in.", invoke_without_command=True)
+app.add_typer(zones_app, name="zones")
 
 ZoneArgument = Annotated[
-    str, typer.Argument(help="Zone id, such as US-ERCO; `gridmargin zones` lists them.", metavar="ZONE")
+    str,
+    typer.Argument(
+        help="Zone id such as US-ERCO, or a name such as aws:us-east-1; `gridmargin zones` lists the ids.",
+        metavar="ZONE",
+    ),
+]
+WorkloadOption = Annotated[
+    str | None,
+    typer.Option("--workload", help="Whose declared overrides decide before anything else.", metavar="NAME"),
+]
+PlacesOption = Annotated[
+    Path | None,
+    typer.Option("--places", help="TOML file of data centres and overrides.", metavar="FILE"),
+]
+GeojsonOption = Annotated[
+    Path | None,
+    typer.Option("--geojson", help="Outlines of zones, in place of the coarse ones.", metavar="FILE"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SourceOption = Annotated[
@@ -76,12 +95,50 @@ def _root(
     del version
 
 
-@app.command()
-def zones(source: SourceOption = "auto", as_json: JsonOption = False) -> None:
+@zones_app.callback()
+def zones(
+    context: typer.Context,
+    source: SourceOption = "auto",
+    every: Annotated[
+        bool, typer.Option("--all", help="Those without data too; --json has them all.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List the zones we know, and what the source has for each."""
+    if context.invoked_subcommand is not None:
+        return
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.zones(source), grid_commands.show_zones, as_json)
+    _emit(grid_commands.zones(source), partial(grid_commands.show_zones, every=every), as_json)
+
+
+# A point south of the equator begins with a minus, as an option does.
+@zones_app.command("where", context_settings={"ignore_unknown_options": True})
+def zones_where(
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="aws:us-east-1, azure:eastus, gcp:us-central1, eia:ERCO, wt:…, em:…, eic:…, a zone, LAT,LON, or a declared"
+            " data centre.",
+            metavar="PLACE",
+        ),
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(help="Moment that overrides are read at; now if absent.", metavar="TIME"),
+    ] = None,
+    workload: WorkloadOption = None,
+    places: PlacesOption = None,
+    geojson: GeojsonOption = None,
+    source: SourceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Say which zone a place lies in, which rule decided, how sure that is, and what else it may be."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    _emit(
+        grid_commands.where(place, at, workload, source, places, geojson), grid_commands.show_where, as_json
+    )
 
 
 @app.command()
@@ -97,6 +154,7 @@ def now(
             metavar="NAME",
         ),
     ] = None,
+    workload: WorkloadOption = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -104,7 +162,8 @@ def now(
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.now(zone, at, source, data_dir, estimator or ()), grid_commands.show_now, as_json)
+    answer = grid_commands.now(zone, at, source, data_dir, estimator or (), workload)
+    _emit(answer, grid_commands.show_now, as_json)
 
 
 @ledger_app.command("show")
@@ -276,7 +335,9 @@ def declare(
 @app.command()
 def account(
     requests: Annotated[Path, typer.Argument(help="Request log: Parquet, CSV or JSONL.", metavar="REQUESTS")],
-    zone: Annotated[str, typer.Option(help="Zone whose grid served it.")],
+    zone: Annotated[
+        str, typer.Option(help="Zone whose grid served it, or a place in it: aws:us-east-1, a data centre.")
+    ],
     device: Annotated[str, typer.Option(help="Accelerator, such as H100; an unknown name lists them.")],
     model: Annotated[str, typer.Option(help="Model, such as llama-3.1-8b.")],
     out: Annotated[Path, typer.Option(help="Folder for the receipts and the summary.", metavar="DIR")],
@@ -295,8 +356,14 @@ def account(
     ] = 1,
     max_batch: Annotated[int, typer.Option(help="Most requests a device runs at once.", min=1)] = 256,
     site: Annotated[
-        str, typer.Option(help="Kind of site, for PUE; an unknown name lists them.")
-    ] = "hyperscale",
+        str | None,
+        typer.Option(
+            help="Kind of site, for PUE; an unknown name lists them. Hyperscale unless a data centre says."
+        ),
+    ] = None,
+    workload: WorkloadOption = None,
+    places: PlacesOption = None,
+    geojson: GeojsonOption = None,
     on_gap: Annotated[
         OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
     ] = OnGap.REFUSE,
@@ -310,7 +377,7 @@ def account(
     answer = account_commands.account(
         requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
-        data_dir=data_dir, quiet=as_json,
+        data_dir=data_dir, quiet=as_json, workload=workload, places=places, geojson=geojson,
     )  # fmt: skip
     _emit(answer, account_commands.show_account, as_json)
 

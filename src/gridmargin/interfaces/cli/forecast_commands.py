@@ -11,6 +11,7 @@ from rich.table import Table
 
 from gridmargin.interfaces.answers import entry_answer
 from gridmargin.interfaces.cli.terminal import people_console
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import Entry
 from gridmargin.pipeline import (
     Reference,
@@ -38,7 +39,7 @@ def forecast(
     zone: str, at: str | None, hours: int, source_text: str, data_dir: Path | None
 ) -> dict[str, Any]:
     """Answer `gridmargin forecast`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     asked = parse_utc(at, "--at") if at else now_utc()
     settings = read_settings()
     choice = choose_source(source_text, settings)
@@ -108,7 +109,7 @@ def forecasts(
     data_dir: Path | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger forecasts`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     first = parse_utc(issued_from, "--issued-from")
     issued = Interval(first, parse_utc(issued_to, "--issued-to") if issued_to else first + timedelta(hours=1))
     settings = read_settings()

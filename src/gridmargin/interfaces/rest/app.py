@@ -86,6 +86,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """List the zones we know and what the source has for each."""
         return {"zones": await desk.zones()}
 
+    @app.get("/v1/zones/where", tags=["grid"], response_model=schemas.WhereModel)
+    async def where(place: str, at: str | None = None, workload: str | None = None) -> Any:
+        """Say which zone `place` lies in, by which rule and source, how sure that is, and what else it may be."""
+        return await desk.where(place, parse_utc(at, "at") if at else None, workload)
+
     @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
     async def now(
         zone: str, at: str | None = None, estimator: Annotated[list[str] | None, Query(max_length=8)] = None
