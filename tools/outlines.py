@@ -250,7 +250,9 @@ def canada(land: BaseGeometry) -> dict[str, BaseGeometry]:
         "CA-AB": within(land, box(-114.0, 49, -110.3, 58)),
         "CA-SK": within(land, box(-109.7, 49, -102.3, 58)),
         "CA-MB": within(land, box(-101.0, 49, -95.5, 56)),
-        "CA-ON": side(within(land, box(-94.7, 41.5, -74, 51)), OTTAWA, [(-94.7, 44.5 - 3), (-94.7, 52.0)]),
+        "CA-ON": side(
+            within(land, box(-94.7, 41.5, -74, 51)), OTTAWA, [(-74.7, 41.0), (-94.7, 41.0), (-94.7, 52.0)]
+        ),
         "CA-QC": side(within(land, box(-79.5, 44.9, -70.5, 51)), OTTAWA, [(-70.5, 44.5), (-70.5, 52.0)]),
     }
 

@@ -83,10 +83,14 @@ class Outlines:
         if len(owners) == 1 and None not in owners:
             return near[0]
         candidates = sorted({z for area in near for z in ((area.zone,) if area.zone else area.candidates)})
+        if not candidates:
+            raise NotFoundError(
+                f"{point} is on land that no zone of ours covers, by {self.origin}; name the zone, or give finer outlines"
+                " with --geojson"
+            )
         within = f"within {self.margin_km:g} km of a line between" if len(near) > 1 else "on land shared by"
-        shared = ", ".join(candidates) or "no zone of ours"
         raise NotFoundError(
-            f"{point} is {within} {shared}, and {self.origin} cannot tell which; name the zone, or give finer outlines"
+            f"{point} is {within} {', '.join(candidates)}, and {self.origin} cannot tell which; name the zone, or give finer outlines"
             " with --geojson"
         )
 

@@ -209,7 +209,7 @@ class Places:
         if point is not None:
             return self._at(asked, point)
         scheme, colon, name = asked.partition(":")
-        if colon and scheme.casefold() in SCHEMES:
+        if colon:
             return _from_rows(asked, named(scheme.casefold(), name), moment_utc)
         known = [*known_zones(), *(centre.id for centre in self.declared.centres), *every_name()]
         raise UnknownNameError("zone", asked, known)
