@@ -10,7 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path, user_state_path
 
-from gridmargin.ledger import Book
+from gridmargin.ledger import Book, Signer
 from gridmargin.pipeline import Factory, facts_from, payloads_from
 from gridmargin.places import Declarations, Places, read_declarations, read_outlines
 from gridmargin.reference import zone_named
@@ -162,13 +162,19 @@ def recent_file() -> Path:
     return user_state_path("gridmargin") / "recent.json"
 
 
+def seen_file(key_id: str) -> Path:
+    """Name the file that remembers the newest head that a ledger showed us, by the id of its key."""
+    return user_state_path("gridmargin") / "heads" / key_id
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A data folder, opened: ledger and archive."""
+    """A data folder, opened: ledger, archive, and the key that signs the ledger."""
 
     folder: Path
     book: Book
     archive: Archive
+    signer: Signer
 
     def factory(
         self,
@@ -198,5 +204,6 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
         raise InputError(
             f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
-    with Book(folder / "ledger.sqlite") as book:
-        yield Workplace(folder, book, Archive(folder / "archive"))
+    signer = Signer(folder / "ledger-key.pem")
+    with Book(folder / "ledger.sqlite", signer) as book:
+        yield Workplace(folder, book, Archive(folder / "archive"), signer)

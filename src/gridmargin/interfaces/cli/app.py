@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,8 +14,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from gridmargin.interfaces.cli.ledger_app import ledger_app
+from gridmargin.interfaces.cli.options import (
+    DataDirOption,
+    GeojsonOption,
+    JsonOption,
+    PlacesOption,
+    SourceOption,
+    WorkloadOption,
+    ZoneArgument,
+    emit,
+)
 from gridmargin.interfaces.failures import MENDABLE, error_answer, told
-from gridmargin.vocab import GridmarginError, parse_utc
+from gridmargin.vocab import GridmarginError
 
 # The parser's own class for a command line that cannot be read; typer shows only its subclass.
 _UsageError: Any = typer.BadParameter.__base__
@@ -29,38 +39,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
 zones_app = typer.Typer(help="The zones we know, and which one a place lies in.", invoke_without_command=True)
 app.add_typer(zones_app, name="zones")
-
-ZoneArgument = Annotated[
-    str,
-    typer.Argument(
-        help="Zone id such as US-ERCO, or a name such as aws:us-east-1; `gridmargin zones` lists the ids.",
-        metavar="ZONE",
-    ),
-]
-WorkloadOption = Annotated[
-    str | None,
-    typer.Option("--workload", help="Whose declared overrides decide before anything else.", metavar="NAME"),
-]
-PlacesOption = Annotated[
-    Path | None,
-    typer.Option("--places", help="TOML file of data centres and overrides.", metavar="FILE"),
-]
-GeojsonOption = Annotated[
-    Path | None,
-    typer.Option("--geojson", help="Outlines of zones, in place of the coarse ones.", metavar="FILE"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-SourceOption = Annotated[
-    str, typer.Option("--source", help="auto, reference, or recorded:DIR.", metavar="SOURCE")
-]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder for the ledger, archive and receipts.", metavar="DIR"),
-]
 
 
 class OnGap(StrEnum):
@@ -109,7 +90,7 @@ def zones(
         return
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.zones(source), partial(grid_commands.show_zones, every=every), as_json)
+    emit(grid_commands.zones(source), partial(grid_commands.show_zones, every=every), as_json)
 
 
 # A point south of the equator begins with a minus, as an option does.
@@ -136,9 +117,7 @@ def zones_where(
     """Say which zone a place lies in, which rule decided, how sure that is, and what else it may be."""
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(
-        grid_commands.where(place, at, workload, source, places, geojson), grid_commands.show_where, as_json
-    )
+    emit(grid_commands.where(place, at, workload, source, places, geojson), grid_commands.show_where, as_json)
 
 
 @app.command()
@@ -163,99 +142,7 @@ def now(
     from gridmargin.interfaces.cli import grid_commands
 
     answer = grid_commands.now(zone, at, source, data_dir, estimator or (), workload)
-    _emit(answer, grid_commands.show_now, as_json)
-
-
-@ledger_app.command("show")
-def ledger_show(
-    zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
-    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show the entries that cover a stretch of time, as known now."""
-    from gridmargin.interfaces.cli import grid_commands
-
-    _emit(
-        grid_commands.ledger(zone, start, end, estimator, None, data_dir), grid_commands.show_ledger, as_json
-    )
-
-
-@ledger_app.command("as-of")
-def ledger_as_of(
-    zone: ZoneArgument,
-    known: Annotated[
-        str, typer.Argument(help="The moment of knowledge, ISO 8601 with offset.", metavar="KNOWN")
-    ],
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
-    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show the entries that cover a stretch of time, as known at an earlier moment."""
-    from gridmargin.interfaces.cli import grid_commands
-
-    known_utc = parse_utc(known, "KNOWN")
-    _emit(
-        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir),
-        grid_commands.show_ledger,
-        as_json,
-    )
-
-
-@ledger_app.command("refresh")
-def ledger_refresh(
-    zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
-    source: SourceOption = "auto",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Read the source again and append what came out different; what stood before stays, as known then."""
-    from gridmargin.interfaces.cli import grid_commands
-
-    _emit(grid_commands.refresh(zone, start, end, source, data_dir), grid_commands.show_refresh, as_json)
-
-
-@ledger_app.command("forecasts")
-def ledger_forecasts(
-    zone: ZoneArgument,
-    issued_from: Annotated[str, typer.Option(help="First issue time, ISO 8601 with offset.", metavar="TIME")],
-    issued_to: Annotated[
-        str | None,
-        typer.Option(
-            help="First issue time outside; one hour after --issued-from if absent.", metavar="TIME"
-        ),
-    ] = None,
-    estimator: Annotated[str | None, typer.Option(help="Only this estimator's forecasts.")] = None,
-    against: Annotated[
-        str, typer.Option(help="What was observed: an estimator's entries, or `published`.")
-    ] = "regression",
-    source: SourceOption = "auto",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show forecasts as they were issued, beside what was later observed, with the error."""
-    from gridmargin.interfaces.cli import forecast_commands
-
-    answer = forecast_commands.forecasts(
-        zone, issued_from=issued_from, issued_to=issued_to, estimator=estimator, against=against, source=source,
-        data_dir=data_dir,
-    )  # fmt: skip
-    _emit(answer, forecast_commands.show_forecasts, as_json)
+    emit(answer, grid_commands.show_now, as_json)
 
 
 @app.command()
@@ -273,7 +160,7 @@ def forecast(
     """Forecast the factor from what is known at a moment, with ranges, and keep the issue in the ledger."""
     from gridmargin.interfaces.cli import forecast_commands
 
-    _emit(
+    emit(
         forecast_commands.forecast(zone, at, hours, source, data_dir),
         forecast_commands.show_forecast,
         as_json,
@@ -313,7 +200,7 @@ def recalibrate(
         zone, estimator=estimator, against=against, start=start, end=end, force=force, reason=reason, source=source,
         data_dir=data_dir,
     )  # fmt: skip
-    _emit(answer, recalibrate_commands.show_recalibrated, as_json)
+    emit(answer, recalibrate_commands.show_recalibrated, as_json)
 
 
 @app.command()
@@ -329,7 +216,7 @@ def declare(
     from gridmargin.interfaces.cli import recalibrate_commands
 
     answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir)
-    _emit(answer, recalibrate_commands.show_declared, as_json)
+    emit(answer, recalibrate_commands.show_declared, as_json)
 
 
 @app.command()
@@ -379,7 +266,7 @@ def account(
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
         data_dir=data_dir, quiet=as_json, workload=workload, places=places, geojson=geojson,
     )  # fmt: skip
-    _emit(answer, account_commands.show_account, as_json)
+    emit(answer, account_commands.show_account, as_json)
 
 
 @app.command()
@@ -398,7 +285,7 @@ def explain(
     from gridmargin.interfaces.cli import account_commands
 
     answer = account_commands.explain(receipt, out, data_dir)
-    _emit(answer, account_commands.show_explain, as_json)
+    emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)
 
@@ -434,7 +321,7 @@ def backtest(
         task, data, avert=avert, train_year=train_year, test_year=test_year, test_from=test_from, test_to=test_to,
         horizon_min=horizon_min, region=region, out=out,
     )  # fmt: skip
-    _emit(result, backtest_commands.show_backtest, as_json)
+    emit(result, backtest_commands.show_backtest, as_json)
 
 
 @app.command()
@@ -454,13 +341,6 @@ def up(
     from gridmargin.interfaces.cli import up_command
 
     up_command.up(host=host, port=port, zone=zone, source=source, data_dir=data_dir, stream=stream)
-
-
-def _emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
-    else:
-        show(answer)
 
 
 def main() -> None:

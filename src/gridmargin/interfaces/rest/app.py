@@ -53,6 +53,7 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     )
     errors.install(app)
     _grid_routes(app, desk)
+    _ledger_routes(app, desk)
     _receipt_routes(app, desk)
     _page_routes(app)
 
@@ -111,6 +112,28 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         start_utc = parse_utc(start, "start")
         interval = Interval(start_utc, parse_utc(end, "end") if end else start_utc + timedelta(hours=1))
         return await desk.ledger(zone, interval, estimator, parse_utc(as_of, "as_of") if as_of else None)
+
+
+def _ledger_routes(app: FastAPI, desk: Desk) -> None:
+    @app.get("/v1/ledger/head", tags=["ledger"])
+    async def head() -> dict[str, Any]:
+        """Give the signed head of the log: its name, size and root."""
+        return await desk.head()
+
+    @app.get("/v1/ledger/proof/{kind}/{record_id}", tags=["ledger"])
+    async def proof(kind: str, record_id: int) -> dict[str, Any]:
+        """Prove that a record stands in the log: leaf, audit path and signed head (RFC 6962)."""
+        return await desk.proof(kind, record_id)
+
+    @app.get("/v1/ledger/consistency", tags=["ledger"])
+    async def consistency(tree_size: Annotated[int, Query(ge=1)]) -> dict[str, Any]:
+        """Prove that the log of today begins with the first `tree_size` leaves (RFC 6962)."""
+        return await desk.consistency(tree_size)
+
+    @app.get("/v1/ledger/diff", tags=["ledger"])
+    async def diff(since: str, zone: str | None = None) -> dict[str, Any]:
+        """Say what the ledger says differently now from what it said at `since`, and why."""
+        return await desk.diff(parse_utc(since, "since"), zone)
 
 
 def _receipt_routes(app: FastAPI, desk: Desk) -> None:

@@ -17,9 +17,13 @@ from gridmargin.interfaces.account import price_requests
 from gridmargin.interfaces.answers import (
     asked,
     assumptions_answer,
+    consistency_answer,
+    diff_answer,
     entry_answer,
     factors_answer,
+    head_answer,
     margin_answer,
+    proof_answer,
     receipt_answer,
     zones_answer,
 )
@@ -236,6 +240,24 @@ class Desk:
             ]
 
         return {"zone": zone, "estimator": estimator, "entries": await self._apart(work)}
+
+    async def head(self) -> dict[str, Any]:
+        """Give the signed head of the log."""
+        return await self._apart(head_answer, self.place.book)
+
+    async def proof(self, kind: str, record_id: int) -> dict[str, Any]:
+        """Prove that a record stands in the log."""
+        return await self._apart(proof_answer, self.place.book, kind, record_id)
+
+    async def consistency(self, old: int) -> dict[str, Any]:
+        """Prove that the log begins with what it was."""
+        return await self._apart(consistency_answer, self.place.book, old)
+
+    async def diff(self, since_utc: datetime, zone: str | None) -> dict[str, Any]:
+        """Say what the ledger says differently now."""
+        if zone is not None:
+            zone = self.places.where(zone, now_utc()).zone
+        return await self._apart(diff_answer, self.place.book, since_utc, zone)
 
     # -- receipts --------------------------------------------------------------------------------------------------
 
