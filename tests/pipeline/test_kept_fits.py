@@ -13,8 +13,8 @@ from gridmargin.grid import GridStates
 from gridmargin.ledger import Declaration, GridChange, Shelf
 from gridmargin.marginal import ESTIMATORS, FuelRate
 from gridmargin.pipeline.kept_fits import fit_as_json, fit_from, hash_of
-from gridmargin.sources import SOURCES
 from gridmargin.settings import Settings
+from gridmargin.sources import SOURCES
 from gridmargin.vocab import Fuel, Interval, Kind
 from pipeline import changing_grid, tied_grid
 from pipeline.changing_grid import ZONE, ChangingGrid
