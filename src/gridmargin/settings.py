@@ -22,6 +22,10 @@ class Settings(BaseSettings):
         password (`GRIDMARGIN_LEDGER`).
     api_key : SecretStr or None
         Required of every request when serving beyond loopback (`GRIDMARGIN_API_KEY`).
+    places : Path or None
+        TOML file of data centres and overrides (`GRIDMARGIN_PLACES`).
+    geojson : Path or None
+        Outlines of zones, in place of the coarse ones (`GRIDMARGIN_GEOJSON`).
     debug : bool
         Show where an error came from, traceback and all (`GRIDMARGIN_DEBUG`).
     """
@@ -32,4 +36,6 @@ class Settings(BaseSettings):
     home: Path | None = None
     ledger: SecretStr | None = None
     api_key: SecretStr | None = Field(default=None, min_length=16)
+    places: Path | None = None
+    geojson: Path | None = None
     debug: bool = False

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from gridmargin.ledger import Book, Place, Shelf, Signer, is_url
 from gridmargin.pipeline import Factory, facts_from, payloads_from
+from gridmargin.places import Declarations, Places, read_declarations, read_outlines
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings
 from gridmargin.sources import SOURCES, Archive, Source
@@ -45,6 +46,21 @@ def read_settings(ledger: str | None = None) -> Settings:
         first = error.errors()[0] if hasattr(error, "errors") else {"loc": ("?",), "msg": str(error)}
         name = "GRIDMARGIN_" + str(first["loc"][0]).upper()
         raise InputError(f"{name}: {first['msg']}; correct the environment variable") from None
+
+
+def open_places(settings: Settings, places: Path | None = None, geojson: Path | None = None) -> Places:
+    """Give what says where things are: the registry, and the user's files where named.
+
+    Parameters
+    ----------
+    places, geojson : Path, optional
+        In place of `GRIDMARGIN_PLACES` and `GRIDMARGIN_GEOJSON`.
+    """
+    declared, outlines = places or settings.places, geojson or settings.geojson
+    return Places(
+        read_declarations(declared.expanduser()) if declared else Declarations(),
+        read_outlines(outlines.expanduser()) if outlines else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ TABLE = {
     "sources": Room(("vocab", "reference"), "files; the archive folder"),
     "meters": Room(("vocab", "reference"), "recorded files, device libraries"),
     "requests": Room(("vocab",), "request logs on disk"),
+    "places": Room(("vocab", "reference"), "its own outlines; files named by the user"),
     "grid": Room(("vocab", "reference", "sources"), "nothing"),
     "marginal": Room(("vocab", "reference", "grid"), "nothing"),
     "ledger": Room(("vocab", "marginal"), "its database; the shelf of fits"),
@@ -71,6 +72,7 @@ TABLE = {
         (
             "vocab",
             "reference",
+            "places",
             "sources",
             "meters",
             "requests",
@@ -88,6 +90,7 @@ TABLE = {
         (
             "vocab",
             "reference",
+            "places",
             "requests",
             "pipeline",
             "wiring",

@@ -18,6 +18,8 @@ REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 def commands(group, said="gridmargin"):
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{said} {name}"
             yield from commands(command, f"{said} {name}")
         else:
             yield f"{said} {name}"

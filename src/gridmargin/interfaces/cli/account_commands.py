@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,29 @@ from rich.table import Table
 
 from gridmargin.interfaces.account import alignment_text
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
+from gridmargin.interfaces.placing import conflict_lines, place_answer, place_line, placed_throughout
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
 from gridmargin.pipeline import Job, account_log, facts_from, recipe
 from gridmargin.pipeline import explain as explain_receipt
+from gridmargin.places import Placed, overheads_of
 from gridmargin.receipts import find_receipt, read_run, write_json
-from gridmargin.reference import profile_for, pue, zone_named
+from gridmargin.reference import profile_for, pue
 from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import (
     choose_source,
     has_ledger,
     home_folder,
+    now_utc,
+    open_places,
     open_workplace,
     read_settings,
     recent_file,
 )
+
+DEFAULT_SITE = "hyperscale"
+"""Kind of site where neither the command nor a declared data centre says one."""
 
 OVERLOADED = 1.02
 """Busy time over the span of a log above which its devices could not keep up. [1]"""
@@ -42,25 +50,34 @@ def account(
     estimator: str,
     n_devices: int,
     max_batch: int,
-    site: str,
+    site: str | None,
     fill_gaps: bool,
     source: str,
     data_dir: Path | None,
     ledger: str | None,
     quiet: bool,
+    workload: str | None = None,
+    places: Path | None = None,
+    geojson: Path | None = None,
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
-    zone_named(zone)
+    settings = read_settings(ledger)
+    registry = open_places(settings, places, geojson)
+    registry.where(zone, now_utc(), workload)
     profile = profile_for(device, model)
-    pue(site)
+    pue(site or DEFAULT_SITE)
     recipe(estimator)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder")
     align_utc = parse_utc(align_to, "--align-to") if align_to else None
-    settings = read_settings(ledger)
     choice = choose_source(source, settings)
     log = read_log(requests, align_utc)
-    job = Job(zone, estimator, profile, site, max_batch, n_devices, fill_gaps, alignment_text(align_to))
+    found = placed_throughout(registry, zone, log.first_utc, log.last_utc, workload)
+    zone, stated = found.zone, _stated(found, site)
+    job = Job(
+        zone, estimator, profile, site or DEFAULT_SITE, max_batch, n_devices, fill_gaps, alignment_text(align_to),
+        cooling=stated.get("cooling"), loss=stated.get("loss"), place=place_answer(found),
+    )  # fmt: skip
     fresh = not out.exists()
     work = data_dir or out / "work"
     try:
@@ -83,6 +100,16 @@ def account(
     return summary
 
 
+def _stated(found: Placed, site: str | None) -> Mapping[str, Any]:
+    """Give the overheads that a declared data centre states; a kind of site beside its PUE would hide one of the two."""
+    stated = overheads_of(found.centre)
+    if site is not None and "cooling" in stated and found.centre is not None:
+        raise InputError(
+            f"--site {site} and {found.centre.where} both state a PUE; leave --site out, or the PUE of the data centre"
+        )
+    return stated
+
+
 def show_account(summary: dict[str, Any]) -> None:
     """Print the totals for people, marginal and average side by side."""
     totals, console = summary["totals"], people_console()
@@ -92,6 +119,9 @@ def show_account(summary: dict[str, Any]) -> None:
         f"{totals['requests']:,} requests in {summary['zone']}, {summary['first_utc']} to {summary['last_utc']}\n"
         f"grid: {summary['source_detail']}; energy: profile {profile['device']} × {profile['model']}, {profile['source']}"
     )
+    if manifest["place"]:
+        for line in (place_line(manifest["place"]), *conflict_lines(manifest["place"])):
+            console.print(line)
     if summary["alignment"]:
         console.print(f"alignment: {summary['alignment']}")
     for note in summary["notes"]:

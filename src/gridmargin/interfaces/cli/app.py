@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -16,9 +17,12 @@ import typer
 from gridmargin.interfaces.cli.ledger_app import ledger_app
 from gridmargin.interfaces.cli.options import (
     DataDirOption,
+    GeojsonOption,
     JsonOption,
     LedgerOption,
+    PlacesOption,
     SourceOption,
+    WorkloadOption,
     ZoneArgument,
     emit,
 )
@@ -39,6 +43,8 @@ app = typer.Typer(
 app.add_typer(ledger_app, name="ledger")
 export_app = typer.Typer(help="Signals in the format of another system.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
+zones_app = typer.Typer(help="The zones we know, and which one a place lies in.", invoke_without_command=True)
+app.add_typer(zones_app, name="zones")
 
 
 class OnGap(StrEnum):
@@ -80,12 +86,48 @@ def _root(
     del version
 
 
-@app.command()
-def zones(source: SourceOption = "auto", as_json: JsonOption = False) -> None:
+@zones_app.callback()
+def zones(
+    context: typer.Context,
+    source: SourceOption = "auto",
+    every: Annotated[
+        bool, typer.Option("--all", help="Those without data too; --json has them all.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List the zones we know, and what the source has for each."""
+    if context.invoked_subcommand is not None:
+        return
     from gridmargin.interfaces.cli import grid_commands
 
-    emit(grid_commands.zones(source), grid_commands.show_zones, as_json)
+    emit(grid_commands.zones(source), partial(grid_commands.show_zones, every=every), as_json)
+
+
+# A point south of the equator begins with a minus, as an option does.
+@zones_app.command("where", context_settings={"ignore_unknown_options": True})
+def zones_where(
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="aws:us-east-1, azure:eastus, gcp:us-central1, eia:ERCO, wt:…, em:…, eic:…, a zone, LAT,LON, or a declared"
+            " data centre.",
+            metavar="PLACE",
+        ),
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(help="Moment that overrides are read at; now if absent.", metavar="TIME"),
+    ] = None,
+    workload: WorkloadOption = None,
+    places: PlacesOption = None,
+    geojson: GeojsonOption = None,
+    source: SourceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Say which zone a place lies in, which rule decided, how sure that is, and what else it may be."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    emit(grid_commands.where(place, at, workload, source, places, geojson), grid_commands.show_where, as_json)
 
 
 @app.command()
@@ -101,6 +143,7 @@ def now(
             metavar="NAME",
         ),
     ] = None,
+    workload: WorkloadOption = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
@@ -109,11 +152,8 @@ def now(
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    emit(
-        grid_commands.now(zone, at, source, data_dir, ledger, estimator or ()),
-        grid_commands.show_now,
-        as_json,
-    )
+    answer = grid_commands.now(zone, at, source, data_dir, ledger, estimator or (), workload)
+    emit(answer, grid_commands.show_now, as_json)
 
 
 @app.command()
@@ -239,7 +279,9 @@ def declare(
 @app.command()
 def account(
     requests: Annotated[Path, typer.Argument(help="Request log: Parquet, CSV or JSONL.", metavar="REQUESTS")],
-    zone: Annotated[str, typer.Option(help="Zone whose grid served it.")],
+    zone: Annotated[
+        str, typer.Option(help="Zone whose grid served it, or a place in it: aws:us-east-1, a data centre.")
+    ],
     device: Annotated[str, typer.Option(help="Accelerator, such as H100; an unknown name lists them.")],
     model: Annotated[str, typer.Option(help="Model, such as llama-3.1-8b.")],
     out: Annotated[Path, typer.Option(help="Folder for the receipts and the summary.", metavar="DIR")],
@@ -258,8 +300,14 @@ def account(
     ] = 1,
     max_batch: Annotated[int, typer.Option(help="Most requests a device runs at once.", min=1)] = 256,
     site: Annotated[
-        str, typer.Option(help="Kind of site, for PUE; an unknown name lists them.")
-    ] = "hyperscale",
+        str | None,
+        typer.Option(
+            help="Kind of site, for PUE; an unknown name lists them. Hyperscale unless a data centre says."
+        ),
+    ] = None,
+    workload: WorkloadOption = None,
+    places: PlacesOption = None,
+    geojson: GeojsonOption = None,
     on_gap: Annotated[
         OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
     ] = OnGap.REFUSE,
@@ -274,7 +322,7 @@ def account(
     answer = account_commands.account(
         requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
-        data_dir=data_dir, ledger=ledger, quiet=as_json,
+        data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 
@@ -360,7 +408,7 @@ def export_keda(
         zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
         data_dir=data_dir,
     )  # fmt: skip
-    _emit(answer, export_commands.show, as_json)
+    emit(answer, export_commands.show, as_json)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from rich.table import Table
 from gridmargin.interfaces.answers import entry_answer
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.interfaces.forecasts import issued_answer, moment_to_issue
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import Entry
 from gridmargin.pipeline import (
     Reference,
@@ -20,7 +21,6 @@ from gridmargin.pipeline import (
     published,
     score_forecasts,
 )
-from gridmargin.reference import zone_named
 from gridmargin.vocab import Interval, Kind, NotFoundError, format_utc, parse_utc
 from gridmargin.wiring import (
     Workplace,
@@ -39,7 +39,7 @@ def forecast(
     zone: str, at: str | None, hours: int, source_text: str, data_dir: Path | None, ledger: str | None
 ) -> dict[str, Any]:
     """Answer `gridmargin forecast`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     asked = parse_utc(at, "--at") if at else now_utc()
     settings = read_settings(ledger)
     choice = choose_source(source_text, settings)
@@ -92,7 +92,7 @@ def forecasts(
     ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger forecasts`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     first = parse_utc(issued_from, "--issued-from")
     issued = Interval(first, parse_utc(issued_to, "--issued-to") if issued_to else first + timedelta(hours=1))
     settings = read_settings(ledger)

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from gridmargin.interfaces.answers import diff_answer, head_answer, proof_answer
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import Asked, Audit, PublicKey, TreeHead, audit_book, audit_export, export, manifest_of
-from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval, parse_utc
 from gridmargin.wiring import (
     Workplace,
@@ -41,7 +41,7 @@ def diff(since: str, zone: str | None, data_dir: Path | None, ledger: str | None
     """Answer `gridmargin ledger diff`."""
     since_utc = parse_utc(since, "--since")
     if zone is not None:
-        zone_named(zone)
+        zone = zone_of(zone)
     with _opened(data_dir, ledger) as place:
         return diff_answer(place.book, since_utc, zone)
 
@@ -80,7 +80,7 @@ def export_to(
     if (start is None) != (end is None):
         raise InputError("--start and --end go together; give both, or neither for every interval")
     if zone is not None:
-        zone_named(zone)
+        zone = zone_of(zone)
     interval = Interval(parse_utc(start, "--start"), parse_utc(end, "--end")) if start and end else None
     with (
         _opened(data_dir, ledger) as place,

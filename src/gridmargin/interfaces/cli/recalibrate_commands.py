@@ -8,9 +8,9 @@ from typing import Any
 
 from gridmargin.interfaces.answers import interval_answer
 from gridmargin.interfaces.cli.terminal import people_console
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import Declaration, GridChange
 from gridmargin.pipeline import Checked, checkable, recalibrate
-from gridmargin.reference import zone_named
 from gridmargin.vocab import GridmarginError, InputError, Interval, NotFoundError, format_utc, parse_utc
 from gridmargin.wiring import (
     Workplace,
@@ -39,7 +39,7 @@ def recalibrated(
 ) -> dict[str, Any]:
     """Answer `gridmargin recalibrate`."""
     if zone is not None:
-        zone_named(zone)
+        zone = zone_of(zone)
     if force and not (reason or "").strip():
         raise InputError("--force needs --reason; say why the estimator is to be fitted again without drift")
     if reason is not None and not force:
@@ -147,7 +147,7 @@ def declare(
     zone: str, what: str, from_text: str, note: str, data_dir: Path | None, ledger: str | None
 ) -> dict[str, Any]:
     """Answer `gridmargin declare`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     from_utc = parse_utc(from_text, "--from")
     said = Declaration(zone, GridChange(what), from_utc, note.strip(), now_utc())
     settings = read_settings(ledger)

@@ -20,6 +20,7 @@ from gridmargin.wiring import (
     choose_source,
     home_folder,
     now_utc,
+    open_places,
     open_workplace,
     read_settings,
     source_for,
@@ -47,7 +48,8 @@ def up(
             " its holders are answered, or stay on 127.0.0.1"
         )
     choice = choose_source(source, settings)
-    opened = zone or _first_zone(choice)
+    places = open_places(settings)
+    opened = places.where(zone, now_utc()).zone if zone else _first_zone(choice)
     source_for(choice, opened)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(host, port))
@@ -57,7 +59,7 @@ def up(
         typer.echo(f"gridmargin: {address}  (zone {opened}; source: {choice.detail})")
         typer.echo("stop with Ctrl-C")
         config = uvicorn.Config(
-            build_app(Desk(place, choice, opened, running), key),
+            build_app(Desk(place, choice, opened, running, places), key),
             log_level="warning", access_log=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listener])

@@ -57,7 +57,7 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     _grid_routes(app, desk)
     _ledger_routes(app, desk)
     _receipt_routes(app, desk)
-    faces = Faces(desk.place.folder, desk.choice, now_utc, api_key)
+    faces = Faces(desk.place, desk.choice, now_utc, api_key)
     faces.install(app)
     _page_routes(app)
 
@@ -90,6 +90,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
     async def zones() -> Any:
         """List the zones we know and what the source has for each."""
         return {"zones": await desk.zones()}
+
+    @app.get("/v1/zones/where", tags=["grid"], response_model=schemas.WhereModel)
+    async def where(place: str, at: str | None = None, workload: str | None = None) -> Any:
+        """Say which zone `place` lies in, by which rule and source, how sure that is, and what else it may be."""
+        return await desk.where(place, parse_utc(at, "at") if at else None, workload)
 
     @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
     async def now(

@@ -30,10 +30,11 @@ from gridmargin.interfaces.answers import (
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
+from gridmargin.interfaces.placing import place_answer, where_answer
 from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
 from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe
+from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
-from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
@@ -63,9 +64,19 @@ class Desk:
         Zone that the page opens on.
     stream : Stream or None
         Requests being priced as they come.
+    places : Places or None
+        What says where things are; the registry alone where None.
     """
 
-    def __init__(self, place: Workplace, choice: SourceChoice, zone: str, stream: Stream | None) -> None:
+    def __init__(
+        self,
+        place: Workplace,
+        choice: SourceChoice,
+        zone: str,
+        stream: Stream | None,
+        places: Places | None = None,
+    ) -> None:
+        self.places = places or Places()
         self.place = place
         self.choice = choice
         self.zone = zone
@@ -179,11 +190,17 @@ class Desk:
             self._zones = await self._apart(zones_answer, self.choice)
         return self._zones
 
+    async def where(self, text: str, at_utc: datetime | None, workload: str | None) -> dict[str, Any]:
+        """Say which zone a place lies in, and which rule decided."""
+        found = self.places.where(text, at_utc or now_utc(), workload)
+        return await self._apart(where_answer, found, self.choice)
+
     async def now(
         self, zone: str, at_utc: datetime | None, estimators: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """Say what is on the margin; one interval is worked out once."""
-        zone_named(zone)
+        found = self.places.where(zone, at_utc or now_utc())
+        zone = found.zone
         for name in estimators:
             recipe(name)
         moment_asked = at_utc or now_utc()
@@ -199,7 +216,7 @@ class Desk:
                 if len(self._now) > 256:
                     self._now.clear()
                 self._now[key] = margin_answer(self.place, factory, self.choice, zone, interval)
-            return asked(self._now[key], moment_asked, note)
+            return asked(self._now[key], moment_asked, note) | {"place": place_answer(found)}
 
         return await self._apart(work)
 
@@ -212,6 +229,7 @@ class Desk:
         estimator: str | None,
     ) -> dict[str, Any]:
         """Give an issue that the ledger holds."""
+        zone = self.places.where(zone, now_utc()).zone
 
         def work() -> dict[str, Any]:
             return held_answer(
@@ -226,7 +244,7 @@ class Desk:
 
         Without a moment it is issued as the present interval begins, so that all who ask within it mean one issue.
         """
-        zone_named(zone)
+        zone = self.places.where(zone, now_utc()).zone
         asked_utc = at_utc or now_utc()
 
         def moment() -> tuple[datetime, str | None]:
@@ -281,7 +299,7 @@ class Desk:
 
     async def factors(self, zone: str, interval: Interval, estimator: str) -> dict[str, Any]:
         """Give factors as columns."""
-        zone_named(zone)
+        zone = self.places.where(zone, now_utc()).zone
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
         return await self._apart(factors_answer, self.place, self.choice, zone, interval, estimator)
@@ -290,7 +308,7 @@ class Desk:
         self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None
     ) -> dict[str, Any]:
         """Give ledger entries."""
-        zone_named(zone)
+        zone = self.places.where(zone, now_utc()).zone
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
 
@@ -319,7 +337,7 @@ class Desk:
     async def diff(self, since_utc: datetime, zone: str | None) -> dict[str, Any]:
         """Say what the ledger says differently now."""
         if zone is not None:
-            zone_named(zone)
+            zone = self.places.where(zone, now_utc()).zone
         return await self._apart(diff_answer, self.place.book, since_utc, zone)
 
     # -- receipts --------------------------------------------------------------------------------------------------
@@ -374,7 +392,7 @@ class Desk:
         """Price a small log."""
         if not body.requests:
             raise InputError("the request list is empty; give at least one request")
-        return await self._apart(price_requests, self.place, self.choice, body.model_dump())
+        return await self._apart(price_requests, self.place, self.choice, body.model_dump(), self.places)
 
 
 def _key(receipt: Receipt) -> tuple[datetime, str]:

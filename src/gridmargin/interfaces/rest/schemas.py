@@ -176,6 +176,32 @@ class ZonesModel(BaseModel):
     zones: list[Model]
 
 
+class ConflictModel(BaseModel):
+    """What a weaker rule would have said."""
+
+    rule: str
+    zone: str
+    source: str
+
+
+class WhereModel(Model):
+    """Which zone a place lies in, and who says so."""
+
+    asked: str
+    zone: str
+    name: str
+    rule: str
+    relation: str
+    confidence: str
+    source: str
+    as_of: str | None
+    note: str | None
+    alternatives: list[str]
+    conflicts: list[ConflictModel]
+    source_has_data: bool
+    registry: str
+
+
 class LedgerModel(Model):
     """Entries covering a stretch of time."""
 
