@@ -296,7 +296,7 @@ def export_keda(
         zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
         data_dir=data_dir,
     )  # fmt: skip
-    _emit(answer, export_commands.show, as_json)
+    emit(answer, export_commands.show, as_json)
 
 
 @app.command()
