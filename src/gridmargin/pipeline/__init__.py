@@ -14,10 +14,17 @@ from gridmargin.pipeline.moment import moment_for, outside
 from gridmargin.pipeline.months import month_starts
 
 if TYPE_CHECKING:
+    from gridmargin.marginal import LongRunFactor
     from gridmargin.pipeline.account import Job, account_log, manifest_of
     from gridmargin.pipeline.average_issuing import issue_average
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
     from gridmargin.pipeline.issuing import Issued, issue
+    from gridmargin.pipeline.long_run import (
+        fleet_margins,
+        given_fleet,
+        listed_fleet,
+        published_long_run,
+    )
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -29,6 +36,7 @@ __all__ = [
     "FactsOf",
     "Issued",
     "Job",
+    "LongRunFactor",
     "Outcome",
     "Reference",
     "ScoredForecast",
@@ -39,14 +47,18 @@ __all__ = [
     "entries_of",
     "explain",
     "facts_from",
+    "fleet_margins",
+    "given_fleet",
     "issue",
     "issue_average",
+    "listed_fleet",
     "manifest_of",
     "moment_for",
     "month_starts",
     "outside",
     "payloads_from",
     "published",
+    "published_long_run",
     "recalibrate",
     "recipe",
     "score_forecasts",
@@ -66,6 +78,11 @@ _LATER = {
     "published": "references",
     "recalibrate": "recalibration",
     "score_forecasts": "forecasts",
+    "LongRunFactor": "long_run",
+    "fleet_margins": "long_run",
+    "given_fleet": "long_run",
+    "listed_fleet": "long_run",
+    "published_long_run": "long_run",
     "Job": "account",
     "account_log": "account",
     "manifest_of": "account",

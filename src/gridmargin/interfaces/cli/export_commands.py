@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from gridmargin.interfaces.faces.keda import config_map
 from gridmargin.interfaces.faces.regions import zone_of
 from gridmargin.interfaces.faces.signals import Signals
 from gridmargin.vocab import Kind
-from gridmargin.wiring import choose_source, home_folder, now_utc, read_settings
+from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace, read_settings
 
 
 def keda(
@@ -28,7 +29,8 @@ def keda(
 ) -> dict[str, Any]:
     """Answer `gridmargin export keda`."""
     place, settings = zone_of(zone), read_settings()
-    signals = Signals(home_folder(data_dir, settings), choose_source(source, settings), now_utc)
+    opened = partial(open_workplace, home_folder(data_dir, settings), settings)
+    signals = Signals(opened, choose_source(source, settings), now_utc)
     found = signals.ahead(place.zone.id, Kind(kind), hours)
     return config_map(found, location or zone, signals.now_utc(), name, namespace)
 

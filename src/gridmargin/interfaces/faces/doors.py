@@ -5,14 +5,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 
 from fastapi import FastAPI
 
 from gridmargin.interfaces.faces import carbon_aware, electricity_maps, watttime
 from gridmargin.interfaces.faces.accounts import Accounts
 from gridmargin.interfaces.faces.signals import Signals
-from gridmargin.wiring import SourceChoice
+from gridmargin.wiring import SourceChoice, Workplace
 
 FILE = "faces.sqlite"
 """Accounts and tokens, in the data folder."""
@@ -29,8 +28,8 @@ class Faces:
 
     Parameters
     ----------
-    folder : Path
-        Data folder: the ledger, and the accounts.
+    place : Workplace
+        The ledger, and the folder of the accounts.
     choice : SourceChoice
         Which source answers.
     now_utc : callable
@@ -40,10 +39,10 @@ class Faces:
     """
 
     def __init__(
-        self, folder: Path, choice: SourceChoice, now_utc: Callable[[], datetime], api_key: str | None
+        self, place: Workplace, choice: SourceChoice, now_utc: Callable[[], datetime], api_key: str | None
     ) -> None:
-        self.signals = Signals(folder, choice, now_utc)
-        self.accounts = Accounts(folder / FILE, now_utc)
+        self.signals = Signals(place.apart, choice, now_utc)
+        self.accounts = Accounts(place.folder / FILE, now_utc)
         self.api_key = api_key
 
     def install(self, app: FastAPI) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from gridmargin.ledger import Entry
 from gridmargin.pipeline import Factory, issue, issue_average, moment_for, outside
@@ -25,7 +25,6 @@ from gridmargin.vocab import (
 from gridmargin.wiring import (
     SourceChoice,
     Workplace,
-    open_workplace,
     recorded_sources,
     source_for,
     zones_of,
@@ -144,16 +143,21 @@ class Signals:
 
     Parameters
     ----------
-    folder : Path
-        Data folder.
+    opened : callable
+        Gives the data folder, opened with a connection of its own.
     choice : SourceChoice
         Which source answers.
     now_utc : callable
         The clock.
     """
 
-    def __init__(self, folder: Path, choice: SourceChoice, now_utc: Callable[[], datetime]) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        opened: Callable[[], AbstractContextManager[Workplace]],
+        choice: SourceChoice,
+        now_utc: Callable[[], datetime],
+    ) -> None:
+        self.opened = opened
         self.choice = choice
         self.now_utc = now_utc
         self._one_issue = threading.Lock()
@@ -197,7 +201,7 @@ class Signals:
             If nothing is known of it.
         """
         asked = self._past(asked)
-        with open_workplace(self.folder) as place:
+        with self.opened() as place:
             factory = _factory(place, self.choice, zone, kind, asked.start_utc)
             source, step_s = factory.source, factory.source.interval_s(zone)
             span = source.span(zone)
@@ -217,7 +221,7 @@ class Signals:
 
     def recent(self, zone: str, kind: Kind, hours: float) -> Signal:
         """Give the newest hours up to now, the present interval the last; of an ended record what stands in for now."""
-        with open_workplace(self.folder) as place:
+        with self.opened() as place:
             now = self.now_utc()
             factory = _factory(place, self.choice, zone, kind, now)
             step = timedelta(seconds=factory.source.interval_s(zone))
@@ -240,7 +244,7 @@ class Signals:
         """
         if not 0 <= hours <= LONGEST_H:
             raise InputError(f"a forecast reaches 0 to {LONGEST_H} hours, not {hours}")
-        with open_workplace(self.folder) as place:
+        with self.opened() as place:
             now = self._past(Interval(at_utc, at_utc + _MOMENT)).start_utc if at_utc else self.now_utc()
             factory = _factory(place, self.choice, zone, kind, now)
             step_s = factory.source.interval_s(zone)
@@ -259,7 +263,7 @@ class Signals:
         if not 0 <= hours <= LONGEST_H:
             raise InputError(f"a forecast reaches 0 to {LONGEST_H} hours, not {hours}")
         issued = self._past(issued)
-        with open_workplace(self.folder) as place:
+        with self.opened() as place:
             factory = _factory(place, self.choice, zone, kind, issued.start_utc)
             source, step_s = factory.source, factory.source.interval_s(zone)
             if source.name == "reference":
@@ -301,7 +305,7 @@ class Signals:
 
     def updated(self, zone: str, kind: Kind, since_utc: datetime, asked: Interval) -> list[Point]:
         """Give the intervals of a stretch whose entry was written down at a moment or later."""
-        with open_workplace(self.folder) as place:
+        with self.opened() as place:
             factory = _factory(place, self.choice, zone, kind, asked.start_utc)
             entries = place.book.entries(kind, zone, asked, _base(factory, kind), source=factory.source.name)
         points = [_point(entry, timedelta(0)) for entry in entries]
