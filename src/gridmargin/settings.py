@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -19,6 +21,8 @@ class Settings(BaseSettings):
         Data folder for the ledger, archive and receipts (`GRIDMARGIN_HOME`); the platform's own place otherwise.
     api_key : SecretStr or None
         Required of every request when serving beyond loopback (`GRIDMARGIN_API_KEY`).
+    offline : bool
+        Ask no publisher (`GRIDMARGIN_OFFLINE`).
     debug : bool
         Show where an error came from, traceback and all (`GRIDMARGIN_DEBUG`).
     """
@@ -28,4 +32,21 @@ class Settings(BaseSettings):
     data: Path | None = None
     home: Path | None = None
     api_key: SecretStr | None = Field(default=None, min_length=16)
+    offline: bool = False
     debug: bool = False
+
+
+def of_adapter(adapter: str, environment: Mapping[str, str]) -> tuple[str | None, dict[str, SecretStr]]:
+    """Give what an environment says of one live adapter: another address, and its keys.
+
+    `GRIDMARGIN_<ADAPTER>_URL` is the address; any other `GRIDMARGIN_<ADAPTER>_<NAME>` is a secret, by its name in small
+    letters.
+    """
+    mine = re.compile(rf"GRIDMARGIN_{re.escape(adapter.upper())}_([A-Z0-9]+)")
+    found = {
+        hit[1].lower(): value
+        for name, value in environment.items()
+        if value and (hit := mine.fullmatch(name))
+    }
+    url = found.pop("url", None)
+    return url, {name: SecretStr(value) for name, value in found.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +15,8 @@ from platformdirs import user_data_path, user_state_path
 from gridmargin.ledger import Book
 from gridmargin.pipeline import Factory, facts_from, payloads_from
 from gridmargin.reference import zone_named
-from gridmargin.settings import Settings
-from gridmargin.sources import SOURCES, Archive, Source
+from gridmargin.settings import Settings, of_adapter
+from gridmargin.sources import SOURCES, Archive, FetchIndex, Limits, Reach, Source, Transport
 from gridmargin.vocab import InputError
 
 
@@ -136,6 +138,17 @@ def zones_of(choice: SourceChoice) -> list[str]:
     return sorted(recorded_sources(choice.folder))
 
 
+def reach_of(adapter: str) -> Reach:
+    """Give where a live adapter's publisher is and the keys for it, from the environment."""
+    url, secrets = of_adapter(adapter, os.environ)
+    return Reach(url, {name: secret.get_secret_value() for name, secret in secrets.items()})
+
+
+def open_transport(limits: Limits | None = None) -> Transport:
+    """Give the client that asks publishers."""
+    return Transport(clock=time.monotonic, sleep=time.sleep, now_utc=now_utc, limits=limits)
+
+
 def home_folder(data_dir: Path | None, settings: Settings) -> Path:
     """Give the folder for ledger, archive and receipts."""
     return (data_dir or settings.home or user_data_path("gridmargin")).expanduser()
@@ -148,11 +161,12 @@ def recent_file() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A data folder, opened: ledger and archive."""
+    """A data folder, opened: ledger, archive, and what was fetched into it."""
 
     folder: Path
     book: Book
     archive: Archive
+    index: FetchIndex
 
     def factory(
         self,
@@ -183,4 +197,8 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
             f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
     with Book(folder / "ledger.sqlite") as book:
-        yield Workplace(folder, book, Archive(folder / "archive"))
+        index = FetchIndex(folder / "archive")
+        try:
+            yield Workplace(folder, book, Archive(folder / "archive"), index)
+        finally:
+            index.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gridmargin.pipeline.derived import recipe
 from gridmargin.pipeline.factors import Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
+from gridmargin.pipeline.live import take_in
 from gridmargin.pipeline.moment import moment_for, outside
 from gridmargin.pipeline.months import month_starts
 
@@ -48,6 +49,7 @@ __all__ = [
     "recalibrate",
     "recipe",
     "score_forecasts",
+    "take_in",
 ]
 
 # Pricing compiles and loads a good deal; whoever only asks for a factor need not wait for it.

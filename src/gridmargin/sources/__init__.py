@@ -1,6 +1,7 @@
 """Grid data adapters: bytes in, observations out.
 
-Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touches files and the archive folder.
+Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touches files, the archive folder, and
+publishers over the network, through `transport` alone.
 """
 
 from gridmargin.sources.aemo import REGIONS
@@ -24,6 +25,8 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.caiso_mix import caiso_mix_at
+from gridmargin.sources.collect import Collected, Reach, collect, off_reason
+from gridmargin.sources.fetched import Fetch, FetchIndex, Health
 from gridmargin.sources.german_tables import (
     CARBON,
     CARBON_KNOWN_AFTER_S,
@@ -40,12 +43,15 @@ from gridmargin.sources.german_tables import (
     smard_generation,
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
+from gridmargin.sources.kept import KeptSource, Replayed, replay
+from gridmargin.sources.live.live_source import Access, LiveRequest, LiveSource
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.pglib_uc import UcInstance, UcUnit, parse_uc, uc_files
 from gridmargin.sources.rate_table import RateTable, rate_tables, read_rate_table
 from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
-from gridmargin.vocab import Cell, Registry
+from gridmargin.sources.transport import Body, Limits, Transport
+from gridmargin.vocab import Cell, Interval, Registry
 
 SOURCES: Registry[type[Source]] = Registry(
     "source",
@@ -64,36 +70,71 @@ SOURCES: Registry[type[Source]] = Registry(
 )
 
 
+LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
+    "live source",
+    "gridmargin.live_sources",
+    {
+        "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+        "isone": "gridmargin.sources.live.isone:IsoNeLive",
+        "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
+    },
+)
+
+
+def reader_of(payload: Payload) -> type[Source] | type[LiveSource]:
+    """Give the adapter that reads a payload; a live one reads what no folder holds."""
+    return (SOURCES if payload.source in SOURCES.names() else LIVE_SOURCES).get(payload.source)
+
+
+def parse(payload: Payload, interval: Interval) -> Observations:
+    """Turn one payload into the observations whose start lies in `interval`, by the adapter it names."""
+    return reader_of(payload).parse(payload, interval)
+
+
 def cell_text(payload: Payload, cell: Cell) -> str:
     """Give what stands in a cell of a payload, as its publisher wrote it."""
-    return SOURCES.get(payload.source).cell_text(payload, cell)
+    return reader_of(payload).cell_text(payload, cell)
 
 
 __all__ = [
     "CARBON",
     "CARBON_KNOWN_AFTER_S",
+    "LIVE_SOURCES",
     "OBSERVATION_SCHEMA",
     "OZONE_MONTHS",
     "PLANTS",
     "PRICE",
     "REGIONS",
     "SOURCES",
+    "Access",
     "Archive",
     "AvertCurve",
     "AvertLoad",
     "AvertTables",
     "AvertUnits",
+    "Body",
     "BuiltFleet",
+    "Collected",
+    "Fetch",
+    "FetchIndex",
+    "Health",
+    "KeptSource",
+    "Limits",
+    "LiveRequest",
+    "LiveSource",
     "LongRunRate",
     "Observation",
     "Observations",
     "Payload",
     "PlantTable",
     "RateTable",
+    "Reach",
     "ReferenceRun",
+    "Replayed",
     "RtsTables",
     "Series",
     "Source",
+    "Transport",
     "UcInstance",
     "UcUnit",
     "UnitDispatch",
@@ -101,6 +142,7 @@ __all__ = [
     "caiso_mix_at",
     "carbon_price",
     "cell_text",
+    "collect",
     "day_ahead_price",
     "find_avert_folder",
     "find_german",
@@ -108,13 +150,17 @@ __all__ = [
     "fuels_of",
     "need",
     "of_country",
+    "off_reason",
     "open_avert",
+    "parse",
     "parse_uc",
     "power_plants",
     "rate_tables",
     "read_built_fleet",
     "read_long_run_rates",
     "read_rate_table",
+    "reader_of",
+    "replay",
     "smard_generation",
     "uc_files",
     "unit_dispatch",
