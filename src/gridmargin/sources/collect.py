@@ -92,6 +92,7 @@ def collect(
     reach: Reach | None = None,
     within_s: float | None = None,
     clock: Callable[[], float] | None = None,
+    past: bool = False,
 ) -> Collected:
     """Ask for all of `interval`, newest request first, and keep what comes.
 
@@ -99,6 +100,8 @@ def collect(
     ----------
     within_s : float or None
         Time for all requests together; needs `clock`. [s]
+    past : bool
+        Whether this asks for what is long gone, which says nothing of how the publisher answers for the present.
 
     Raises
     ------
@@ -143,9 +146,11 @@ def collect(
         if faults and not n_new + n_unchanged:
             raise PublisherError(source.publisher, faults[0], NOT_THERE)
     except (PublisherError, TableError) as error:
-        index.failed(source.name, zone, now_utc(), str(error))
+        if not past:
+            index.failed(source.name, zone, now_utc(), str(error))
         raise
-    index.succeeded(source.name, zone, now_utc())
+    if not past:
+        index.succeeded(source.name, zone, now_utc())
     return Collected(n_new, n_unchanged, tuple(sorted(revised)), tuple(faults))
 
 

@@ -11,6 +11,7 @@ from gridmargin.sources.collect import EVER
 from gridmargin.sources.fetched import FetchIndex, payload_of
 from gridmargin.sources.live.live_source import LiveSource
 from gridmargin.sources.observation import Observations
+from gridmargin.sources.registered import cell_text, parse
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import Cell, GridmarginError, InputError, Interval
 
@@ -59,13 +60,15 @@ class KeptSource:
         for fetch in self._index.covering(self.name, zone, interval):
             yield payload_of(fetch, self._archive.get(fetch.sha256))
 
-    def parse(self, payload: Payload, interval: Interval) -> Observations:
-        """Turn one payload into observations, as the live adapter does."""
-        return self.live.parse(payload, interval)
+    @staticmethod
+    def parse(payload: Payload, interval: Interval) -> Observations:
+        """Turn one payload into observations, as the adapter it names does."""
+        return parse(payload, interval)
 
-    def cell_text(self, payload: Payload, cell: Cell) -> str:
+    @staticmethod
+    def cell_text(payload: Payload, cell: Cell) -> str:
         """Give what stands in a cell."""
-        return self.live.cell_text(payload, cell)
+        return cell_text(payload, cell)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
 for _name in ("httpx2", "httpcore2"):
     # They log whole addresses and headers, keys included, and whoever turns up the root logger would read them.
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+logging.getLogger("stamina").addHandler(logging.NullHandler())  # who wants to hear of retries has a handler
 
 
 class Body(StrEnum):
@@ -222,10 +223,12 @@ class Transport:
         timeout = httpx2.Timeout(
             connect=min(self.limits.connect_s, left_s), read=min(self.limits.read_s, left_s), write=left_s, pool=left_s
         )  # fmt: skip
-        trust = True if self._trust is None else self._trust
+        with self._lock:
+            if self._trust is None:
+                self._trust = httpx2.create_ssl_context()  # once: it reads every certificate of the machine
         try:
             with (
-                httpx2.Client(verify=trust, timeout=timeout, follow_redirects=False) as client,
+                httpx2.Client(verify=self._trust, timeout=timeout, follow_redirects=False) as client,
                 _closed_after(client, left_s),
             ):
                 return self._followed(client, ask, deadline)

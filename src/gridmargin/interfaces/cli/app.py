@@ -36,7 +36,7 @@ ZoneArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SourceOption = Annotated[
-    str, typer.Option("--source", help="auto, reference, or recorded:DIR.", metavar="SOURCE")
+    str, typer.Option("--source", help="auto, live, reference, or recorded:DIR.", metavar="SOURCE")
 ]
 DataDirOption = Annotated[
     Path | None,
@@ -125,6 +125,37 @@ def ledger_show(
     _emit(
         grid_commands.ledger(zone, start, end, estimator, None, data_dir), grid_commands.show_ledger, as_json
     )
+
+
+@app.command()
+def sources(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Read every archived payload again and compare with what was noted."),
+    ] = False,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of every live source how fresh it is, or how it is turned on."""
+    from gridmargin.interfaces.cli import source_commands
+
+    answer = source_commands.sources(data_dir, check=check)
+    _emit(answer, source_commands.show_sources, as_json)
+    if answer["n_faults"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    zone: ZoneArgument,
+    days: Annotated[int, typer.Option(help="How many days back; 0 asks for the newest.", min=0, max=400)] = 0,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the publishers of a zone, keep what they answer, and let revisions supersede."""
+    from gridmargin.interfaces.cli import source_commands
+
+    _emit(source_commands.fetch(zone, days, data_dir), source_commands.show_fetch, as_json)
 
 
 @ledger_app.command("as-of")

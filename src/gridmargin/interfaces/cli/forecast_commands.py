@@ -43,6 +43,7 @@ def forecast(
     settings = read_settings()
     choice = choose_source(source_text, settings)
     with open_workplace(home_folder(data_dir, settings)) as place:
+        choice = place.settle(choice, zone, asked)
         factory = place.factory(choice, zone, asked)
         end = factory.source.span(zone).end_utc
         note = None

@@ -153,6 +153,7 @@ def refresh(zone: str, start: str, end: str | None, source: str, data_dir: Path 
     settings = read_settings()
     choice = choose_source(source, settings)
     with open_workplace(home_folder(data_dir, settings)) as place:
+        choice = place.settle(choice, zone, interval.start_utc)
         outcome = place.factory(choice, zone, interval.start_utc).ensure(zone, interval, renew=True)
     return {
         "zone": zone,
