@@ -94,9 +94,7 @@ class Bench:
         return assemble(Observations.concat(parts), self.sample.zone, self.live.interval_s(self.sample.zone))
 
     def kept_files(self) -> list[Path]:
-        return [
-            path for path in (self.folder / "archive").rglob("*") if path.is_file() and len(path.name) == 64
-        ]
+        return [path for path in (self.folder / "archive").rglob("*") if len(path.stem) == 64]
 
 
 def answers_of(name: str, skip: set[datetime], bump: dict[datetime, float], intervals: list[Interval]):

@@ -135,7 +135,7 @@ def collect(
                     continue
                 break
             payload = None if answer.body is None else Payload(source.name, request.name, answer.body)
-            if payload is None or (archive.put(payload) == (last and last.sha256)):
+            if payload is None or (archive.put(payload, packed=True) == (last and last.sha256)):
                 n_unchanged += 1
                 continue
             found = _read(source, zone, payload, answer, index, now_utc())  # the archive has it already

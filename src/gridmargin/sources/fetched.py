@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS fetched (
     sha256 TEXT NOT NULL, n_bytes INTEGER NOT NULL, start_us INTEGER, end_us INTEGER, retrieved_us INTEGER NOT NULL,
     etag TEXT, last_modified TEXT, fault TEXT, CHECK ((start_us IS NULL) = (end_us IS NULL)));
 CREATE INDEX IF NOT EXISTS fetched_by_name ON fetched (source, zone, name, fetch_id);
+CREATE INDEX IF NOT EXISTS fetched_by_start ON fetched (source, zone, start_us, end_us, name);
+CREATE INDEX IF NOT EXISTS fetched_by_end ON fetched (source, zone, end_us, start_us, name);
 CREATE TRIGGER IF NOT EXISTS fetched_no_update BEFORE UPDATE ON fetched
     BEGIN SELECT RAISE(ABORT, 'fetches are only added (C9)'); END;
 CREATE TRIGGER IF NOT EXISTS fetched_no_delete BEFORE DELETE ON fetched
@@ -153,10 +155,14 @@ class FetchIndex:
 
     def covering(self, source: str, zone: str, interval: Interval) -> list[Fetch]:
         """Give the newest readable answer of each name that covers any of `interval`, oldest fetch first."""
+        start_us, end_us = _us(interval.start_utc), _us(interval.end_utc)
+        touching = "start_us < ? AND end_us > ?"
         return self._fetches(
-            "fetch_id IN (SELECT MAX(fetch_id) FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL"
-            " GROUP BY name) AND start_us < ? AND end_us > ? ORDER BY fetch_id",
-            (source, zone, _us(interval.end_utc), _us(interval.start_utc)),
+            "fetch_id IN (SELECT (SELECT MAX(fetch_id) FROM fetched AS newest WHERE newest.source = named.source"
+            " AND newest.zone = named.zone AND newest.name = named.name AND newest.start_us IS NOT NULL) FROM"
+            f" (SELECT DISTINCT source, zone, name FROM fetched WHERE source = ? AND zone = ? AND {touching}) AS named)"
+            f" AND {touching} ORDER BY fetch_id",
+            (source, zone, end_us, start_us, end_us, start_us),
         )
 
     def every(self, source: str | None = None) -> list[Fetch]:
@@ -168,16 +174,18 @@ class FetchIndex:
     def span(self, source: str, zone: str) -> Interval | None:
         """Give the stretch from the first value ever stated to the last, or None where there is none."""
         rows = self._read(
-            "SELECT MIN(start_us), MAX(end_us) FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL",
-            (source, zone),
+            "SELECT (SELECT MIN(start_us) FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL),"
+            " (SELECT MAX(end_us) FROM fetched WHERE source = ? AND zone = ?)",
+            (source, zone, source, zone),
         )
         start, end = (_moment(value) for value in rows[0]) if rows else (None, None)
         return None if start is None or end is None else Interval(start, end)
 
     def retrieved_utc(self, source: str, zone: str) -> datetime | None:
-        """Say when the newest readable answer came."""
+        """Say when the answer with the newest interval came."""
         rows = self._read(
-            "SELECT MAX(retrieved_us) FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL",
+            "SELECT retrieved_us FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL"
+            " ORDER BY end_us DESC, fetch_id DESC LIMIT 1",
             (source, zone),
         )
         return _moment(rows[0][0]) if rows else None
