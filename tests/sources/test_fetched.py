@@ -65,6 +65,16 @@ def test_the_newest_answer_of_each_name_covers(index):
     assert len(index.every("nyiso")) == 3
 
 
+def test_demand_that_is_out_before_generation_does_not_reach_further(index):
+    """The span ends where generation does, since no margin can be told from demand alone; demand still covers."""
+    index.add(fetch("fuel", T0, T0 + DAY), 1)
+    index.add(fetch("demand", T0, T0 + 1.5 * DAY, states_supply=False), 1)
+    assert index.span("nyiso", "US-NYIS") == Interval(T0, T0 + DAY)
+    later = Interval(T0 + 1.2 * DAY, T0 + 1.3 * DAY)
+    assert [f.name for f in index.covering("nyiso", "US-NYIS", later)] == ["demand"]
+    assert index.every()[1].states_supply is False
+
+
 def test_an_answer_that_could_not_be_read_is_noted_and_covers_nothing(index):
     """Its bytes and the reason are found again; what came before still covers."""
     index.add(fetch("day1"), 1)

@@ -26,6 +26,9 @@ from gridmargin.vocab import (
 
 NOT_THERE = 404
 
+SUPPLY = "^(generation|published)_"
+"""Quantities without which nothing can be said of the margin."""
+
 EVER = Interval(
     datetime.fromisoformat(f"{EARLIEST_YEAR}-01-01T00:00Z"),
     datetime.fromisoformat(f"{LATEST_YEAR}-01-01T00:00Z"),
@@ -167,7 +170,15 @@ def _read(
         raise
     index.add(
         Fetch(
-            source.name, zone, payload.name, digest, covered, moment_utc, answer.etag, answer.last_modified
+            source.name,
+            zone,
+            payload.name,
+            digest,
+            covered,
+            moment_utc,
+            answer.etag,
+            answer.last_modified,
+            states_supply=bool(found.frame["quantity"].str.contains(SUPPLY).any()),
         ),
         n_bytes,
     )

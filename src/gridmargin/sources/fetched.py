@@ -20,10 +20,10 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fetched (
     fetch_id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, zone TEXT NOT NULL, name TEXT NOT NULL,
     sha256 TEXT NOT NULL, n_bytes INTEGER NOT NULL, start_us INTEGER, end_us INTEGER, retrieved_us INTEGER NOT NULL,
-    etag TEXT, last_modified TEXT, fault TEXT, CHECK ((start_us IS NULL) = (end_us IS NULL)));
+    etag TEXT, last_modified TEXT, fault TEXT, states_supply INTEGER NOT NULL DEFAULT 1, CHECK ((start_us IS NULL) = (end_us IS NULL)));
 CREATE INDEX IF NOT EXISTS fetched_by_name ON fetched (source, zone, name, fetch_id);
-CREATE INDEX IF NOT EXISTS fetched_by_start ON fetched (source, zone, start_us, end_us, name);
-CREATE INDEX IF NOT EXISTS fetched_by_end ON fetched (source, zone, end_us, start_us, name);
+CREATE INDEX IF NOT EXISTS fetched_by_start ON fetched (source, zone, start_us, end_us, name, states_supply);
+CREATE INDEX IF NOT EXISTS fetched_by_end ON fetched (source, zone, end_us, start_us, name, states_supply);
 CREATE TRIGGER IF NOT EXISTS fetched_no_update BEFORE UPDATE ON fetched
     BEGIN SELECT RAISE(ABORT, 'fetches are only added (C9)'); END;
 CREATE TRIGGER IF NOT EXISTS fetched_no_delete BEFORE DELETE ON fetched
@@ -50,6 +50,10 @@ class Fetch:
         When it came.
     etag, last_modified : str or None
         What the host said of it.
+    fault : str or None
+        Why it could not be read.
+    states_supply : bool
+        Whether it states generation or what is on the margin; demand alone is out hours before it at some publishers.
     """
 
     source: str
@@ -61,6 +65,7 @@ class Fetch:
     etag: str | None = None
     last_modified: str | None = None
     fault: str | None = None
+    states_supply: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +115,9 @@ class FetchIndex:
         spans = (None, None) if fetch.interval is None else (fetch.interval.start_utc, fetch.interval.end_utc)
         self._write(
             "INSERT INTO fetched (source, zone, name, sha256, n_bytes, start_us, end_us, retrieved_us, etag, last_modified,"
-            " fault) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " fault, states_supply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (fetch.source, fetch.zone, fetch.name, fetch.sha256, n_bytes, *(_us(moment) for moment in spans),
-             _us(fetch.retrieved_utc), fetch.etag, fetch.last_modified, fetch.fault),
+             _us(fetch.retrieved_utc), fetch.etag, fetch.last_modified, fetch.fault, fetch.states_supply),
         )  # fmt: skip
 
     def succeeded(self, source: str, zone: str, moment_utc: datetime) -> None:
@@ -172,10 +177,10 @@ class FetchIndex:
         return self._fetches("source = ? AND start_us IS NOT NULL ORDER BY fetch_id", (source,))
 
     def span(self, source: str, zone: str) -> Interval | None:
-        """Give the stretch from the first value ever stated to the last, or None where there is none."""
+        """Give the stretch from the first generation ever stated to the last, or None where there is none."""
         rows = self._read(
-            "SELECT (SELECT MIN(start_us) FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL),"
-            " (SELECT MAX(end_us) FROM fetched WHERE source = ? AND zone = ?)",
+            "SELECT (SELECT MIN(start_us) FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL"
+            " AND states_supply), (SELECT MAX(end_us) FROM fetched WHERE source = ? AND zone = ? AND states_supply)",
             (source, zone, source, zone),
         )
         start, end = (_moment(value) for value in rows[0]) if rows else (None, None)
@@ -184,8 +189,8 @@ class FetchIndex:
     def retrieved_utc(self, source: str, zone: str) -> datetime | None:
         """Say when the answer with the newest interval came."""
         rows = self._read(
-            "SELECT retrieved_us FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL"
-            " ORDER BY end_us DESC, fetch_id DESC LIMIT 1",
+            "SELECT retrieved_us FROM fetched WHERE source = ? AND zone = ? AND states_supply"
+            " AND end_us IS NOT NULL ORDER BY end_us DESC, fetch_id DESC LIMIT 1",
             (source, zone),
         )
         return _moment(rows[0][0]) if rows else None
@@ -193,7 +198,7 @@ class FetchIndex:
     def zones(self, source: str) -> list[str]:
         """List the zones that a source has given something for."""
         rows = self._read(
-            "SELECT DISTINCT zone FROM fetched WHERE source = ? AND start_us IS NOT NULL ORDER BY zone",
+            "SELECT DISTINCT zone FROM fetched WHERE source = ? AND start_us IS NOT NULL AND states_supply ORDER BY zone",
             (source,),
         )
         return [str(row[0]) for row in rows]
@@ -202,16 +207,19 @@ class FetchIndex:
 
     def _fetches(self, where: str, values: tuple[object, ...]) -> list[Fetch]:
         rows = self._read(
-            "SELECT source, zone, name, sha256, start_us, end_us, retrieved_us, etag, last_modified, fault FROM fetched"
+            "SELECT source, zone, name, sha256, start_us, end_us, retrieved_us, etag, last_modified, fault, states_supply"
+            " FROM fetched"
             f" WHERE {where}",
             values,
         )
         found = []
-        for source, zone, name, sha256, start, end, retrieved, etag, modified, fault in rows:
+        for source, zone, name, sha256, start, end, retrieved, etag, modified, fault, supply in rows:
             first, last, came = _moment(start), _moment(end), _moment(retrieved)
             assert came is not None
             interval = Interval(first, last) if first is not None and last is not None else None
-            found.append(Fetch(source, zone, name, sha256, interval, came, etag, modified, fault))
+            found.append(
+                Fetch(source, zone, name, sha256, interval, came, etag, modified, fault, bool(supply))
+            )
         return found
 
     def _read(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:

@@ -100,7 +100,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
     start = now_utc()
-    settled = place.settle(choice, zone, start)
+    # Nobody waits for a publisher before the page is there: the first round asks, and what was fetched before serves.
+    settled = place.settle(choice, zone, start, ask=choice.asks is Asks.MUST)
     factory = place.factory(settled, zone, start)
     if settled.adapter is not None and choice.asks is not Asks.MUST and not _can_price(factory, zone, start):
         # Just begun, a live record is too short for the fit that prices energy: what was recorded does it until then.

@@ -31,7 +31,7 @@ from gridmargin.interfaces.rest.schemas import AccountModel
 from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe, take_in
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.reference import zone_named
-from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
+from gridmargin.vocab import GridmarginError, InputError, Interval, Kind, NotFoundError, TimeError, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
@@ -186,11 +186,14 @@ class Desk:
     def status(self) -> dict[str, Any]:
         """Say what this server is, and what its stream stumbles over."""
         stream = self.stream.describe() if self.stream else {"kind": "none", "note": "no request stream"}
+        choice = self.choice
+        with contextlib.suppress(GridmarginError):  # where only publishers may answer and none has yet
+            choice = self.place.settle(choice, self.zone, None, ask=False)
         return {
             "version": version("gridmargin"),
             "now_utc": format_utc(now_utc()),
             "zone": self.zone,
-            "source": {"name": self.choice.kind, "detail": self.choice.detail},
+            "source": {"name": choice.kind, "detail": choice.detail},
             "stream": stream | {"error": next(iter(self._trouble.values()), None)},
             "assumptions": assumptions_answer(self.stream.current_manifest()) if self.stream else [],
         }
