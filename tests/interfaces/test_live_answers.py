@@ -259,6 +259,7 @@ def test_a_question_in_the_server_waits_for_no_publisher(publisher, tmp_path):
         return event, answer
 
     event, answer = serve(tmp_path, work)
+    assert "regression" in {e["estimator"] for e in answer["marginal"]}
     assert event["stale"] is True
     assert "503" in event["error"]
     assert answer["source"]["kind"] == "archive"

@@ -161,7 +161,7 @@ class Desk:
             [live] = [known for known, _ in feeds.adapters if known.name == adapter]
             if revised:
                 take_in(self.place.factory_of(feeds.kept(live), self.choice), zone, revised)
-                self._now.clear()
+            self._now.clear()  # more history lets more estimators speak, of intervals answered for before too
             return freshness_answer(feeds.freshness(live, zone))
 
         self._tell("source", await self._apart(work))
