@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from time import perf_counter
 import numpy as np
 from yardstick import Report
 
-from gridmargin.ledger import Book
+from gridmargin.ledger import Book, Factors, Lookup
 from gridmargin.marginal import Estimates, Fit
 from gridmargin.vocab import Basis, Interval, Kind, Status
 
@@ -29,6 +30,9 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 FIRST, SECOND = datetime(2021, 1, 1, tzinfo=UTC), datetime(2021, 2, 1, tzinfo=UTC)
 APPEND_TIMES_BARE, AS_OF_TIMES_BARE = 10.0, 10.0
 RUNS = 3
+POINT_US, POINTS_MB, AS_OF_US = 2.0, 200.0, 200.0
+"""10,000 as-of questions in 2 s."""
+N_ZONES, N_POINTS, N_ASKS = 50, 200_000, 2_000
 
 FIT = Fit("regression", "1", "US-ERCO", START - timedelta(days=365), START, N, {"made_up": True})
 
@@ -47,6 +51,58 @@ def year_of_estimates() -> Estimates:
     )  # fmt: skip
 
 
+def point(report: Report) -> None:
+    """Look single factors up in memory: a year of 50 zones."""
+    year = year_of_estimates()
+    tracemalloc.start()
+    table = Lookup(
+        Kind.MARGINAL,
+        (
+            Factors(
+                zone=f"ZZ-{zone:02d}",
+                kind=Kind.MARGINAL,
+                estimator="regression",
+                interval_s=900,
+                start_epoch_s=year.start_epoch_s,
+                low=year.low,
+                mid=year.mid,
+                high=year.high,
+                entry_id=np.arange(1, N + 1),
+                status=year.status,
+                view=year.status,
+            )
+            for zone in range(N_ZONES)
+        ),
+    )
+    size_mb = tracemalloc.get_traced_memory()[0] / 1e6
+    tracemalloc.stop()
+    draw = np.random.default_rng(1)
+    zones = [f"ZZ-{z:02d}" for z in draw.integers(0, N_ZONES, N_POINTS)]
+    moments = (START.timestamp() + draw.uniform(0, 900 * N, N_POINTS)).tolist()
+    start = perf_counter()
+    for zone, moment in zip(zones, moments, strict=True):
+        table.at(zone, moment)
+    each_us = (perf_counter() - start) / N_POINTS * 1e6
+    report.ratio("look one factor up in memory / limit", each_us, POINT_US, "us", at_most=1.0)
+    report.ratio(f"memory of a year of {N_ZONES} zones / limit", size_mb, POINTS_MB, "MB", at_most=1.0)
+
+
+def random_as_of(report: Report, path: Path) -> None:
+    """Ask a ledger of two versions of a year at random moments of validity and of knowledge."""
+    draw = np.random.default_rng(2)
+    slots, versions = draw.integers(0, N, N_ASKS), draw.integers(0, 2, N_ASKS)
+    asked = [
+        (Interval.starting(START + timedelta(seconds=900 * int(slot)), 900), (FIRST, SECOND)[version])
+        for slot, version in zip(slots, versions, strict=True)
+    ]
+    with Book(path) as book:
+        start = perf_counter()
+        for interval, known in asked:
+            book.covering(Kind.MARGINAL, "US-ERCO", interval, "regression", as_of_utc=known)
+        each_us = (perf_counter() - start) / N_ASKS * 1e6
+    report.ratio("a random as-of question / limit", each_us, AS_OF_US, "us", at_most=1.0)
+
+
 def connection_to(path: Path) -> sqlite3.Connection:
     """Open with the ledger's own durability."""
     connection = sqlite3.connect(path, isolation_level=None)
@@ -57,6 +113,7 @@ def connection_to(path: Path) -> sqlite3.Connection:
 
 def main() -> int:
     report = Report("polars", "numpy")
+    point(report)
     print(f"SQLite {sqlite3.sqlite_version}")
     first = year_of_estimates()
     second = replace(first, mid=first.mid * 1.01, source_factor=first.source_factor * 1.01)
@@ -97,6 +154,8 @@ def main() -> int:
             ).fetchall()
             bare_asks.append(perf_counter() - start)
             bare.close()
+            if len(asks) == RUNS:
+                random_as_of(report, path)
         right = (
             np.array_equal(known.mid, first.mid) and np.array_equal(now.mid, second.mid) and len(plain) == N
         )

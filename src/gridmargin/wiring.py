@@ -14,7 +14,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path, user_state_path
 
-from gridmargin.ledger import Book
+from gridmargin.ledger import Book, Signer
 from gridmargin.pipeline import Factory, Feeds, ask_or_say_why, facts_from, payloads_from
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings, of_adapter
@@ -231,13 +231,19 @@ def recent_file() -> Path:
     return user_state_path("gridmargin") / "recent.json"
 
 
+def seen_file(key_id: str) -> Path:
+    """Name the file that remembers the newest head that a ledger showed us, by the id of its key."""
+    return user_state_path("gridmargin") / "heads" / key_id
+
+
 @dataclass(frozen=True)
 class Workplace:
-    """A data folder, opened: ledger, archive, and what was fetched into it."""
+    """A data folder, opened: ledger and the key that signs it, archive, and what was fetched into it."""
 
     folder: Path
     book: Book
     archive: Archive
+    signer: Signer
     index: FetchIndex
 
     @cached_property
@@ -380,10 +386,11 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
         raise InputError(
             f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
-    with Book(folder / "ledger.sqlite") as book:
+    signer = Signer(folder / "ledger-key.pem")
+    with Book(folder / "ledger.sqlite", signer) as book:
         index = FetchIndex(folder / "archive")
         try:
-            yield Workplace(folder, book, Archive(folder / "archive"), index)
+            yield Workplace(folder, book, Archive(folder / "archive"), signer, index)
         finally:
             index.close()
 

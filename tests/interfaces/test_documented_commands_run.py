@@ -58,6 +58,17 @@ def test_the_first_answer_works_as_written(tmp_path):
         receipt = receipt_in(output) if " account " in command else receipt
 
 
+def test_a_ledger_is_audited_as_written(tmp_path):
+    """docs/howto/audit-a-ledger.md, in order, with the key that its own command prints."""
+    commands = commands_in("docs/howto/audit-a-ledger.md")
+    assert len(commands) == 8
+    key = ""
+    for command in commands:
+        output = run(command.replace("$KEY", key), tmp_path)
+        key = output.strip() if " key " in command else key
+        assert "WRONG" not in output
+
+
 @pytest.mark.data
 def test_the_readme_answer_is_what_the_commands_print(tmp_path, data_dir):
     """README's real answer: every line it shows is a line of the output, and its receipt closes."""

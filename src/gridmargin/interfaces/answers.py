@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gridmargin.ledger import Entry, Factors
+from gridmargin.ledger import Book, Entry, Factors, TreeHead, restated
 from gridmargin.pipeline import (
     STALE_WIDENING,
     Factory,
@@ -69,6 +69,73 @@ def entry_answer(entry: Entry) -> dict[str, Any]:
         "entry_sha256": entry.entry_sha256,
         "issued_utc": format_utc(entry.issued_utc) if entry.issued_utc else None,
         "recalibration_id": entry.recalibration_id,
+    }
+
+
+def head_answer(book: Book) -> dict[str, Any]:
+    """Give the signed head of the log."""
+    note = book.head()
+    head = TreeHead.read(note)
+    return {"origin": head.origin, "tree_size": head.tree_size, "root_sha256": head.root.hex(), "note": note}
+
+
+def proof_answer(book: Book, kind: str, record_id: int) -> dict[str, Any]:
+    """Give the proof that a record stands in the log, under a signed head."""
+    note = book.head()
+    proof = book.log.inclusion(kind, record_id, TreeHead.read(note).tree_size)
+    return {
+        "kind": kind,
+        "record_id": record_id,
+        "leaf_index": proof.leaf_index,
+        "tree_size": proof.tree_size,
+        "leaf_sha256": proof.leaf.hex(),
+        "path": [step.hex() for step in proof.path],
+        "head": note,
+    }
+
+
+def consistency_answer(book: Book, old: int) -> dict[str, Any]:
+    """Give the proof that the log begins with its first `old` leaves, under a signed head."""
+    note = book.head()
+    size = TreeHead.read(note).tree_size
+    return {
+        "old_tree_size": old,
+        "old_root_sha256": book.log.root(min(old, size)).hex(),
+        "tree_size": size,
+        "path": [step.hex() for step in book.log.consistency(old, size)],
+        "head": note,
+    }
+
+
+def diff_answer(book: Book, since_utc: datetime, zone: str | None) -> dict[str, Any]:
+    """Give what the book says differently now from what it said at a moment, kind by kind."""
+    found = [restated(book, kind, since_utc, zone) for kind in Kind]
+    return {
+        "since_utc": format_utc(since_utc),
+        "zone": zone,
+        "n_new": sum(one.n_new for one in found),
+        "restated": [
+            {
+                "kind": one.kind.value,
+                "zone": row["zone"],
+                "interval": interval_answer(
+                    Interval.starting(datetime.fromtimestamp(row["start_s"], UTC), row["interval_s"])
+                ),
+                "estimator": row["estimator"],
+                "source": row["source"] or None,
+                **{
+                    when: {
+                        "entry_id": row[f"{when}_id"],
+                        **{end: row[f"{when}_{end}"] for end in ("low", "mid", "high")},
+                    }
+                    for when in ("old", "new")
+                },
+                "change_mid_gco2_per_kwh": row["change_mid"],
+                "why": row["why"],
+            }
+            for one in found
+            for row in one.frame.iter_rows(named=True)
+        ],
     }
 
 

@@ -1,12 +1,38 @@
 """Append-only book: what we said about each interval's factor, and when we said it.
 
 Comes in: `Estimates` and the fits that gave them. Goes out: `Entry` records and `Factors` arrays, now or as known
-at any earlier moment. Touches its own SQLite database.
+at any earlier moment; exports and proofs. Touches its own database, its key and the files of an export.
 """
 
+from gridmargin.ledger.audit import Audit, audit_book, audit_export
 from gridmargin.ledger.book import Book
 from gridmargin.ledger.changes import Declaration, GridChange, Recalibration
 from gridmargin.ledger.entry import Entry, PayloadNote
+from gridmargin.ledger.export import Asked, export, manifest_of
+from gridmargin.ledger.lookup import Lookup, Point
+from gridmargin.ledger.notes import PublicKey, Signer, TreeHead
 from gridmargin.ledger.questions import Factors
+from gridmargin.ledger.restated import Restated, restated
 
-__all__ = ["Book", "Declaration", "Entry", "Factors", "GridChange", "PayloadNote", "Recalibration"]
+__all__ = [
+    "Asked",
+    "Audit",
+    "Book",
+    "Declaration",
+    "Entry",
+    "Factors",
+    "GridChange",
+    "Lookup",
+    "PayloadNote",
+    "Point",
+    "PublicKey",
+    "Recalibration",
+    "Restated",
+    "Signer",
+    "TreeHead",
+    "audit_book",
+    "audit_export",
+    "export",
+    "manifest_of",
+    "restated",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +16,31 @@ import polars as pl
 from gridmargin.ledger import changes
 from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import PayloadNote
+from gridmargin.ledger.log import Log
+from gridmargin.ledger.notes import Signer, TreeHead
 from gridmargin.ledger.questions import Questions
-from gridmargin.ledger.rows import epoch_us, named, rows_of, stored_name
+from gridmargin.ledger.records import Written, last_ids, records_after
+from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, named, rows_of, stored_name
 from gridmargin.ledger.store import open_database
 from gridmargin.marginal import Estimates, Fit
-from gridmargin.vocab import TableError, View, canonical_json
+from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Estimates on their way into the book, and what goes with them."""
+
+    estimates: Estimates
+    fit: Fit
+    source: str
+    payload_sha256s: Sequence[str] | None = None
+    conditions: Sequence[str] | None = None
+
+    def payloads(self) -> Sequence[str]:
+        return self.payload_sha256s or ["[]"] * len(self.estimates)
+
+    def conditions_json(self) -> Sequence[str]:
+        return self.conditions or ["{}"] * len(self.estimates)
 
 
 class Book(Questions):
@@ -30,11 +50,15 @@ class Book(Questions):
     ----------
     path : Path
         The SQLite file; made where absent.
+    signer : Signer, optional
+        Signs the log's head with everything that is written; without it the log grows unsigned.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, signer: Signer | None = None) -> None:
         self.path = path
+        self.signer = signer
         self._connection = open_database(path)
+        self.log = Log(self._connection)
 
     def __enter__(self) -> Book:
         return self
@@ -43,6 +67,11 @@ class Book(Questions):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database, for what reads the book's tables in this package."""
+        return self._connection
 
     def close(self) -> None:
         """Let go of the database."""
@@ -90,7 +119,8 @@ class Book(Questions):
         with self._transaction() as connection:
             recorded_us = self._moment_to_write(connection, recorded_utc)
             self._put_fit(connection, fit, recorded_us)
-            return self._put(connection, estimates, fit, recorded_us, payload_sha256s, conditions, source)
+            said = _Said(estimates, fit, source, payload_sha256s, conditions)
+            return self._put(connection, [said], recorded_us)
 
     def append_all(
         self, found: Sequence[tuple[Estimates, Fit]], recorded_utc: datetime, source: str = ""
@@ -98,11 +128,16 @@ class Book(Questions):
         """Write the estimates of many zones down in one transaction, all or none; as `append`."""
         with self._transaction() as connection:
             recorded_us = self._moment_to_write(connection, recorded_utc)
-            n_new = 0
-            for estimates, fit in found:
+            for _, fit in found:
                 self._put_fit(connection, fit, recorded_us)
-                n_new += self._put(connection, estimates, fit, recorded_us, None, None, source)
-        return n_new
+            return sum(
+                self._put(
+                    connection,
+                    [_Said(e, fit, source) for e, fit in found if e.basis.kind is kind],
+                    recorded_us,
+                )
+                for kind in Kind
+            )
 
     def recalibrate(
         self,
@@ -126,9 +161,8 @@ class Book(Questions):
             recorded_us = self._moment_to_write(connection, record.recorded_utc)
             self._put_fit(connection, fit, recorded_us)
             recalibration_id = changes.put_recalibration(connection, record, recorded_us)
-            n_new = self._put(
-                connection, estimates, fit, recorded_us, payload_sha256s, conditions, source, recalibration_id
-            )
+            said = _Said(estimates, fit, source, payload_sha256s, conditions)
+            n_new = self._put(connection, [said], recorded_us, recalibration_id)
         return recalibration_id, n_new
 
     def declare(self, declaration: Declaration) -> int:
@@ -154,17 +188,79 @@ class Book(Questions):
                 ),
             )
 
+    def head(self) -> str:
+        """Give the signed head over everything in the book, signed now where nobody has yet.
+
+        Raises
+        ------
+        InputError
+            If the book was opened without a key to sign with.
+        """
+        if self.signer is None:
+            raise InputError("this ledger was opened without a key; give a signer to have its head signed")
+        with self._transaction():
+            size = len(self.log)
+            return self.log.head(size) or self._sign(self.signer, size)
+
+    def damage(self) -> list[str]:
+        """Ask the database whether its file is whole; give what it says is wrong, nothing where it is."""
+        try:
+            rows = self._connection.execute("PRAGMA integrity_check(20)").fetchall()
+        except sqlite3.DatabaseError as error:
+            return [
+                f"the database file is damaged: {error}; `gridmargin ledger export --salvage` takes out the rest"
+            ]
+        return [
+            f"the database file is damaged: {row[0]}; `gridmargin ledger export --salvage` takes out the rest"
+            for row in rows
+            if row[0] != "ok"
+        ]
+
+    def hashed_anew(self, kind: Kind) -> Iterator[tuple[list[int], list[str], list[str]]]:
+        """Hash every entry of a kind anew from what stands in the book, some at a time.
+
+        Yields
+        ------
+        list of int, list of str, list of str
+            Entry ids, the hashes that stand beside them, and the new ones.
+        """
+        wanted = (*HASHED, "issued_us", "source")
+        columns = ", ".join(stored_name(column, kind) for column in wanted)
+        cursor = self._connection.execute(
+            f"SELECT entry_id, entry_sha256, {columns} FROM {kind.value}_entries ORDER BY entry_id"
+        )
+        while rows := cursor.fetchmany(50_000):
+            frame = pl.DataFrame(
+                [row[2:] for row in rows], schema=list(wanted), orient="row", infer_schema_length=None
+            )
+            yield [row[0] for row in rows], [row[1] for row in rows], hashes(frame)
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
+            before = last_ids(self._connection)
             yield self._connection
+            self._seal(records_after(self._connection, before))
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+    def _seal(self, records: Sequence[Written]) -> None:
+        """Give each new record its leaf, and sign the head over them."""
+        if records:
+            size = self.log.extend(records)
+            if self.signer is not None:
+                self._sign(self.signer, size)
+
+    def _sign(self, signer: Signer, size: int) -> str:
+        head = TreeHead(signer.public().name, size, self.log.root(size))
+        note = signer.sign(head.text())
+        self.log.keep_head(size, note)
+        return note
 
     def _put_fit(self, connection: sqlite3.Connection, fit: Fit, recorded_us: int) -> None:
         body = asdict(fit)
@@ -187,29 +283,39 @@ class Book(Questions):
     def _put(
         self,
         connection: sqlite3.Connection,
-        estimates: Estimates,
-        fit: Fit,
+        said: Sequence[_Said],
         recorded_us: int,
-        payload_sha256s: Sequence[str] | None,
-        conditions: Sequence[str] | None,
-        source: str,
         recalibration_id: int | None = None,
     ) -> int:
-        n, kind = len(estimates), estimates.basis.kind
-        if estimates.fit_id != fit.fit_id:
-            raise TableError(f"estimates come from fit {estimates.fit_id}, not from {fit.fit_id}")
-        if n == 0:
+        """Write estimates of one kind down where they are new; give how many were."""
+        for one in said:
+            if one.estimates.fit_id != one.fit.fit_id:
+                raise TableError(f"estimates come from fit {one.estimates.fit_id}, not from {one.fit.fit_id}")
+        told = [one for one in said if len(one.estimates)]
+        if not told:
             return 0
-        frame = rows_of(estimates, payload_sha256s or ["[]"] * n, conditions or ["{}"] * n, source)
+        kind = told[0].estimates.basis.kind
+        frame = hashed(
+            pl.concat(
+                rows_of(one.estimates, one.payloads(), one.conditions_json(), one.source).with_columns(
+                    pl.lit(part).alias("part")
+                )
+                for part, one in enumerate(told)
+            )
+        )
         known = pl.DataFrame(
-            self._current(connection, estimates, source),
-            schema={"start_s": pl.Int64, "supersedes": pl.Int64, "known_sha256": pl.String},
+            [
+                (part, *row)
+                for part, one in enumerate(told)
+                for row in self._current(connection, one.estimates, one.source)
+            ],
+            schema={"part": pl.Int32, "start_s": pl.Int64, "supersedes": pl.Int64, "known_sha256": pl.String},
             orient="row",
         )
-        fresh = frame.join(known, on="start_s", how="left", maintain_order="left").filter(
+        fresh = frame.join(known, on=["part", "start_s"], how="left", maintain_order="left").filter(
             pl.col("known_sha256").is_null() | (pl.col("known_sha256") != pl.col("entry_sha256"))
         )
-        columns = [*frame.columns, "supersedes"]
+        columns = [c for c in frame.columns if c != "part"] + ["supersedes"]
         sql = (
             f"INSERT INTO {kind.value}_entries ({', '.join(stored_name(c, kind) for c in columns)},"
             f" recalibration_id, recorded_us) VALUES ({', '.join('?' * len(columns))},"

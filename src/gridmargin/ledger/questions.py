@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,7 @@ class Questions:
         estimator: str | None = None,
         as_of_utc: datetime | None = None,
         kind: Kind = Kind.MARGINAL,
+        source: str | None = None,
     ) -> list[Entry]:
         """Give forecasts as they were issued, every issue of every interval, by issue time and then by interval.
 
@@ -233,17 +234,53 @@ class Questions:
         issues = issued or _ALWAYS
         rows = self._connection.execute(
             named(
-                f"SELECT {ENTRY_COLUMNS} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY estimator, start_s,"
-                " interval_s, issued_us ORDER BY recorded_us DESC, entry_id DESC) AS newest"
+                f"SELECT {ENTRY_COLUMNS} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY estimator, source,"
+                " start_s, interval_s, issued_us ORDER BY recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND issued_us >= ? AND issued_us < ? AND start_s < ?"
-                " AND start_s + interval_s > ? AND (? IS NULL OR estimator = ?) AND recorded_us <= ?)"
-                " WHERE newest = 1 ORDER BY issued_us, start_s, estimator",
+                " AND start_s + interval_s > ? AND (? IS NULL OR estimator = ?) AND recorded_us <= ?"
+                " AND (? IS NULL OR source = ?)) WHERE newest = 1 ORDER BY issued_us, start_s, estimator, source",
                 kind,
             ),
             (zone, epoch_us(issues.start_utc), epoch_us(issues.end_utc), asked.end_utc.timestamp(),
-             asked.start_utc.timestamp(), estimator, estimator, _known_us(as_of_utc)),
+             asked.start_utc.timestamp(), estimator, estimator, _known_us(as_of_utc), source, source),
         )  # fmt: skip
         return [entry_of(kind, row) for row in rows]
+
+    def newest_issue(
+        self,
+        zone: str,
+        issued: Interval | None = None,
+        estimator: str | None = None,
+        as_of_utc: datetime | None = None,
+        source: str | None = None,
+    ) -> list[Entry]:
+        """Give the marginal forecasts of the newest issue, by one estimator and from one source, in order of time.
+
+        Parameters
+        ----------
+        issued : Interval, optional
+            Only what was issued in it.
+        as_of_utc : datetime, optional
+            Only what was written down by then.
+        """
+        issues = issued or _ALWAYS
+        row = self._connection.execute(
+            "SELECT issued_us, estimator, source FROM marginal_entries WHERE zone = ? AND issued_us >= ? AND issued_us < ?"
+            " AND (? IS NULL OR estimator = ?) AND (? IS NULL OR source = ?) AND recorded_us <= ?"
+            " ORDER BY issued_us DESC, recorded_us DESC, entry_id DESC LIMIT 1",
+            (zone, epoch_us(issues.start_utc), epoch_us(issues.end_utc), estimator, estimator, source, source,
+             _known_us(as_of_utc)),
+        ).fetchone()  # fmt: skip
+        if row is None:
+            return []
+        moment = moment_of(row[0])
+        return self.forecasts(
+            zone,
+            issued=Interval(moment, moment + timedelta(microseconds=1)),
+            estimator=row[1],
+            as_of_utc=as_of_utc,
+            source=row[2],
+        )
 
     def judged(
         self,

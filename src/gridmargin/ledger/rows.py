@@ -57,7 +57,7 @@ def moment_of(since_1970_us: int) -> datetime:
 def rows_of(
     estimates: Estimates, payload_sha256s: Sequence[str], conditions: Sequence[str], source: str
 ) -> pl.DataFrame:
-    """Give estimates as the columns of the table, one row an interval, with the hash of each."""
+    """Give estimates as the columns of the table, one row an interval, without their hashes (`hashed`)."""
     k = len(estimates.source_names)
     parts: list[pl.Expr] = []
     table: dict[str, Any] = {"start_s": estimates.start_epoch_s}
@@ -67,7 +67,7 @@ def rows_of(
         parts += [pl.col(f"p{j}").cast(pl.String), pl.col(f"f{j}").cast(pl.String)]
     pattern = "[" + ",".join(f"[{json.dumps(name)},{{}},{{}}]" for name in estimates.source_names) + "]"
     basis, issued = estimates.basis, estimates.issued_utc
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             **table,
             "low_gco2_per_kwh": estimates.low,
@@ -100,6 +100,10 @@ def rows_of(
         pl.lit(None if issued is None else epoch_us(issued), dtype=pl.Int64).alias("issued_us"),
         pl.lit(source).alias("source"),
     )
+
+
+def hashed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give rows the hash of what each says."""
     return frame.with_columns(pl.Series("entry_sha256", hashes(frame)))
 
 

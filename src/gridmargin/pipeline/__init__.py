@@ -15,9 +15,16 @@ from gridmargin.pipeline.moment import STALE_WIDENING, is_stale, moment_for, out
 from gridmargin.pipeline.months import month_starts
 
 if TYPE_CHECKING:
+    from gridmargin.marginal import LongRunFactor
     from gridmargin.pipeline.account import Job, account_log, manifest_of
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
     from gridmargin.pipeline.issuing import Issued, issue
+    from gridmargin.pipeline.long_run import (
+        fleet_margins,
+        given_fleet,
+        listed_fleet,
+        published_long_run,
+    )
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -32,6 +39,7 @@ __all__ = [
     "Freshness",
     "Issued",
     "Job",
+    "LongRunFactor",
     "Outcome",
     "Reference",
     "ScoredForecast",
@@ -43,14 +51,18 @@ __all__ = [
     "entries_of",
     "explain",
     "facts_from",
+    "fleet_margins",
+    "given_fleet",
     "is_stale",
     "issue",
+    "listed_fleet",
     "manifest_of",
     "moment_for",
     "month_starts",
     "outside",
     "payloads_from",
     "published",
+    "published_long_run",
     "recalibrate",
     "recipe",
     "score_forecasts",
@@ -70,6 +82,11 @@ _LATER = {
     "published": "references",
     "recalibrate": "recalibration",
     "score_forecasts": "forecasts",
+    "LongRunFactor": "long_run",
+    "fleet_margins": "long_run",
+    "given_fleet": "long_run",
+    "listed_fleet": "long_run",
+    "published_long_run": "long_run",
     "Job": "account",
     "account_log": "account",
     "manifest_of": "account",

@@ -139,7 +139,8 @@ def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issu
     ).taken(np.flatnonzero(started))
     n_new = append_forecasts(factory.book, estimates, fit, factory.now_utc(), source=source.name)
     moment = Interval(issued_utc, issued_utc + timedelta(microseconds=1))
-    return Issued(issued_utc, factory.book.forecasts(zone, issued=moment, estimator=name), n_new)
+    kept = factory.book.forecasts(zone, issued=moment, estimator=name, source=source.name)
+    return Issued(issued_utc, kept, n_new)
 
 
 def _known(factory: Factory, zone: str, base: str, past: Interval) -> pl.DataFrame:

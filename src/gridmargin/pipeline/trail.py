@@ -23,7 +23,16 @@ from gridmargin.pipeline.derived import made_again
 from gridmargin.receipts import CAUSES, FILL_WIDENING, Overheads, Receipt, Slice, read_run
 from gridmargin.requests import log_cells
 from gridmargin.sources import Archive, Observations, Payload, cell_text, parse
-from gridmargin.vocab import J_PER_KWH, GridmarginError, Interval, Kind, Range, Status, format_utc
+from gridmargin.vocab import (
+    J_PER_KWH,
+    GridmarginError,
+    InputError,
+    Interval,
+    Kind,
+    Range,
+    Status,
+    format_utc,
+)
 
 TOLERANCE = 1e-9
 """How far a number worked out again may be from the one on the receipt, relative."""
@@ -364,7 +373,13 @@ def _estimate_again(entry: Entry, book: Book, archive: Archive) -> tuple[float, 
     step_s = int(estimate.interval.duration_s)
     states = assemble(observations, estimate.zone, step_s)
     if estimate.estimator in ESTIMATORS:
-        found = ESTIMATORS.get(estimate.estimator)().estimate(states, fit)
+        estimator = ESTIMATORS.get(estimate.estimator)()
+        if estimator.version != fit.estimator_version:
+            raise InputError(
+                f"it was made by {fit.estimator} {fit.estimator_version}, and this is {estimator.version}: "
+                "estimate again with the gridmargin that wrote it"
+            )
+        found = estimator.estimate(states, fit)
     else:
         found = made_again(
             estimate.estimator,

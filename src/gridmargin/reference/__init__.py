@@ -8,6 +8,7 @@ from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
 from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
+from gridmargin.reference.zone_borders import ZoneBorder, zone_border
 from gridmargin.reference.zones import Zone, known_zones, zone_named
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Profile",
     "UnitDefaults",
     "Zone",
+    "ZoneBorder",
     "fuel_prices_before",
     "fuel_rates_for",
     "host_factor",
@@ -28,5 +30,6 @@ __all__ = [
     "profile_for",
     "pue",
     "unit_defaults",
+    "zone_border",
     "zone_named",
 ]

@@ -5,6 +5,7 @@ publishers over the network, through `transport` alone.
 """
 
 from gridmargin.sources.aemo import REGIONS
+from gridmargin.sources.aemo_registrations import Registrations, registration_table, registrations
 from gridmargin.sources.aemo_units import (
     UnitDispatch,
     UnitInventory,
@@ -41,6 +42,7 @@ from gridmargin.sources.german_tables import (
     of_country,
     power_plants,
     smard_generation,
+    smard_years,
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.kept import KeptSource, Replayed, replay
@@ -87,6 +89,7 @@ __all__ = [
     "RateTable",
     "Reach",
     "ReferenceRun",
+    "Registrations",
     "Replayed",
     "RtsTables",
     "Series",
@@ -117,8 +120,11 @@ __all__ = [
     "read_long_run_rates",
     "read_rate_table",
     "reader_of",
+    "registration_table",
+    "registrations",
     "replay",
     "smard_generation",
+    "smard_years",
     "uc_files",
     "unit_dispatch",
     "unit_inventory",

@@ -258,6 +258,30 @@ def smard_generation(payload: Payload) -> tuple[IntArray, Mapping[str, FloatArra
     return starts.to_numpy()[known].astype(np.int64), values
 
 
+def smard_years(folder: Path, what: str) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Read every year of SMARD's `production` or `consumption` that a folder holds, as `smard_generation`; in order.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    TableError
+        As `smard_generation`, or if two files hold the same quarter hour.
+    """
+    paths = files_matching(folder, rf"smard_{what}_\d{{4}}\.csv(\.gz)?")
+    if not paths:
+        raise InputError(f"no files named smard_{what}_YYYY.csv under {folder}")
+    parts = [smard_generation(Payload("smard", path.name, path.read_bytes())) for path in paths]
+    start_s = np.concatenate([starts for starts, _ in parts])
+    order = np.argsort(start_s, kind="stable")
+    if (np.diff(start_s[order]) == 0).any():
+        raise TableError(f"{', '.join(path.name for path in paths)} hold a quarter hour twice; remove one")
+    names = [name for name in parts[0][1] if all(name in values for _, values in parts)]
+    return start_s[order], {
+        name: np.concatenate([values[name] for _, values in parts])[order] for name in names
+    }
+
+
 def need(payload: Payload | None, folder: Path, name: str) -> Payload:
     """Give the payload, or refuse a folder that lacks it.
 

@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from gridmargin.interfaces.cli.ledger_app import ledger_app
+from gridmargin.interfaces.cli.options import DataDirOption, JsonOption, SourceOption, ZoneArgument, emit
 from gridmargin.interfaces.failures import MENDABLE, error_answer, told
-from gridmargin.vocab import GridmarginError, parse_utc
+from gridmargin.vocab import GridmarginError
 
 # The parser's own class for a command line that cannot be read; typer shows only its subclass.
 _UsageError: Any = typer.BadParameter.__base__
@@ -28,20 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
-
-ZoneArgument = Annotated[
-    str, typer.Argument(help="Zone id, such as US-ERCO; `gridmargin zones` lists them.", metavar="ZONE")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-SourceOption = Annotated[
-    str, typer.Option("--source", help="auto, live, reference, or recorded:DIR.", metavar="SOURCE")
-]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder for the ledger, archive and receipts.", metavar="DIR"),
-]
 
 
 class OnGap(StrEnum):
@@ -81,7 +69,7 @@ def zones(source: SourceOption = "auto", as_json: JsonOption = False) -> None:
     """List the zones we know, and what the source has for each."""
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.zones(source), grid_commands.show_zones, as_json)
+    emit(grid_commands.zones(source), grid_commands.show_zones, as_json)
 
 
 @app.command()
@@ -104,27 +92,7 @@ def now(
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    _emit(grid_commands.now(zone, at, source, data_dir, estimator or ()), grid_commands.show_now, as_json)
-
-
-@ledger_app.command("show")
-def ledger_show(
-    zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
-    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show the entries that cover a stretch of time, as known now."""
-    from gridmargin.interfaces.cli import grid_commands
-
-    _emit(
-        grid_commands.ledger(zone, start, end, estimator, None, data_dir), grid_commands.show_ledger, as_json
-    )
+    emit(grid_commands.now(zone, at, source, data_dir, estimator or ()), grid_commands.show_now, as_json)
 
 
 @app.command()
@@ -140,7 +108,7 @@ def sources(
     from gridmargin.interfaces.cli import source_commands
 
     answer = source_commands.sources(data_dir, check=check)
-    _emit(answer, source_commands.show_sources, as_json)
+    emit(answer, source_commands.show_sources, as_json)
     if answer["n_faults"]:
         raise typer.Exit(1)
 
@@ -155,79 +123,7 @@ def fetch(
     """Ask the publishers of a zone, keep what they answer, and let revisions supersede."""
     from gridmargin.interfaces.cli import source_commands
 
-    _emit(source_commands.fetch(zone, days, data_dir), source_commands.show_fetch, as_json)
-
-
-@ledger_app.command("as-of")
-def ledger_as_of(
-    zone: ZoneArgument,
-    known: Annotated[
-        str, typer.Argument(help="The moment of knowledge, ISO 8601 with offset.", metavar="KNOWN")
-    ],
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
-    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show the entries that cover a stretch of time, as known at an earlier moment."""
-    from gridmargin.interfaces.cli import grid_commands
-
-    known_utc = parse_utc(known, "KNOWN")
-    _emit(
-        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir),
-        grid_commands.show_ledger,
-        as_json,
-    )
-
-
-@ledger_app.command("refresh")
-def ledger_refresh(
-    zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
-    source: SourceOption = "auto",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Read the source again and append what came out different; what stood before stays, as known then."""
-    from gridmargin.interfaces.cli import grid_commands
-
-    _emit(grid_commands.refresh(zone, start, end, source, data_dir), grid_commands.show_refresh, as_json)
-
-
-@ledger_app.command("forecasts")
-def ledger_forecasts(
-    zone: ZoneArgument,
-    issued_from: Annotated[str, typer.Option(help="First issue time, ISO 8601 with offset.", metavar="TIME")],
-    issued_to: Annotated[
-        str | None,
-        typer.Option(
-            help="First issue time outside; one hour after --issued-from if absent.", metavar="TIME"
-        ),
-    ] = None,
-    estimator: Annotated[str | None, typer.Option(help="Only this estimator's forecasts.")] = None,
-    against: Annotated[
-        str, typer.Option(help="What was observed: an estimator's entries, or `published`.")
-    ] = "regression",
-    source: SourceOption = "auto",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show forecasts as they were issued, beside what was later observed, with the error."""
-    from gridmargin.interfaces.cli import forecast_commands
-
-    answer = forecast_commands.forecasts(
-        zone, issued_from=issued_from, issued_to=issued_to, estimator=estimator, against=against, source=source,
-        data_dir=data_dir,
-    )  # fmt: skip
-    _emit(answer, forecast_commands.show_forecasts, as_json)
+    emit(source_commands.fetch(zone, days, data_dir), source_commands.show_fetch, as_json)
 
 
 @app.command()
@@ -245,11 +141,54 @@ def forecast(
     """Forecast the factor from what is known at a moment, with ranges, and keep the issue in the ledger."""
     from gridmargin.interfaces.cli import forecast_commands
 
-    _emit(
+    emit(
         forecast_commands.forecast(zone, at, hours, source, data_dir),
         forecast_commands.show_forecast,
         as_json,
     )
+
+
+@app.command("long-run")
+def long_run(
+    zone: ZoneArgument,
+    year: Annotated[
+        int | None, typer.Option(help="Plants built later are not seen; the list's newest if absent.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Of the combined margin: first_period, later_period or wind_solar.")
+    ] = "first_period",
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="List of plants as CSV, instead of the source's own.", metavar="FILE"),
+    ] = None,
+    rates: Annotated[
+        Path | None, typer.Option(help="Table of published long-run rates as CSV.", metavar="FILE")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="With --rates: the table's name for the zone, if another.")
+    ] = None,
+    start_year: Annotated[
+        int | None, typer.Option(help="With --rates: first year that it holds for.")
+    ] = None,
+    years: Annotated[int | None, typer.Option(help="With --rates: for how many years.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="With --rates: which, where there are several.")
+    ] = None,
+    spread: Annotated[
+        float | None,
+        typer.Option(help="With --rates: half-width of the range, 0 to 1, where the table has none."),
+    ] = None,
+    source: SourceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what load that stays gets built: operating, build and combined margin, or a published rate."""
+    from gridmargin.interfaces.cli import long_run_command
+
+    answer = long_run_command.long_run(
+        zone, year=year, weights=weights, fleet=fleet, rates=rates, region=region, start_year=start_year, years=years,
+        scenario=scenario, spread=spread, source=source,
+    )  # fmt: skip
+    emit(answer, long_run_command.show_long_run, as_json)
 
 
 @app.command()
@@ -285,7 +224,7 @@ def recalibrate(
         zone, estimator=estimator, against=against, start=start, end=end, force=force, reason=reason, source=source,
         data_dir=data_dir,
     )  # fmt: skip
-    _emit(answer, recalibrate_commands.show_recalibrated, as_json)
+    emit(answer, recalibrate_commands.show_recalibrated, as_json)
 
 
 @app.command()
@@ -301,7 +240,7 @@ def declare(
     from gridmargin.interfaces.cli import recalibrate_commands
 
     answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir)
-    _emit(answer, recalibrate_commands.show_declared, as_json)
+    emit(answer, recalibrate_commands.show_declared, as_json)
 
 
 @app.command()
@@ -343,7 +282,7 @@ def account(
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
         data_dir=data_dir, quiet=as_json,
     )  # fmt: skip
-    _emit(answer, account_commands.show_account, as_json)
+    emit(answer, account_commands.show_account, as_json)
 
 
 @app.command()
@@ -362,7 +301,7 @@ def explain(
     from gridmargin.interfaces.cli import account_commands
 
     answer = account_commands.explain(receipt, out, data_dir)
-    _emit(answer, account_commands.show_explain, as_json)
+    emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)
 
@@ -398,7 +337,7 @@ def backtest(
         task, data, avert=avert, train_year=train_year, test_year=test_year, test_from=test_from, test_to=test_to,
         horizon_min=horizon_min, region=region, out=out,
     )  # fmt: skip
-    _emit(result, backtest_commands.show_backtest, as_json)
+    emit(result, backtest_commands.show_backtest, as_json)
 
 
 @app.command()
@@ -418,13 +357,6 @@ def up(
     from gridmargin.interfaces.cli import up_command
 
     up_command.up(host=host, port=port, zone=zone, source=source, data_dir=data_dir, stream=stream)
-
-
-def _emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
-    else:
-        show(answer)
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from gridmargin.interfaces.answers import entry_answer
 from gridmargin.interfaces.cli.terminal import people_console
+from gridmargin.interfaces.forecasts import issued_answer, moment_to_issue
 from gridmargin.ledger import Entry
 from gridmargin.pipeline import (
     Reference,
     ScoredForecast,
     entries_of,
-    issue,
     published,
     score_forecasts,
 )
@@ -45,26 +45,8 @@ def forecast(
     with open_workplace(home_folder(data_dir, settings)) as place:
         choice = place.settle(choice, zone, asked)
         factory = place.factory(choice, zone, asked)
-        end = factory.source.span(zone).end_utc
-        note = None
-        if at is None and asked > end and factory.source.name != "reference":
-            note = f"the record ends at {format_utc(end)}: issued then"
-            asked = end
-        made = issue(factory, zone, asked, hours)
-        answers = [entry_answer(entry) for entry in made.entries]
-        source = factory.source.name
-    least = min(answers, key=lambda answer: answer["factor_gco2_per_kwh"]["mid"])
-    return {
-        "zone": zone,
-        "name": zone_named(zone).name,
-        "issued_utc": format_utc(made.issued_utc),
-        "hours": hours,
-        "source": source,
-        "note": note,
-        "n_new": made.n_new,
-        "lowest": {"interval": least["interval"], "factor_gco2_per_kwh": least["factor_gco2_per_kwh"]},
-        "forecasts": answers,
-    }
+        moment, note = (asked, None) if at else moment_to_issue(factory, zone, asked)
+        return issued_answer(factory, zone, moment, hours, note, anew=True)
 
 
 def show_forecast(answer: dict[str, Any]) -> None:

@@ -53,6 +53,7 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     )
     errors.install(app)
     _grid_routes(app, desk)
+    _ledger_routes(app, desk)
     _receipt_routes(app, desk)
     _page_routes(app)
 
@@ -98,6 +99,37 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """Say what is on the margin now, or at a moment; `estimator` asks one more, such as `blend`, and may repeat."""
         return await desk.now(zone, parse_utc(at, "at") if at else None, tuple(estimator or ()))
 
+    @app.get("/v1/zones/{zone}/forecast", tags=["grid"], response_model=schemas.ForecastModel)
+    async def forecast(
+        zone: str,
+        at: str | None = None,
+        issued_by: str | None = None,
+        as_of: str | None = None,
+        estimator: str | None = None,
+    ) -> Any:
+        """Give the newest issue in the ledger, the newest up to `issued_by`, or the one issued `at` a moment."""
+        at_utc, issued_by_utc, as_of_utc = (
+            parse_utc(text, name) if text else None
+            for name, text in (("at", at), ("issued_by", issued_by), ("as_of", as_of))
+        )
+        return await desk.forecast(zone, at_utc, issued_by_utc, as_of_utc, estimator)
+
+    @app.post("/v1/zones/{zone}/forecast", tags=["grid"], response_model=schemas.IssuedModel)
+    async def issue(zone: str, body: schemas.IssueModel | None = None) -> Any:
+        """Issue a forecast and keep it; what the ledger holds already is given from there."""
+        wanted = body or schemas.IssueModel()
+        return await desk.issue(zone, parse_utc(wanted.at, "at") if wanted.at else None, wanted.hours)
+
+    @app.get("/v1/zones/{zone}/long-run", tags=["grid"], response_model=schemas.LongRunModel)
+    async def long_run(zone: str, year: int | None = None, weights: str = "first_period") -> Any:
+        """Give operating, build and combined margin of the plants that the source lists; long-run, not for hours."""
+        return await desk.long_run(zone, year, weights)
+
+    @app.post("/v1/zones/{zone}/long-run", tags=["grid"], response_model=schemas.LongRunModel)
+    async def long_run_of(zone: str, body: schemas.LongRunTableModel) -> Any:
+        """Give the same of a list of plants that is sent, or one rate of a table of long-run rates; nothing is kept."""
+        return await desk.long_run_of(zone, body)
+
     @app.get("/v1/zones/{zone}/factors", tags=["grid"])
     async def factors(zone: str, start: str, end: str, estimator: str = PRIMARY) -> dict[str, Any]:
         """Give up to 32 days of factors as columns, the average apart."""
@@ -111,6 +143,28 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         start_utc = parse_utc(start, "start")
         interval = Interval(start_utc, parse_utc(end, "end") if end else start_utc + timedelta(hours=1))
         return await desk.ledger(zone, interval, estimator, parse_utc(as_of, "as_of") if as_of else None)
+
+
+def _ledger_routes(app: FastAPI, desk: Desk) -> None:
+    @app.get("/v1/ledger/head", tags=["ledger"])
+    async def head() -> dict[str, Any]:
+        """Give the signed head of the log: its name, size and root."""
+        return await desk.head()
+
+    @app.get("/v1/ledger/proof/{kind}/{record_id}", tags=["ledger"])
+    async def proof(kind: str, record_id: int) -> dict[str, Any]:
+        """Prove that a record stands in the log: leaf, audit path and signed head (RFC 6962)."""
+        return await desk.proof(kind, record_id)
+
+    @app.get("/v1/ledger/consistency", tags=["ledger"])
+    async def consistency(tree_size: Annotated[int, Query(ge=1)]) -> dict[str, Any]:
+        """Prove that the log of today begins with the first `tree_size` leaves (RFC 6962)."""
+        return await desk.consistency(tree_size)
+
+    @app.get("/v1/ledger/diff", tags=["ledger"])
+    async def diff(since: str, zone: str | None = None) -> dict[str, Any]:
+        """Say what the ledger says differently now from what it said at `since`, and why."""
+        return await desk.diff(parse_utc(since, "since"), zone)
 
 
 def _receipt_routes(app: FastAPI, desk: Desk) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gridmargin.vocab import InputError
 
-NEWEST_SCHEMA = "0004"
+NEWEST_SCHEMA = "0005"
 """Name of the last migration; a test holds it against the folder."""
 
 

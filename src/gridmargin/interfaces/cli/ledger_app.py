@@ -1,0 +1,208 @@
+"""`gridmargin ledger …`: commands and their options; each hands over to a module that is imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridmargin.interfaces.cli.options import DataDirOption, JsonOption, SourceOption, ZoneArgument, emit
+from gridmargin.vocab import parse_utc
+
+ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_help=True)
+
+
+@ledger_app.command("show")
+def ledger_show(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[
+        str | None,
+        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
+    ] = None,
+    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the entries that cover a stretch of time, as known now."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    emit(
+        grid_commands.ledger(zone, start, end, estimator, None, data_dir), grid_commands.show_ledger, as_json
+    )
+
+
+@ledger_app.command("as-of")
+def ledger_as_of(
+    zone: ZoneArgument,
+    known: Annotated[
+        str, typer.Argument(help="The moment of knowledge, ISO 8601 with offset.", metavar="KNOWN")
+    ],
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[
+        str | None,
+        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
+    ] = None,
+    estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the entries that cover a stretch of time, as known at an earlier moment."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    known_utc = parse_utc(known, "KNOWN")
+    emit(
+        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir),
+        grid_commands.show_ledger,
+        as_json,
+    )
+
+
+@ledger_app.command("refresh")
+def ledger_refresh(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[
+        str | None,
+        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
+    ] = None,
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the source again and append what came out different; what stood before stays, as known then."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    emit(grid_commands.refresh(zone, start, end, source, data_dir), grid_commands.show_refresh, as_json)
+
+
+@ledger_app.command("forecasts")
+def ledger_forecasts(
+    zone: ZoneArgument,
+    issued_from: Annotated[str, typer.Option(help="First issue time, ISO 8601 with offset.", metavar="TIME")],
+    issued_to: Annotated[
+        str | None,
+        typer.Option(
+            help="First issue time outside; one hour after --issued-from if absent.", metavar="TIME"
+        ),
+    ] = None,
+    estimator: Annotated[str | None, typer.Option(help="Only this estimator's forecasts.")] = None,
+    against: Annotated[
+        str, typer.Option(help="What was observed: an estimator's entries, or `published`.")
+    ] = "regression",
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show forecasts as they were issued, beside what was later observed, with the error."""
+    from gridmargin.interfaces.cli import forecast_commands
+
+    answer = forecast_commands.forecasts(
+        zone, issued_from=issued_from, issued_to=issued_to, estimator=estimator, against=against, source=source,
+        data_dir=data_dir,
+    )  # fmt: skip
+    emit(answer, forecast_commands.show_forecasts, as_json)
+
+
+@ledger_app.command("diff")
+def ledger_diff(
+    since: Annotated[str, typer.Option(help="What was known when, ISO 8601 with offset.", metavar="TIME")],
+    zone: Annotated[str | None, typer.Option(help="Only this zone.", metavar="ZONE")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the ledger says differently now from what it said at a moment, and why."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    emit(ledger_commands.diff(since, zone, data_dir), ledger_commands.show_diff, as_json)
+
+
+@ledger_app.command("export")
+def ledger_export(
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write: .parquet, .csv or .json; a manifest goes beside it.", metavar="FILE"
+        ),
+    ],
+    zone: Annotated[str | None, typer.Option(help="Only entries of this zone.", metavar="ZONE")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Only intervals from here, ISO 8601 with offset; with --end.", metavar="TIME"),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(help="First moment outside; with --start.", metavar="TIME")
+    ] = None,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Take what can still be read from a damaged ledger.")
+    ] = False,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write entries with their places in the log and a signed manifest, for somebody to check without us."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    answer = ledger_commands.export_to(out, zone, start, end, data_dir, salvage=salvage, quiet=as_json)
+    emit(answer, ledger_commands.show_export, as_json)
+
+
+@ledger_app.command("verify")
+def ledger_verify(
+    export: Annotated[
+        Path | None,
+        typer.Option(help="A file that `ledger export` wrote; the ledger itself if absent.", metavar="FILE"),
+    ] = None,
+    public_key: Annotated[
+        str | None,
+        typer.Option(
+            help="The ledger's public key, or a file that holds it; needed with --export.", metavar="KEY"
+        ),
+    ] = None,
+    seen: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that remembers the newest head seen, instead of the usual place.", metavar="FILE"
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check an export with the public key alone, or the ledger in its database; exit code 1 if anything is wrong."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    answer = ledger_commands.verify(export, public_key, seen, data_dir)
+    emit(answer, ledger_commands.show_verify, as_json)
+    if not answer["holds"]:
+        raise typer.Exit(1)
+
+
+@ledger_app.command("head")
+def ledger_head(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Print the signed head of the log: its size and root under the ledger's name."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    emit(ledger_commands.head(data_dir), ledger_commands.show_head, as_json)
+
+
+@ledger_app.command("key")
+def ledger_key(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Print the public key that checks this ledger; hand it over by another way than its exports."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    emit(ledger_commands.key(data_dir), lambda answer: typer.echo(answer["public_key"]), as_json)
+
+
+@ledger_app.command("prove")
+def ledger_prove(
+    kind: Annotated[
+        str, typer.Argument(help="marginal, average, recalibration or declaration.", metavar="KIND")
+    ],
+    record_id: Annotated[int, typer.Argument(help="Its id, as `ledger show` prints it.", metavar="ID")],
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that one record stands in the log: its leaf, the audit path and the signed head (RFC 6962)."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    emit(ledger_commands.prove(kind, record_id, data_dir), ledger_commands.show_proof, as_json)
