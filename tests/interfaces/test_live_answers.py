@@ -34,7 +34,7 @@ def publisher(monkeypatch):
 
 
 def now(folder, source="auto"):
-    return grid_commands.now(ZONE, None, source, folder)
+    return grid_commands.now(ZONE, None, source, folder, None)
 
 
 def span(estimate):
@@ -136,7 +136,7 @@ def test_live_alone_fails_where_nobody_answers(publisher, tmp_path, monkeypatch)
 def test_live_alone_says_which_key_turns_a_zone_on(publisher, tmp_path):
     """Texas is answered for by the agency's API only, which wants a key."""
     with pytest.raises(InputError, match="GRIDMARGIN_EIA930_API_KEY"):
-        grid_commands.now("US-ERCO", None, "live", tmp_path)
+        grid_commands.now("US-ERCO", None, "live", tmp_path, None)
 
 
 def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
