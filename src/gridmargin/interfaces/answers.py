@@ -272,6 +272,38 @@ def asked(
     }
 
 
+def one_factor_answer(answer: dict[str, Any], estimator: str | None, kind: Kind) -> dict[str, Any]:
+    """Give one factor of what is on the margin: the primary one, an estimator's, or the average.
+
+    Raises
+    ------
+    NoFactorError
+        If there is none of that kind and estimator.
+    """
+    if kind is Kind.AVERAGE:
+        found = answer["average"]
+    else:
+        wanted = estimator or answer["primary"]
+        found = next((e for e in answer["marginal"] if e["estimator"] == wanted), None)
+    if found is None:
+        by = f" by {estimator}" if estimator else ""
+        raise NoFactorError(
+            f"no {kind.value} factor{by} for {answer['zone']} from {answer['interval']['start_utc']}; ask for another"
+            " estimator or moment, or see what there is under /now"
+        )
+    return {
+        **{
+            name: found[name]
+            for name in ("zone", "kind", "interval", "estimator", "entry_id", "basis", "regime")
+        },
+        "factor_gco2_per_kwh": found["factor_gco2_per_kwh"],
+        "status": answer["status"] or found["status"],
+        "source": answer["source"],
+        "stale": answer["stale"],
+        "note": answer["note"],
+    }
+
+
 def _widened(estimate: dict[str, Any]) -> dict[str, Any]:
     factor = estimate["factor_gco2_per_kwh"]
     low, mid, high = factor["low"], factor["mid"], factor["high"]

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -22,7 +22,7 @@ from gridmargin.interfaces.faces.doors import Faces
 from gridmargin.interfaces.rest import errors, schemas
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import Guard
-from gridmargin.vocab import Interval, parse_utc
+from gridmargin.vocab import Interval, Kind, parse_utc
 from gridmargin.wiring import now_utc
 
 _ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": schemas.ErrorModel} for code in (404, 409, 422)}
@@ -107,6 +107,13 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
     ) -> Any:
         """Say what is on the margin now, or at a moment; `estimator` asks one more, such as `blend`, and may repeat."""
         return await desk.now(zone, parse_utc(at, "at") if at else None, tuple(estimator or ()))
+
+    @app.get("/v1/zones/{zone}/factor", tags=["grid"], response_model=schemas.FactorModel)
+    async def factor(
+        zone: str, at: str | None = None, estimator: str | None = None, kind: Kind = Kind.MARGINAL
+    ) -> Response:
+        """Give one factor, now or at a moment: short, and quick to ask for every request."""
+        return Response(await desk.factor(zone, at, estimator, kind), media_type="application/json")
 
     @app.get("/v1/zones/{zone}/forecast", tags=["grid"], response_model=schemas.ForecastModel)
     async def forecast(

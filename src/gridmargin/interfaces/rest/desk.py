@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,6 +25,7 @@ from gridmargin.interfaces.answers import (
     freshness_answer,
     head_answer,
     margin_answer,
+    one_factor_answer,
     proof_answer,
     receipt_answer,
     sources_answer,
@@ -38,7 +40,16 @@ from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
 from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, take_in
 from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
-from gridmargin.vocab import GridmarginError, InputError, Interval, Kind, NotFoundError, TimeError, format_utc
+from gridmargin.vocab import (
+    GridmarginError,
+    InputError,
+    Interval,
+    Kind,
+    NotFoundError,
+    TimeError,
+    format_utc,
+    parse_utc,
+)
 from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
@@ -49,6 +60,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TICK_S = 1.0
 """How often the stream moves on. [s]"""
+
+GOOD_FOR_S = 1.0
+"""How long one factor is given again without asking the ledger. [s]"""
+
+MOST_FACTORS = 4096
 
 LONGEST = timedelta(days=32)
 """The longest stretch of factors given at once."""
@@ -91,6 +107,7 @@ class Desk:
         self._lock = asyncio.Lock()
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
         self._now: dict[tuple[str, str, datetime, tuple[str, ...]], dict[str, Any]] = {}
+        self._factors: dict[tuple[str, str | None, str | None, Kind], tuple[float, bytes]] = {}
         self._zones: list[dict[str, Any]] | None = None
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
@@ -251,6 +268,27 @@ class Desk:
             return asked(self._now[key], moment_asked, note, factory, choice) | {"place": place_answer(found)}
 
         return await self._apart(work)
+
+    async def factor(self, zone: str, at: str | None, estimator: str | None, kind: Kind) -> bytes:
+        """Give one factor as JSON; what was said within the last second is said again as it stands.
+
+        Raises
+        ------
+        NoFactorError
+            If there is none of that kind and estimator.
+        """
+        key = (zone, at, estimator, kind)
+        now_s = asyncio.get_running_loop().time()
+        kept = self._factors.get(key)
+        if kept is not None and now_s < kept[0]:
+            return kept[1]
+        if len(self._factors) > MOST_FACTORS:
+            self._factors.clear()
+        names = () if estimator is None or kind is Kind.AVERAGE else (estimator,)
+        answer = await self.now(zone, parse_utc(at, "at") if at else None, names)
+        body = json.dumps(one_factor_answer(answer, estimator, kind), ensure_ascii=False).encode()
+        self._factors[key] = (now_s + GOOD_FOR_S, body)
+        return body
 
     async def forecast(
         self,
