@@ -7,8 +7,10 @@ and how to bring them back. With `CI` set a missing browser or server is a failu
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,30 @@ WAY_OUT = {
 POSTGRESQL_FOLDER = "/usr/lib/postgresql"
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
 DATA = pytest.StashKey[Path | None]()
+
+os.environ["GRIDMARGIN_OFFLINE"] = "1"  # for commands that tests start, too
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse to look up or reach another machine: what a test needs is served here."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host in (None, "", "localhost"):
+        return
+    try:
+        here = ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        here = False
+    if not here:
+        raise OSError(f"a test wanted to reach {host}: tests stay on this machine")
+
+
+sys.addaudithook(_stay_on_this_machine)
 
 settings.register_profile("local", deadline=None, max_examples=60)
 settings.register_profile(

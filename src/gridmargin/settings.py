@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -26,6 +28,8 @@ class Settings(BaseSettings):
         TOML file of data centres and overrides (`GRIDMARGIN_PLACES`).
     geojson : Path or None
         Outlines of zones, in place of the coarse ones (`GRIDMARGIN_GEOJSON`).
+    offline : bool
+        Ask no publisher (`GRIDMARGIN_OFFLINE`).
     debug : bool
         Show where an error came from, traceback and all (`GRIDMARGIN_DEBUG`).
     """
@@ -38,4 +42,21 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(default=None, min_length=16)
     places: Path | None = None
     geojson: Path | None = None
+    offline: bool = False
     debug: bool = False
+
+
+def of_adapter(adapter: str, environment: Mapping[str, str]) -> tuple[str | None, dict[str, SecretStr]]:
+    """Give what an environment says of one live adapter: another address, and its keys.
+
+    `GRIDMARGIN_<ADAPTER>_URL` is the address; any other `GRIDMARGIN_<ADAPTER>_<NAME>` is a secret, by its name in small
+    letters.
+    """
+    mine = re.compile(rf"GRIDMARGIN_{re.escape(adapter.upper())}_([A-Z0-9]+)")
+    found = {
+        hit[1].lower(): value
+        for name, value in environment.items()
+        if value and (hit := mine.fullmatch(name))
+    }
+    url = found.pop("url", None)
+    return url, {name: SecretStr(value) for name, value in found.items()}

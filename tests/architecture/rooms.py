@@ -28,7 +28,7 @@ class Room:
 TABLE = {
     "vocab": Room((), "nothing"),
     "reference": Room(("vocab",), "its own CSV files"),
-    "sources": Room(("vocab", "reference"), "files; the archive folder"),
+    "sources": Room(("vocab", "reference"), "files; the archive folder; publishers over the network"),
     "meters": Room(("vocab", "reference"), "recorded files, device libraries"),
     "requests": Room(("vocab",), "request logs on disk"),
     "places": Room(("vocab", "reference"), "its own outlines; files named by the user"),

@@ -61,10 +61,11 @@ def test_production_never_loads_the_exam(module: str) -> None:
 
 
 SOLVERS = {"scipy", "sklearn", "highspy", "pyomo"}
+CLIENTS = {"httpx2", "stamina", "apscheduler"}
 
 
 def test_a_factor_is_given_without_solvers_and_learners(tmp_path: Path) -> None:
-    """Whoever only asks what is on the margin does not wait for SciPy, a learner or a solver to load."""
+    """Whoever only asks what is on the margin does not wait for SciPy, a learner, a solver or a client to load."""
     asked = f"""
 from contextlib import suppress
 from gridmargin.interfaces.cli import main
@@ -76,4 +77,4 @@ with suppress(SystemExit):
 """
     loaded = loaded_after(asked)
     assert "polars" in loaded
-    assert {name for name in loaded if name.split(".")[0] in SOLVERS} == set()
+    assert {name for name in loaded if name.split(".")[0] in SOLVERS | CLIENTS} == set()

@@ -54,7 +54,7 @@ def test_zones_now_and_ledger_answer_in_json(tmp_path):
     [
         (("now", "US-ERC"), "did you mean: US-ERCO"),
         (("now", "US-ERCO", "--at", "2026-07-15T18:15:00"), "UTC offset"),
-        (("now", "US-ERCO", "--source", "carrier-pigeon"), "use auto, reference, or recorded:DIR"),
+        (("now", "US-ERCO", "--source", "carrier-pigeon"), "use auto, live, reference, or recorded:DIR"),
         (("now", "US-ERCO", "--source", "recorded:/not/there"), "no such folder"),
         (
             ("ledger", "show", "US-ERCO", "--start", TIME, "--end", "2026-07-15T17:15Z", "--data-dir", "."),

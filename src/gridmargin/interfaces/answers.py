@@ -7,10 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.ledger import Book, Entry, Factors, TreeHead, restated
-from gridmargin.pipeline import Factory, moment_for, outside, recipe
+from gridmargin.pipeline import (
+    STALE_WIDENING,
+    Factory,
+    Feeds,
+    Freshness,
+    is_stale,
+    moment_for,
+    outside,
+    recipe,
+)
 from gridmargin.reference import known_zones, zone_named
 from gridmargin.vocab import Interval, Kind, NoFactorError, Status, format_utc
-from gridmargin.wiring import SourceChoice, Workplace, recorded_sources, source_for
+from gridmargin.wiring import SourceChoice, Workplace, live_adapters, recorded_sources, said_of, source_for
 
 if TYPE_CHECKING:  # receipts load the query engine, which `now` has no need of
     from gridmargin.receipts import Receipt
@@ -137,15 +146,18 @@ def interval_answer(interval: Interval) -> dict[str, str]:
 
 def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
     """List every known zone and what the chosen source has for it."""
-    if choice.folder is None:
+    have: dict[str, Any] = {}
+    if choice.kind == "reference":
         reference = source_for(choice, "US-ERCO")
         have = dict.fromkeys(reference.zones(), reference)
-    else:
+    elif choice.kind == "live":
+        have = live_adapters()
+    elif choice.folder is not None:
         have = {zone: sources[0] for zone, sources in recorded_sources(choice.folder).items()}
     rows = []
     for zone in known_zones().values():
         source = have.get(zone.id)
-        span = source.span(zone.id) if source and source.name != "reference" else None
+        span = source.span(zone.id) if source and choice.kind == "recorded" else None
         rows.append(
             {
                 "id": zone.id,
@@ -158,12 +170,46 @@ def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
                 "longitude_deg": zone.longitude_deg,
                 "source": source.name if source else None,
                 "interval_s": source.interval_s(zone.id) if source else None,
-                "status": ("modelled" if span is None else "reported") if source else None,
+                "status": ("modelled" if choice.kind == "reference" else "reported") if source else None,
                 "first_utc": format_utc(span.start_utc) if span else None,
                 "last_utc": format_utc(span.end_utc) if span else None,
             }
         )
     return rows
+
+
+def freshness_answer(told: Freshness) -> dict[str, Any]:
+    """Give how fresh one zone of one live adapter is."""
+    health = told.health
+    return {
+        "source": told.source,
+        "publisher": told.publisher,
+        "zone": told.zone,
+        "off": told.off,
+        "cadence_s": told.cadence_s,
+        "delay_s": told.delay_s,
+        "newest_end_utc": _time(told.newest_end_utc),
+        "age_s": told.age_s,
+        "stale": told.stale,
+        "tried_utc": _time(health.tried_utc),
+        "succeeded_utc": _time(health.succeeded_utc),
+        "failed_utc": _time(health.failed_utc),
+        "error": health.fault,
+        "n_failed": health.n_failed,
+    }
+
+
+def sources_answer(feeds: Feeds) -> list[dict[str, Any]]:
+    """Give how fresh every zone of every live adapter is; one that is off says how it is turned on."""
+    return [
+        freshness_answer(feeds.freshness(adapter, zone))
+        for adapter, _ in feeds.adapters
+        for zone in adapter.zones()
+    ]
+
+
+def _time(moment: datetime | None) -> str | None:
+    return format_utc(moment) if moment else None
 
 
 def now_answer(
@@ -191,22 +237,50 @@ def now_answer(
     """
     for name in estimators:
         recipe(name)
+    choice = workplace.settle(choice, zone, asked_utc)
     factory = workplace.factory(choice, zone, asked_utc, estimators)
     moment, note = moment_for(factory.source, zone, asked_utc)
     if note and not stands_in:
         raise outside(factory.source, zone, asked_utc)
     interval = Interval.containing(moment, factory.source.interval_s(zone))
-    return asked(margin_answer(workplace, factory, choice, zone, interval), asked_utc, note)
+    answer = margin_answer(workplace, factory, choice, zone, interval)
+    return asked(answer, asked_utc, note, factory, choice)
 
 
-def asked(answer: dict[str, Any], asked_utc: datetime, note: str) -> dict[str, Any]:
-    """Say for which moment an interval answers, and whether it only stands in."""
+def asked(
+    answer: dict[str, Any], asked_utc: datetime, note: str, factory: Factory, choice: SourceChoice
+) -> dict[str, Any]:
+    """Say for which moment an interval answers, by whom, and whether it only stands in.
+
+    A live source's newest interval stands for the present as it is while its publisher is on time; a stale one is
+    imputed, and its ranges are wider than what the ledger holds.
+    """
     notes = [text for text in (note, answer["note"]) if text]
+    kind, detail = said_of(choice, factory.source)
+    stale = is_stale(factory.source, answer["zone"], asked_utc)
+    on_time = kind in ("live", "archive") and not stale
+    widened = [_widened(estimate) for estimate in answer["marginal"]] if stale else answer["marginal"]
+    average = answer["average"] and (_widened(answer["average"]) if stale else answer["average"])
     return answer | {
         "asked_utc": format_utc(asked_utc),
         "note": "; ".join(notes) or None,
-        "status": Status.IMPUTED.value if note and answer["status"] else answer["status"],
+        "status": Status.IMPUTED.value if note and answer["status"] and not on_time else answer["status"],
+        "source": {"name": factory.source.name, "kind": kind, "detail": detail},
+        "stale": stale,
+        "marginal": widened,
+        "average": average,
     }
+
+
+def _widened(estimate: dict[str, Any]) -> dict[str, Any]:
+    factor = estimate["factor_gco2_per_kwh"]
+    low, mid, high = factor["low"], factor["mid"], factor["high"]
+    wide = {
+        "low": min(mid, max(mid - STALE_WIDENING * (mid - low), min(0.0, low))),
+        "mid": mid,
+        "high": mid + STALE_WIDENING * (high - mid),
+    }
+    return estimate | {"factor_gco2_per_kwh": wide, "status": Status.IMPUTED.value}
 
 
 def margin_answer(
@@ -225,7 +299,13 @@ def margin_answer(
         "name": zone_named(zone).name,
         "timezone": zone_named(zone).timezone,
         "interval": interval_answer(interval),
-        "source": {"name": factory.source.name, "kind": choice.kind, "detail": choice.detail},
+        "source": dict(
+            zip(
+                ("name", "kind", "detail"),
+                (factory.source.name, *said_of(choice, factory.source)),
+                strict=True,
+            )
+        ),
         "note": "; ".join(outcome.notes) or None,
         "status": state.status.value if state else None,
         "faults": faults,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gridmargin.pipeline.derived import recipe
 from gridmargin.pipeline.factors import Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
-from gridmargin.pipeline.moment import moment_for, outside
+from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, take_in
+from gridmargin.pipeline.moment import STALE_WIDENING, is_stale, moment_for, outside
 from gridmargin.pipeline.months import month_starts
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
     from gridmargin.pipeline.trail import explain
 
 __all__ = [
+    "STALE_WIDENING",
     "Checked",
     "Factory",
     "FactsOf",
+    "Feeds",
+    "Freshness",
     "Issued",
     "Job",
     "LongRunFactor",
@@ -43,12 +47,14 @@ __all__ = [
     "Stream",
     "account_log",
     "append_forecasts",
+    "ask_or_say_why",
     "checkable",
     "entries_of",
     "explain",
     "facts_from",
     "fleet_margins",
     "given_fleet",
+    "is_stale",
     "issue",
     "issue_average",
     "listed_fleet",
@@ -62,6 +68,7 @@ __all__ = [
     "recalibrate",
     "recipe",
     "score_forecasts",
+    "take_in",
 ]
 
 # Pricing compiles and loads a good deal; whoever only asks for a factor need not wait for it.

@@ -16,6 +16,7 @@ from gridmargin.pipeline.factors import Factory
 from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
 from gridmargin.reference import Profile, host_factor, is_model, line_loss, price_usd_per_kwh, pue
 from gridmargin.requests import RequestLog
+from gridmargin.sources import KeptSource
 from gridmargin.vocab import (
     Interval,
     Kind,
@@ -151,10 +152,16 @@ def factors_for(
         What will be asked for in all, where that is known: it is made at once.
     """
     held: dict[str, Any] = {}
-    step_s = factory.source.interval_s(job.zone)
+    source = factory.source
+    step_s = source.interval_s(job.zone)
+
+    def reach_utc() -> datetime | None:
+        # What a folder holds stays; what is fetched grows while it is read.
+        return source.span(job.zone).end_utc if isinstance(source, KeptSource) else None
 
     def factors_of(first_s: int, end_s: int) -> tuple[Factors, Factors]:
-        if not held or first_s < held["from"] or end_s > held["to"]:
+        if not held or first_s < held["from"] or end_s > held["to"] or held["reach_utc"] != reach_utc():
+            reach = reach_utc()
             if extent is not None:
                 first_s = min(first_s, int(extent.start_utc.timestamp()))
                 end_s = max(end_s, int(extent.end_utc.timestamp()))
@@ -174,7 +181,7 @@ def factors_for(
             held.update(
                 {"from": first_s - int(LEAD.total_seconds()), "to": end_s + int(LEAD.total_seconds())}
             )
-            held["found"] = (marginal, average)
+            held["found"], held["reach_utc"] = (marginal, average), reach
         found: tuple[Factors, Factors] = held["found"]
         return found
 

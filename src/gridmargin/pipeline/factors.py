@@ -181,6 +181,14 @@ class Factory:
         ]
         return tuple(dict.fromkeys([*self.estimators, *bases, *derived]))
 
+    def speaks_of(self, zone: str, interval: Interval) -> bool:
+        """Say whether the book has any entry for `interval` from this source, by any estimator of this factory."""
+        step_s = self.source.interval_s(zone)
+        return any(
+            self.book.count(e.kind, zone, interval, e.name, e.version, step_s, self.source.name)
+            for e in map(Sought.of, self.names)
+        )
+
     def _tells(self, name: str) -> bool:
         return name in ALWAYS or name in self.asked
 

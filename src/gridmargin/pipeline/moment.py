@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from gridmargin.sources import Source
+from gridmargin.pipeline.live import usual_age_s
+from gridmargin.sources import KeptSource, Source
 from gridmargin.vocab import NoFactorError, format_utc
 
 
@@ -17,7 +18,7 @@ def moment_for(source: Source, zone: str, asked_utc: datetime) -> tuple[datetime
     span = source.span(zone)
     if asked_utc in span:
         return asked_utc, ""
-    for years in range(1, 200):
+    for years in range(1, 1 if isinstance(source, KeptSource) else 200):
         try:
             moment = asked_utc.replace(year=asked_utc.year - years)
         except ValueError:  # 29 February
@@ -32,10 +33,28 @@ def moment_for(source: Source, zone: str, asked_utc: datetime) -> tuple[datetime
     if asked_utc < span.start_utc:
         raise outside(source, zone, asked_utc)
     last = span.end_utc - timedelta(seconds=source.interval_s(zone))
+    if isinstance(source, KeptSource):
+        age_min = (asked_utc - span.end_utc).total_seconds() / 60
+        stale = "stale: " if is_stale(source, zone, asked_utc) else ""
+        return (
+            last,
+            f"{stale}the newest interval ended {age_min:.0f} min before {format_utc(asked_utc.replace(microsecond=0))}",
+        )
     return (
         last,
         f"no data for {format_utc(asked_utc)}: answered with the last recorded interval, {format_utc(last)}",
     )
+
+
+STALE_WIDENING = 2.0
+"""How many times as wide the range of a stale interval is that stands for a later moment; as for a gap (C8)."""
+
+
+def is_stale(source: Source, zone: str, asked_utc: datetime) -> bool:
+    """Say whether a live source's newest interval is older than its publisher's cadence and delay explain."""
+    if not isinstance(source, KeptSource):
+        return False
+    return (asked_utc - source.span(zone).end_utc).total_seconds() > usual_age_s(source.live)
 
 
 def outside(source: Source, zone: str, asked_utc: datetime) -> NoFactorError:

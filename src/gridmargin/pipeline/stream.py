@@ -20,9 +20,10 @@ from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
 from gridmargin.pipeline.moment import moment_for
 from gridmargin.pipeline.synthetic import arrivals_between
-from gridmargin.receipts import CAUSES, FILL_REACH_S, Receipt, ReceiptWriter, range_of, records
+from gridmargin.receipts import CAUSES, FILL_REACH_S, FILL_WIDENING, Receipt, ReceiptWriter, range_of, records
 from gridmargin.requests import RequestBatch
-from gridmargin.vocab import format_utc, sha256_hex
+from gridmargin.sources import KeptSource
+from gridmargin.vocab import Status, format_utc, sha256_hex
 
 RATE_PER_S = 2.0
 """Mean arrivals a second. [s⁻¹]"""
@@ -202,7 +203,7 @@ class Stream:
     ) -> Callable[[int, int], tuple[Factors, Factors]]:
         """Give factors by the stream's own clock: each interval by that of the moment whose record answers for it."""
         source, zone = self._factory.source, self.job.zone
-        step_s = source.interval_s(zone)
+        step_s, grows = source.interval_s(zone), isinstance(source, KeptSource)
 
         def of(first_s: int, end_s: int) -> tuple[Factors, Factors]:
             parts: list[tuple[Factors, Factors]] = []
@@ -211,7 +212,10 @@ class Stream:
                 moment, _ = moment_for(source, zone, datetime.fromtimestamp(slot_s, UTC))
                 at_s = _seconds(moment)
                 found = factors_of(at_s, at_s + step_s)
-                parts.append((_at(found[0], at_s, slot_s), _at(found[1], at_s, slot_s)))
+                marginal, average = (_at(factors, at_s, slot_s) for factors in found)
+                if grows and (at_s != slot_s or at_s not in found[0].start_epoch_s):
+                    marginal, average = _standing_in(marginal), _standing_in(average)
+                parts.append((marginal, average))
             return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
 
         return of
@@ -229,6 +233,18 @@ def _at(factors: Factors, at_s: int, slot_s: int) -> Factors:
     )
     arrays: dict[str, Any] = {name: getattr(factors, name)[keep] for name in _ARRAYS}
     return replace(factors, **(arrays | {"start_epoch_s": arrays["start_epoch_s"] + offset}))
+
+
+def _standing_in(factors: Factors) -> Factors:
+    """Give the factor of an interval that stands for another, as for a gap: imputed, its range wider (C8)."""
+    low, mid, high = factors.low, factors.mid, factors.high
+    floor = np.minimum(0.0, low)
+    return replace(
+        factors,
+        low=np.minimum(mid, np.maximum(mid - FILL_WIDENING * (mid - low), floor)),
+        high=mid + FILL_WIDENING * (high - mid),
+        status=np.full(len(factors), Status.IMPUTED.value, dtype=factors.status.dtype),
+    )
 
 
 def _joined(parts: list[Factors]) -> Factors:

@@ -25,10 +25,9 @@ from gridmargin.pipeline.facts import FactsOf
 from gridmargin.pipeline.learned_again import learned_again
 from gridmargin.receipts import CAUSES, FILL_WIDENING, Overheads, Receipt, Slice, read_run
 from gridmargin.requests import log_cells
-from gridmargin.sources import SOURCES, Archive, Observations, Payload
+from gridmargin.sources import Archive, Observations, Payload, cell_text, parse
 from gridmargin.vocab import (
     J_PER_KWH,
-    Cell,
     GridmarginError,
     InputError,
     Interval,
@@ -385,7 +384,7 @@ def _estimate_again(entry: Entry, book: Book, archive: Archive) -> tuple[float, 
     around = Interval(
         estimate.interval.start_utc - timedelta(days=1), estimate.interval.end_utc + timedelta(days=1)
     )
-    observations = Observations.concat([SOURCES.get(p.source).parse(p, around) for p in payloads])
+    observations = Observations.concat([parse(p, around) for p in payloads])
     step_s = int(estimate.interval.duration_s)
     states = assemble(observations, estimate.zone, step_s)
     if estimate.estimator in ESTIMATORS:
@@ -413,14 +412,10 @@ def _estimate_again(entry: Entry, book: Book, archive: Archive) -> tuple[float, 
             "payload": by_digest[observation.cell.payload_sha256].name,
             "row": observation.cell.row,
             "column": observation.cell.column,
-            "text": _text(by_digest[observation.cell.payload_sha256], observation.cell),
+            "text": cell_text(by_digest[observation.cell.payload_sha256], observation.cell),
             "quantity": observation.quantity,
             "value": observation.value,
         }
         for observation in cells_behind(observations, estimate.zone, estimate.interval)
     ]
     return float(found.mid[at]), cells
-
-
-def _text(payload: Payload, cell: Cell) -> str:
-    return SOURCES.get(payload.source).cell_text(payload, cell)

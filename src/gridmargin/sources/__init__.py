@@ -1,6 +1,7 @@
 """Grid data adapters: bytes in, observations out.
 
-Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touches files and the archive folder.
+Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touches files, the archive folder, and
+publishers over the network, through `transport` alone.
 """
 
 from gridmargin.sources.aemo import REGIONS
@@ -25,6 +26,8 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.caiso_mix import caiso_mix_at
+from gridmargin.sources.collect import Collected, Reach, collect, off_reason
+from gridmargin.sources.fetched import Fetch, FetchIndex, Health
 from gridmargin.sources.german_tables import (
     CARBON,
     CARBON_KNOWN_AFTER_S,
@@ -42,61 +45,56 @@ from gridmargin.sources.german_tables import (
     smard_years,
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
+from gridmargin.sources.kept import KeptSource, Replayed, replay
+from gridmargin.sources.live.live_source import Access, LiveRequest, LiveSource
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.pglib_uc import UcInstance, UcUnit, parse_uc, uc_files
 from gridmargin.sources.rate_table import RateTable, rate_tables, read_rate_table
+from gridmargin.sources.registered import LIVE_SOURCES, SOURCES, cell_text, parse, reader_of
 from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
-from gridmargin.vocab import Cell, Registry
-
-SOURCES: Registry[type[Source]] = Registry(
-    "source",
-    "gridmargin.sources",
-    {
-        "aemo": "gridmargin.sources.aemo:Aemo",
-        "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
-        "eia930": "gridmargin.sources.eia930:Eia930",
-        "entsoe": "gridmargin.sources.entsoe:Entsoe",
-        "ercot": "gridmargin.sources.ercot:Ercot",
-        "fuel_on_margin": "gridmargin.sources.fuel_on_margin:FuelOnMargin",
-        "isone": "gridmargin.sources.isone:IsoNe",
-        "nyiso": "gridmargin.sources.nyiso:NyIso",
-        "reference": "gridmargin.sources.reference:ReferenceDays",
-    },
-)
-
-
-def cell_text(payload: Payload, cell: Cell) -> str:
-    """Give what stands in a cell of a payload, as its publisher wrote it."""
-    return SOURCES.get(payload.source).cell_text(payload, cell)
-
+from gridmargin.sources.transport import Body, Limits, Transport
 
 __all__ = [
     "CARBON",
     "CARBON_KNOWN_AFTER_S",
+    "LIVE_SOURCES",
     "OBSERVATION_SCHEMA",
     "OZONE_MONTHS",
     "PLANTS",
     "PRICE",
     "REGIONS",
     "SOURCES",
+    "Access",
     "Archive",
     "AvertCurve",
     "AvertLoad",
     "AvertTables",
     "AvertUnits",
+    "Body",
     "BuiltFleet",
+    "Collected",
+    "Fetch",
+    "FetchIndex",
+    "Health",
+    "KeptSource",
+    "Limits",
+    "LiveRequest",
+    "LiveSource",
     "LongRunRate",
     "Observation",
     "Observations",
     "Payload",
     "PlantTable",
     "RateTable",
+    "Reach",
     "ReferenceRun",
     "Registrations",
+    "Replayed",
     "RtsTables",
     "Series",
     "Source",
+    "Transport",
     "UcInstance",
     "UcUnit",
     "UnitDispatch",
@@ -104,6 +102,7 @@ __all__ = [
     "caiso_mix_at",
     "carbon_price",
     "cell_text",
+    "collect",
     "day_ahead_price",
     "find_avert_folder",
     "find_german",
@@ -111,15 +110,19 @@ __all__ = [
     "fuels_of",
     "need",
     "of_country",
+    "off_reason",
     "open_avert",
+    "parse",
     "parse_uc",
     "power_plants",
     "rate_tables",
     "read_built_fleet",
     "read_long_run_rates",
     "read_rate_table",
+    "reader_of",
     "registration_table",
     "registrations",
+    "replay",
     "smard_generation",
     "smard_years",
     "uc_files",

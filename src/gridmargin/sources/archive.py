@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import tempfile
+import zlib
 from pathlib import Path
 
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import NotFoundError, TableError, sha256_hex
+
+PACKED = ".gz"
 
 
 class Archive:
@@ -22,15 +26,23 @@ class Archive:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def put(self, payload: Payload) -> str:
-        """Keep a payload and give its hash; keeping it twice is keeping it once."""
+    def put(self, payload: Payload, *, packed: bool = False) -> str:
+        """Keep a payload and give its hash; keeping it twice is keeping it once.
+
+        Parameters
+        ----------
+        packed : bool
+            Keep the bytes gzipped: for what comes every few minutes and mostly repeats itself. The hash is of the
+            bytes as they came, and `get` gives those.
+        """
         digest = sha256_hex(payload.body)
-        path = self._path(digest)
-        if not path.exists():
+        plain, gzipped = self._path(digest), self._path(digest, PACKED)
+        path = gzipped if packed else plain
+        if not plain.exists() and not gzipped.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
             with os.fdopen(handle, "wb") as file:
-                file.write(payload.body)
+                file.write(gzip.compress(payload.body, mtime=0) if packed else payload.body)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
@@ -46,15 +58,18 @@ class Archive:
         TableError
             If what is on disk no longer has that hash.
         """
-        path = self._path(digest)
-        if not path.exists():
+        plain, gzipped = self._path(digest), self._path(digest, PACKED)
+        if not plain.exists() and not gzipped.exists():
             raise NotFoundError(f"no payload {digest} in the archive {self.folder}")
-        body = path.read_bytes()
+        try:
+            body = plain.read_bytes() if plain.exists() else gzip.decompress(gzipped.read_bytes())
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            body = b""
         if sha256_hex(body) != digest:
             raise TableError(
                 f"payload {digest} in the archive {self.folder} has been altered: its hash differs"
             )
         return body
 
-    def _path(self, digest: str) -> Path:
-        return self.folder / digest[:2] / digest
+    def _path(self, digest: str, suffix: str = "") -> Path:
+        return self.folder / digest[:2] / f"{digest}{suffix}"

@@ -1,6 +1,6 @@
 """ISO New England: `genfuelmix` answers, generation by fuel with the operator's own marginal flag.
 
-One line per snapshot and fuel category: `BeginDate` (with its offset), `GenMw`, `FuelCategoryRollup`, `FuelCategory`,
+As the table of the web page, or as the web service's JSON: the fields are the same, and a record is a line. One line per snapshot and fuel category: `BeginDate` (with its offset), `GenMw`, `FuelCategoryRollup`, `FuelCategory`,
 `MarginalFlag`. A snapshot states an instant and comes at no fixed step, every six minutes on average. It is laid on the 5-minute grid by the
 interval that holds its instant; where several fall in one, the last stands for it and the others are left in the
 payload; an interval that holds none has no state. Nothing is carried on or interpolated (C2). A category that a
@@ -18,6 +18,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import delimited_cell, read_strings, text_of, to_numbers
 from gridmargin.sources.folders import files_matching
+from gridmargin.sources.json_rows import read_records, record_cell
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import (
@@ -50,6 +51,9 @@ FUELS = {
 """Their fuel categories and ours, one to one, so that every observation is one cell."""
 
 FLAGS = {"Y": 1.0, "N": 0.0}
+RECORDS = ("GenFuelMixes", "GenFuelMix")
+"""Where the web service's answer lists its records."""
+
 _COLUMNS = ("BeginDate", "GenMw", "FuelCategory", "MarginalFlag")
 _QUANTITY_OF = {"GenMw": generation_column, "MarginalFlag": published_margin_column}
 
@@ -140,11 +144,20 @@ class IsoNe:
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
         """Give what stands in a cell; a flag is `Y` or `N`."""
+        if _is_json(payload):
+            return record_cell(payload, RECORDS, cell)
         return delimited_cell(payload, cell, ",")
 
 
+def _is_json(payload: Payload) -> bool:
+    return payload.body[:1] == b"{"
+
+
 def _timed(payload: Payload) -> pl.DataFrame:
-    table = read_strings(payload, ",", _COLUMNS)
+    if _is_json(payload):
+        table = read_records(payload, RECORDS, _COLUMNS)
+    else:
+        table = read_strings(payload, ",", _COLUMNS)
     text = pl.col("BeginDate").str.strip_chars()
     # One form at a time: with and without a fraction of the second.
     table = table.with_columns(

@@ -5,6 +5,7 @@
     │   ├── UnknownNameError  a zone, device, model, estimator… that is not known; lists near names
     │   ├── TimeError         naive, reversed, misaligned or out-of-range time
     │   ├── TableError        a file or table that is truncated, lacks a column or holds a bad cell
+    │   ├── PublisherError    a publisher that cannot be reached, or answers with something else than what was due
     │   └── NotFoundError     a receipt, entry or payload that is not there
     ├── NoFactorError         an interval without a marginal factor, and no permission to fill it (C8)
     ├── MixedKindsError       marginal with average, short-run with long-run, busbar with plug (C3)
@@ -59,6 +60,23 @@ class TimeError(InputError):
 
 class TableError(InputError):
     """A file or table that is truncated, lacks a column or holds a bad cell."""
+
+
+class PublisherError(InputError):
+    """A publisher that cannot be reached, or answers with something else than what was due.
+
+    Attributes
+    ----------
+    publisher : str
+        Who was asked.
+    status : int or None
+        What it answered over HTTP, where it did.
+    """
+
+    def __init__(self, publisher: str, message: str, status: int | None = None) -> None:
+        self.publisher = publisher
+        self.status = status
+        super().__init__(message)
 
 
 class NotFoundError(InputError):

@@ -85,6 +85,7 @@ def account(
             open_workplace(work, settings) as place,
             progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance,
         ):
+            choice = place.settle(choice, zone, log.first_utc)
             summary = account_log(
                 log, job, place.factory(choice, zone, log.first_utc, (estimator,)), out, advance
             )

@@ -157,6 +157,37 @@ def now(
 
 
 @app.command()
+def sources(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Read every archived payload again and compare with what was noted."),
+    ] = False,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of every live source how fresh it is, or how it is turned on."""
+    from gridmargin.interfaces.cli import source_commands
+
+    answer = source_commands.sources(data_dir, check=check)
+    emit(answer, source_commands.show_sources, as_json)
+    if answer["n_faults"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    zone: ZoneArgument,
+    days: Annotated[int, typer.Option(help="How many days back; 0 asks for the newest.", min=0, max=400)] = 0,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the publishers of a zone, keep what they answer, and let revisions supersede."""
+    from gridmargin.interfaces.cli import source_commands
+
+    emit(source_commands.fetch(zone, days, data_dir), source_commands.show_fetch, as_json)
+
+
+@app.command()
 def forecast(
     zone: ZoneArgument,
     at: Annotated[

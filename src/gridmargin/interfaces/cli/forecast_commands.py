@@ -44,6 +44,7 @@ def forecast(
     settings = read_settings(ledger)
     choice = choose_source(source_text, settings)
     with open_workplace(home_folder(data_dir, settings), settings) as place:
+        choice = place.settle(choice, zone, asked)
         factory = place.factory(choice, zone, asked)
         moment, note = (asked, None) if at else moment_to_issue(factory, zone, asked)
         return issued_answer(factory, zone, moment, hours, note, anew=True)

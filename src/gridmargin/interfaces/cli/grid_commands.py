@@ -241,6 +241,7 @@ def refresh(
     settings = read_settings(ledger)
     choice = choose_source(source, settings)
     with open_workplace(home_folder(data_dir, settings), settings) as place:
+        choice = place.settle(choice, zone, interval.start_utc)
         outcome = place.factory(choice, zone, interval.start_utc).ensure(zone, interval, renew=True)
     return {
         "zone": zone,

@@ -30,7 +30,7 @@ GeojsonOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SourceOption = Annotated[
-    str, typer.Option("--source", help="auto, reference, or recorded:DIR.", metavar="SOURCE")
+    str, typer.Option("--source", help="auto, live, reference, or recorded:DIR.", metavar="SOURCE")
 ]
 DataDirOption = Annotated[
     Path | None,

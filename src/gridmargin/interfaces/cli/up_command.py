@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
 import typer
 import uvicorn
 
 from gridmargin.interfaces.answers import PRIMARY
-from gridmargin.interfaces.rest import Desk, build_app, is_loopback
-from gridmargin.pipeline import Job, Stream, moment_for
+from gridmargin.interfaces.rest import Desk, Rounds, build_app, is_loopback
+from gridmargin.pipeline import Factory, Job, Stream, moment_for
 from gridmargin.reference import profile_for
-from gridmargin.vocab import InputError, format_utc
+from gridmargin.vocab import InputError, Interval, Kind, format_utc
 from gridmargin.wiring import (
+    PATIENT,
+    Asks,
     SourceChoice,
     Workplace,
     choose_source,
@@ -49,17 +52,22 @@ def up(
         )
     choice = choose_source(source, settings)
     places = open_places(settings)
-    opened = places.where(zone, now_utc()).zone if zone else _first_zone(choice)
-    source_for(choice, opened)
+    asked = places.where(zone, now_utc()).zone if zone else None
+    if choice.kind != "live":
+        source_for(choice, asked or _first_zone(choice))
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(host, port))
         place = stack.enter_context(open_workplace(home_folder(data_dir, settings), settings))
+        opened = asked or (_first_live_zone(place) if choice.kind == "live" else _first_zone(choice))
         running = _stream(place, choice, opened) if stream else None
+        rounds = None
+        if choice.asks is not Asks.NEVER:
+            rounds = Rounds(place.open_feeds(PATIENT), opened)
         address = f"http://{'127.0.0.1' if is_loopback(host) else host}:{listener.getsockname()[1]}"
         typer.echo(f"gridmargin: {address}  (zone {opened}; source: {choice.detail})")
         typer.echo("stop with Ctrl-C")
         config = uvicorn.Config(
-            build_app(Desk(place, choice, opened, running, places), key),
+            build_app(Desk(place, choice, opened, running, places, rounds), key),
             log_level="warning", access_log=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listener])
@@ -74,6 +82,16 @@ def _first_zone(choice: SourceChoice) -> str:
         return zone
     raise InputError(
         f"{choice.detail}: no zone with generation by fuel there; give --zone, or --source reference"
+    )
+
+
+def _first_live_zone(place: Workplace) -> str:
+    zones = dict.fromkeys([*ZONES_TO_OPEN_ON, *(z for a, _ in place.feeds.adapters for z in a.zones())])
+    for zone in zones:
+        if place.feeds.of_zone(zone):
+            return zone
+    raise InputError(
+        "no live source is on; `gridmargin sources` says how each is turned on, or give --source auto"
     )
 
 
@@ -94,12 +112,26 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
     start = now_utc()
-    factory = place.factory(choice, zone, start)
-    moment, _ = moment_for(factory.source, zone, start)
+    # Nobody waits for a publisher before the page is there: the first round asks, and what was fetched before serves.
+    settled = place.settle(choice, zone, start, ask=choice.asks is Asks.MUST)
+    factory = place.factory(settled, zone, start)
+    if settled.adapter is not None and choice.asks is not Asks.MUST and not _can_price(factory, zone, start):
+        # Just begun, a live record is too short for the fit that prices energy: what was recorded does it until then.
+        settled, factory = choice, place.factory(choice, zone, start)
+    moment, note = moment_for(factory.source, zone, start)
     alignment = (
         f"priced on the grid of {format_utc(moment)}, standing for {format_utc(start)}"
-        if moment != start
+        if note and settled.adapter is None
         else None
     )
     job = Job(zone, PRIMARY, profile_for("H100", "llama-3.1-8b"), fill=True, alignment=alignment)
     return Stream(job, factory, place.folder, start)
+
+
+def _can_price(factory: Factory, zone: str, start_utc: datetime) -> bool:
+    moment, _ = moment_for(factory.source, zone, start_utc)
+    step_s = factory.source.interval_s(zone)
+    interval = Interval.containing(moment, step_s)
+    factory.ensure(zone, interval)
+    found = factory.book.covering(Kind.MARGINAL, zone, interval, PRIMARY, step_s, source=factory.source.name)
+    return len(found) > 0

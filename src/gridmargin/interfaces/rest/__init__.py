@@ -3,5 +3,6 @@
 from gridmargin.interfaces.rest.app import build_app
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import is_loopback
+from gridmargin.interfaces.rest.rounds import Rounds
 
-__all__ = ["Desk", "build_app", "is_loopback"]
+__all__ = ["Desk", "Rounds", "build_app", "is_loopback"]

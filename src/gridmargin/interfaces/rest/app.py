@@ -96,6 +96,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """Say which zone `place` lies in, by which rule and source, how sure that is, and what else it may be."""
         return await desk.where(place, parse_utc(at, "at") if at else None, workload)
 
+    @app.get("/v1/sources", tags=["grid"])
+    async def sources() -> dict[str, Any]:
+        """Say how fresh every zone of every live source is: newest interval, its age, last success, last error."""
+        return {"sources": await desk.sources()}
+
     @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
     async def now(
         zone: str, at: str | None = None, estimator: Annotated[list[str] | None, Query(max_length=8)] = None

@@ -21,21 +21,24 @@ from gridmargin.interfaces.answers import (
     diff_answer,
     entry_answer,
     factors_answer,
+    freshness_answer,
     head_answer,
     margin_answer,
     proof_answer,
     receipt_answer,
+    sources_answer,
     zones_answer,
 )
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
 from gridmargin.interfaces.placing import place_answer, where_answer
+from gridmargin.interfaces.rest.rounds import Rounds
 from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
-from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe
+from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, take_in
 from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
-from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
+from gridmargin.vocab import GridmarginError, InputError, Interval, Kind, NotFoundError, TimeError, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
@@ -66,6 +69,8 @@ class Desk:
         Requests being priced as they come.
     places : Places or None
         What says where things are; the registry alone where None.
+    rounds : Rounds or None
+        Who asks publishers in the background; without it they are asked when somebody asks us.
     """
 
     def __init__(
@@ -75,15 +80,17 @@ class Desk:
         zone: str,
         stream: Stream | None,
         places: Places | None = None,
+        rounds: Rounds | None = None,
     ) -> None:
         self.places = places or Places()
         self.place = place
         self.choice = choice
         self.zone = zone
         self.stream = stream
+        self.rounds = rounds
         self._lock = asyncio.Lock()
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
-        self._now: dict[tuple[str, datetime, tuple[str, ...]], dict[str, Any]] = {}
+        self._now: dict[tuple[str, str, datetime, tuple[str, ...]], dict[str, Any]] = {}
         self._zones: list[dict[str, Any]] | None = None
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
@@ -97,9 +104,13 @@ class Desk:
     async def running(self) -> AsyncIterator[None]:
         """Move the stream on while the server runs; what it still holds is written at the end."""
         task = asyncio.create_task(self._tick_forever()) if self.stream else None
+        if self.rounds is not None:
+            self.rounds.start(self._after_round)
         try:
             yield
         finally:
+            if self.rounds is not None:
+                self.rounds.stop()
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -155,6 +166,19 @@ class Desk:
             self._shown = margin["interval"]["start_utc"]
             self._tell("now", margin)
 
+    async def _after_round(self, adapter: str, zone: str, revised: tuple[datetime, ...]) -> None:
+        """Take in what a round brought, and tell the listeners how fresh the zone is."""
+
+        def work() -> dict[str, Any]:
+            feeds = self.place.feeds
+            [live] = [known for known, _ in feeds.adapters if known.name == adapter]
+            if revised:
+                take_in(self.place.factory_of(feeds.kept(live), self.choice), zone, revised)
+            self._now.clear()  # more history lets more estimators speak, of intervals answered for before too
+            return freshness_answer(feeds.freshness(live, zone))
+
+        self._tell("source", await self._apart(work))
+
     def _tell(self, name: str, data: Any) -> None:
         for queue in self._queues:
             with contextlib.suppress(asyncio.QueueFull):
@@ -175,14 +199,21 @@ class Desk:
     def status(self) -> dict[str, Any]:
         """Say what this server is, and what its stream stumbles over."""
         stream = self.stream.describe() if self.stream else {"kind": "none", "note": "no request stream"}
+        choice = self.choice
+        with contextlib.suppress(GridmarginError):  # where only publishers may answer and none has yet
+            choice = self.place.settle(choice, self.zone, None, ask=False)
         return {
             "version": version("gridmargin"),
             "now_utc": format_utc(now_utc()),
             "zone": self.zone,
-            "source": {"name": self.choice.kind, "detail": self.choice.detail},
+            "source": {"name": choice.kind, "detail": choice.detail},
             "stream": stream | {"error": next(iter(self._trouble.values()), None)},
             "assumptions": assumptions_answer(self.stream.current_manifest()) if self.stream else [],
         }
+
+    async def sources(self) -> list[dict[str, Any]]:
+        """Say of every live adapter and zone how fresh it is, or why it is off."""
+        return await self._apart(sources_answer, self.place.feeds)
 
     async def zones(self) -> list[dict[str, Any]]:
         """List zones."""
@@ -206,17 +237,18 @@ class Desk:
         moment_asked = at_utc or now_utc()
 
         def work() -> dict[str, Any]:
-            factory = self.place.factory(self.choice, zone, moment_asked, estimators)
+            choice = self.place.settle(self.choice, zone, moment_asked, ask=self.rounds is None)
+            factory = self.place.factory(choice, zone, moment_asked, estimators)
             moment, note = moment_for(factory.source, zone, moment_asked)
             if note and at_utc is not None:
                 raise outside(factory.source, zone, moment_asked)
             interval = Interval.containing(moment, factory.source.interval_s(zone))
-            key = (zone, interval.start_utc, estimators)
+            key = (zone, factory.source.name, interval.start_utc, estimators)
             if key not in self._now:
                 if len(self._now) > 256:
                     self._now.clear()
-                self._now[key] = margin_answer(self.place, factory, self.choice, zone, interval)
-            return asked(self._now[key], moment_asked, note) | {"place": place_answer(found)}
+                self._now[key] = margin_answer(self.place, factory, choice, zone, interval)
+            return asked(self._now[key], moment_asked, note, factory, choice) | {"place": place_answer(found)}
 
         return await self._apart(work)
 
@@ -302,7 +334,13 @@ class Desk:
         zone = self.places.where(zone, now_utc()).zone
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
-        return await self._apart(factors_answer, self.place, self.choice, zone, interval, estimator)
+
+        def work() -> dict[str, Any]:
+            newest = min(now_utc(), interval.end_utc - timedelta(microseconds=1))
+            choice = self.place.settle(self.choice, zone, newest, ask=self.rounds is None)
+            return factors_answer(self.place, choice, zone, interval, estimator)
+
+        return await self._apart(work)
 
     async def ledger(
         self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None

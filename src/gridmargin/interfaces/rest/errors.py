@@ -8,9 +8,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gridmargin.interfaces.failures import error_answer
-from gridmargin.vocab import GridmarginError, NoFactorError, NotFoundError, UnknownNameError
+from gridmargin.vocab import GridmarginError, NoFactorError, NotFoundError, PublisherError, UnknownNameError
 
-STATUS: dict[type[GridmarginError], int] = {UnknownNameError: 404, NotFoundError: 404, NoFactorError: 409}
+STATUS: dict[type[GridmarginError], int] = {
+    UnknownNameError: 404,
+    NotFoundError: 404,
+    NoFactorError: 409,
+    PublisherError: 502,
+}
 
 
 def error_response(

@@ -1,0 +1,51 @@
+"""ISO New England, live: the web service's `genfuelmix` of a day, with the operator's marginal flag.
+
+The service wants the user and password of a free ISO Express account. The table of the web page (`transform/csv`)
+wants none, but by public reports of 2026 it answers programs with 403, and is not used.
+https://webservices.iso-ne.com/docs/v1.1/
+"""
+
+from __future__ import annotations
+
+from gridmargin.sources.isone import INTERVAL_S, ZONE, IsoNe
+from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
+from gridmargin.sources.transport import Body
+from gridmargin.vocab import Interval
+
+TIMEZONE = "America/New_York"
+
+
+class IsoNeLive:
+    """Asks for `genfuelmix/day/YYYYMMDD.json`."""
+
+    name = "isone"
+    publisher = "ISO New England"
+    base_url = "https://webservices.iso-ne.com/api/v1.1"
+    access: Access | None = Access(
+        ("user", "password"), "https://www.iso-ne.com/isoexpress (free account)", basic=True
+    )
+    states_margin = True
+    cadence_s = 300
+    delay_s = 600
+
+    parse = staticmethod(IsoNe.parse)
+    cell_text = staticmethod(IsoNe.cell_text)
+
+    def zones(self) -> list[str]:
+        """Give `US-ISNE`."""
+        return [ZONE]
+
+    def interval_s(self, zone: str) -> int:
+        """Give five minutes. [s]"""
+        del zone
+        return INTERVAL_S
+
+    def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
+        """List the days, each by itself."""
+        del zone
+        return [
+            LiveRequest(
+                f"genfuelmix-{day:%Y%m%d}.json", f"genfuelmix/day/{day:%Y%m%d}.json", Body.JSON, stretch
+            )
+            for day, stretch in local_days(interval, TIMEZONE)
+        ]

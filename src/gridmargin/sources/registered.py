@@ -1,0 +1,50 @@
+"""The registries of adapters, from folders and live, and who reads a payload."""
+
+from __future__ import annotations
+
+from gridmargin.sources.live.live_source import LiveSource
+from gridmargin.sources.observation import Observations
+from gridmargin.sources.source import Payload, Source
+from gridmargin.vocab import Cell, Interval, Registry
+
+SOURCES: Registry[type[Source]] = Registry(
+    "source",
+    "gridmargin.sources",
+    {
+        "aemo": "gridmargin.sources.aemo:Aemo",
+        "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
+        "eia930": "gridmargin.sources.eia930:Eia930",
+        "entsoe": "gridmargin.sources.entsoe:Entsoe",
+        "ercot": "gridmargin.sources.ercot:Ercot",
+        "fuel_on_margin": "gridmargin.sources.fuel_on_margin:FuelOnMargin",
+        "isone": "gridmargin.sources.isone:IsoNe",
+        "nyiso": "gridmargin.sources.nyiso:NyIso",
+        "reference": "gridmargin.sources.reference:ReferenceDays",
+    },
+)
+
+
+LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
+    "live source",
+    "gridmargin.live_sources",
+    {
+        "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+        "isone": "gridmargin.sources.live.isone:IsoNeLive",
+        "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
+    },
+)
+
+
+def reader_of(payload: Payload) -> type[Source] | type[LiveSource]:
+    """Give the adapter that reads a payload; a live one reads what no folder holds."""
+    return (SOURCES if payload.source in SOURCES.names() else LIVE_SOURCES).get(payload.source)
+
+
+def parse(payload: Payload, interval: Interval) -> Observations:
+    """Turn one payload into the observations whose start lies in `interval`, by the adapter it names."""
+    return reader_of(payload).parse(payload, interval)
+
+
+def cell_text(payload: Payload, cell: Cell) -> str:
+    """Give what stands in a cell of a payload, as its publisher wrote it."""
+    return reader_of(payload).cell_text(payload, cell)

@@ -1,0 +1,436 @@
+"""What every registered live adapter must keep, whoever wrote it: asked over HTTP, with everything that goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import sqlite3
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+import trustme
+
+from gridmargin.grid import assemble
+from gridmargin.ledger import Book
+from gridmargin.pipeline import Factory, facts_from, take_in
+from gridmargin.sources import (
+    LIVE_SOURCES,
+    SOURCES,
+    Archive,
+    FetchIndex,
+    KeptSource,
+    Limits,
+    Observations,
+    Reach,
+    Transport,
+    collect,
+    off_reason,
+    replay,
+)
+from gridmargin.vocab import InputError, Interval, Kind, PublisherError, TableError, sha256_hex
+from sources.live_samples import LIVE_SAMPLES
+from sources.publisher_server import ERROR_PAGE, Publisher, Reply, Seen, closed_port, publisher
+
+QUICK = Limits(
+    connect_s=1.0,
+    read_s=1.0,
+    total_s=5.0,
+    attempts=3,
+    wait_initial_s=0.01,
+    wait_max_s=0.02,
+    wait_jitter_s=0.0,
+    gap_s=0.0,
+)
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NAMES = sorted(LIVE_SAMPLES)
+
+
+def test_there_are_live_adapters_and_each_has_a_sample():
+    """The suite runs over something, and an adapter without a sample is named."""
+    assert len(LIVE_SOURCES) > 0
+    assert [name for name in LIVE_SOURCES if name not in LIVE_SAMPLES] == []
+
+
+@dataclass
+class Bench:
+    """One adapter, its sample, its publisher on this machine, and a folder of its own."""
+
+    name: str
+    server: Publisher
+    folder: Path
+    skip: set[datetime]
+    bump: dict[datetime, float]
+    limits: Limits = QUICK
+
+    def __post_init__(self) -> None:
+        self.live = LIVE_SOURCES.get(self.name)()
+        self.sample = LIVE_SAMPLES[self.name]
+        self.archive = Archive(self.folder / "archive")
+        self.index = FetchIndex(self.folder / "archive")
+        self.kept = KeptSource(self.live, self.archive, self.index)
+
+    def transport(self, trust=None) -> Transport:
+        return Transport(
+            clock=time.monotonic, sleep=time.sleep, now_utc=lambda: NOW, limits=self.limits, trust=trust
+        )
+
+    def collect(self, interval: Interval | None = None, url: str | None = None, trust=None):
+        return collect(
+            self.live, self.sample.zone, interval or self.sample.interval, transport=self.transport(trust),
+            archive=self.archive, index=self.index, now_utc=lambda: NOW,
+            reach=Reach(url or self.server.url, self.sample.secrets),
+        )  # fmt: skip
+
+    def states(self, interval: Interval):
+        parts = [self.kept.parse(p, interval) for p in self.kept.fetch(self.sample.zone, interval)]
+        return assemble(Observations.concat(parts), self.sample.zone, self.live.interval_s(self.sample.zone))
+
+    def kept_files(self) -> list[Path]:
+        return [path for path in (self.folder / "archive").rglob("*") if len(path.stem) == 64]
+
+
+def answers_of(name: str, skip: set[datetime], bump: dict[datetime, float], intervals: list[Interval]):
+    """Give what answers a request: the body of the adapter's own request for that path and query."""
+    live, sample = LIVE_SOURCES.get(name)(), LIVE_SAMPLES[name]
+
+    def answer(seen: Seen) -> Reply:
+        for interval in intervals:
+            for request in live.requests(sample.zone, interval):
+                same_path = seen.path == "/" + request.path.lstrip("/")
+                if same_path and dict(request.query).items() <= seen.query.items():
+                    return Reply(sample.build(request, skip, bump))
+        return Reply(b"no such table", status=404)
+
+    return answer
+
+
+def clock_changes(name: str) -> list[Interval]:
+    """Give the local days of 2026 on which the clock is changed where the publisher is."""
+    zone = ZoneInfo(LIVE_SAMPLES[name].timezone or "UTC")
+    midnights = [
+        datetime(2026, 1, 1, tzinfo=zone).replace(tzinfo=None) + timedelta(days=k) for k in range(360)
+    ]
+    days = [
+        Interval(a.replace(tzinfo=zone), b.replace(tzinfo=zone)) for a, b in itertools.pairwise(midnights)
+    ]
+    return [day for day in days if day.duration_s != 86_400]
+
+
+@contextlib.contextmanager
+def bench_of(name: str, folder: Path, authority: trustme.CA | None = None) -> Iterator[Bench]:
+    skip: set[datetime] = set()
+    bump: dict[datetime, float] = {}
+    intervals = [LIVE_SAMPLES[name].interval, *clock_changes(name)]
+    with publisher(answers_of(name, skip, bump, intervals), authority) as server:
+        bench = Bench(name, server, folder, skip, bump)
+        yield bench
+        bench.index.close()
+
+
+@pytest.fixture(params=NAMES)
+def bench(request, tmp_path):
+    with bench_of(request.param, tmp_path) as found:
+        yield found
+
+
+# -- what it says of itself ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_where_how_often_and_for_whom(name):
+    """The registered name, an encrypted address, a cadence, and zones that are known."""
+    live = LIVE_SOURCES.get(name)()
+    assert live.name == name
+    assert live.base_url.startswith("https://")
+    assert 60 <= live.cadence_s <= 86_400
+    assert 0 <= live.delay_s <= 7 * 86_400
+    assert LIVE_SAMPLES[name].zone in live.zones()
+    assert live.publisher
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in SOURCES])
+def test_what_a_folder_may_hold_too_is_read_by_the_same_parser(name):
+    """One format, one parser: live and recorded cannot drift apart."""
+    assert LIVE_SOURCES.get(name).parse is SOURCES.get(name).parse
+    assert LIVE_SOURCES.get(name).cell_text is SOURCES.get(name).cell_text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_requests_are_pure_cover_the_stretch_and_hold_no_secret(name):
+    """The same question gives the same requests, their stretches leave nothing out, and each name is asked once."""
+    live, sample = LIVE_SOURCES.get(name)(), LIVE_SAMPLES[name]
+    for interval in (
+        sample.interval,
+        Interval(sample.interval.start_utc - timedelta(days=75), sample.interval.end_utc),
+    ):
+        asked = live.requests(sample.zone, interval)
+        assert asked == live.requests(sample.zone, interval)
+        assert len({request.name for request in asked}) == len(asked)
+        for slot in interval.split(21_600):
+            assert any(slot.start_utc in request.interval for request in asked)
+        text = repr(asked)
+        assert not any(secret in text for secret in sample.secrets.values())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if LIVE_SAMPLES[name].secrets])
+def test_without_its_key_it_is_off_and_says_how_to_turn_it_on(name, tmp_path):
+    """Each missing key is named as the variable that holds it, with where one gets it; nobody is asked."""
+    live, index = LIVE_SOURCES.get(name)(), FetchIndex(tmp_path)
+    told = off_reason(live, Reach())
+    assert told is not None
+    assert live.access is not None
+    for secret in live.access.secrets:
+        assert f"GRIDMARGIN_{name.upper()}_{secret.upper()}" in told
+    assert live.access.sign_up in told
+    with pytest.raises(InputError, match="is off"):
+        collect(
+            live, LIVE_SAMPLES[name].zone, LIVE_SAMPLES[name].interval, archive=Archive(tmp_path), index=index,
+            transport=Transport(clock=time.monotonic, sleep=time.sleep, now_utc=lambda: NOW), now_utc=lambda: NOW,
+        )  # fmt: skip
+
+
+# -- what comes in ---------------------------------------------------------------------------------------------------
+
+
+def test_what_came_is_archived_as_it_came_and_read_again_from_there(bench):
+    """Every payload lies in the archive byte for byte, covers the stretch, and replays to the same observations."""
+    found = bench.collect()
+    assert found.n_new >= 1
+    requests = {r.name: r for r in bench.live.requests(bench.sample.zone, bench.sample.interval)}
+    for fetch in bench.index.every(bench.name):
+        body = bench.archive.get(fetch.sha256)
+        assert body == bench.sample.build(requests[fetch.name], set(), {})
+    states = bench.states(bench.sample.interval)
+    assert len(states) == bench.sample.interval.duration_s / bench.live.interval_s(bench.sample.zone)
+    replayed = list(replay(bench.live, bench.archive, bench.index))
+    assert len(replayed) == found.n_new
+    assert [one.fault for one in replayed] == [None] * len(replayed)
+    assert all(one.n_observations for one in replayed)
+
+
+def test_every_cell_can_be_read_again(bench):
+    """The row and column of an observation lead back to its number, up to one factor for a quantity."""
+    bench.collect()
+    ratios: dict[str, float] = {}
+    n = 0
+    for payload in bench.kept.fetch(bench.sample.zone, bench.sample.interval):
+        observations = bench.kept.parse(payload, bench.sample.interval)
+        for index in range(0, len(observations), 5):
+            one = observations.record(index)
+            text = bench.kept.cell_text(payload, one.cell)
+            number = float({"Y": "1", "N": "0"}.get(text, text).replace(",", ""))
+            if number:
+                n += 1
+                ratio = ratios.setdefault(one.quantity, one.value / number)
+                assert one.value / number == pytest.approx(ratio)
+    assert n > 0
+
+
+def test_it_says_who_asks(bench):
+    """Every request names gridmargin and its version."""
+    bench.collect()
+    assert bench.server.seen
+    assert all(seen.headers["user-agent"].startswith("gridmargin/") for seen in bench.server.seen)
+
+
+def test_the_same_answer_twice_is_kept_once(bench):
+    """Asking again brings nothing new where nothing is."""
+    first = bench.collect()
+    again = bench.collect()
+    assert (again.n_new, again.revised) == (0, ())
+    assert again.n_unchanged == first.n_new
+    assert len(bench.kept_files()) == len({f.sha256 for f in bench.index.every(bench.name)})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if LIVE_SAMPLES[name].timezone])
+def test_a_day_on_which_the_clock_is_changed_has_all_its_intervals_once(name, tmp_path):
+    """Spring's day has 23 hours and autumn's 25; each interval has one state, none is missing or doubled (C1)."""
+    days = clock_changes(name)
+    assert sorted(day.duration_s / 3600 for day in days) == [23, 25]
+    with bench_of(name, tmp_path) as bench:
+        for day in days:
+            bench.collect(day)
+            states = bench.states(day)
+            assert len(states) == day.duration_s / bench.live.interval_s(bench.sample.zone)
+            assert states.frame["start_utc"].is_unique().all()
+
+
+def test_a_late_revision_is_another_payload_and_another_entry(bench, tmp_path):
+    """Both payloads stay, the interval is named, and a new ledger entry supersedes the old one, which stays (C9)."""
+    start = bench.sample.interval.start_utc
+    step_s = bench.live.interval_s(bench.sample.zone)
+    one = Interval.starting(start, step_s)
+    with Book(tmp_path / "ledger.sqlite") as book:
+        factory = Factory(
+            bench.kept, book, bench.archive, facts_from(None), lambda: NOW, estimators=("average",)
+        )
+        bench.collect()
+        factory.ensure(bench.sample.zone, one)
+        [before] = book.entries(Kind.AVERAGE, bench.sample.zone, one, "average")
+        bench.bump[start] = 700
+        found = bench.collect()
+        assert found.revised == (start,)
+        assert take_in(factory, bench.sample.zone, found.revised) == 1
+        [after] = book.entries(Kind.AVERAGE, bench.sample.zone, one, "average")
+        assert after.supersedes == before.entry_id
+        assert after.estimate.factor_gco2_per_kwh.mid != before.estimate.factor_gco2_per_kwh.mid
+        assert [e.entry_id for e in book.history(Kind.AVERAGE, after.entry_id)] == [
+            after.entry_id,
+            before.entry_id,
+        ]
+        assert before.payload_sha256s != after.payload_sha256s
+        for digest in (*before.payload_sha256s, *after.payload_sha256s):
+            assert sha256_hex(bench.archive.get(digest)) == digest
+
+
+def test_a_gap_stays_a_gap(bench):
+    """An interval that the publisher leaves out has no state, and its neighbours have (C2)."""
+    step_s = bench.live.interval_s(bench.sample.zone)
+    gone = bench.sample.interval.start_utc + timedelta(seconds=step_s)
+    bench.skip.add(gone)
+    bench.collect()
+    starts = bench.states(bench.sample.interval).frame["start_utc"].to_list()
+    assert gone not in starts
+    assert {gone - timedelta(seconds=step_s), gone + timedelta(seconds=step_s)} <= set(starts)
+
+
+# -- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def refused(bench: Bench, what: str, **kwargs) -> str:
+    """Collect, expect a PublisherError that names the publisher and what came, and that nothing was kept."""
+    with pytest.raises(PublisherError, match=what) as caught:
+        bench.collect(**kwargs)
+    message = str(caught.value)
+    assert bench.live.publisher in message
+    assert "; " in message
+    assert not any(secret in message for secret in bench.sample.secrets.values())
+    health = bench.index.health(bench.name, bench.sample.zone)
+    assert health.n_failed == 1
+    assert health.fault == message
+    assert bench.kept_files() == []
+    return message
+
+
+def test_an_error_page_with_status_200_is_no_data(bench):
+    """A web page where a table was due is told as such, with its title, and is not kept."""
+    bench.server.replies = [Reply(ERROR_PAGE, headers=(("Content-Type", "text/html"),))]
+    assert "Down for maintenance" in refused(bench, "web page")
+
+
+def test_too_many_requests_are_waited_for_as_long_as_it_says(bench):
+    """A 429 with Retry-After is asked again, and then answered."""
+    bench.server.replies = [Reply(status=429, headers=(("Retry-After", "0"),))]
+    assert bench.collect().n_new >= 1
+
+
+def test_a_burst_of_server_errors_is_outlasted(bench):
+    """Two failures and an answer are an answer; as many failures as tries are told."""
+    bench.server.replies = [Reply(status=503), Reply(status=502)]
+    assert bench.collect().n_new >= 1
+
+
+def test_server_errors_without_end_are_told(bench):
+    """The message has the last status and the number of tries."""
+    bench.server.replies = [Reply(status=500)] * 3
+    assert "3 tries" in refused(bench, "answers 500")
+    assert len(bench.server.seen) == 3
+
+
+def test_a_body_cut_short_is_no_body(bench):
+    """Fewer bytes than announced are asked for again, and told where they stay fewer."""
+    [*_, last] = bench.live.requests(bench.sample.zone, bench.sample.interval)
+    body = bench.sample.build(last, set(), {})
+    bench.server.replies = [Reply(body, cut=20)]
+    assert bench.collect().n_new >= 1
+
+
+def test_a_body_that_stays_cut_short_is_told(bench):
+    """No part of a table stands for the table."""
+    bench.server.replies = [Reply(b"a,b\n" * 50, cut=20)] * 3
+    refused(bench, "cut short")
+
+
+def test_a_renamed_column_is_named(bench):
+    """A schema change is a TableError with the column's name; the bytes are kept, and no value is made up from them."""
+    [*_, last] = bench.live.requests(bench.sample.zone, bench.sample.interval)
+    body = bench.sample.build(last, set(), {})
+    changed = body.replace(bench.sample.column.encode(), b"Renamed")
+    assert changed != body
+    bench.server.replies = [Reply(changed)]
+    with pytest.raises(TableError, match=bench.sample.column) as caught:
+        bench.collect()
+    assert last.name in str(caught.value)
+    assert bench.archive.get(sha256_hex(changed)) == changed
+    assert bench.index.every(bench.name) == []
+    assert bench.index.health(bench.name, bench.sample.zone).fault == str(caught.value)
+
+
+def test_a_slow_drip_is_ended(bench):
+    """A body that comes a byte at a time is given up when its time is over, whatever each read took."""
+    [*_, last] = bench.live.requests(bench.sample.zone, bench.sample.interval)
+    bench.server.replies = [Reply(bench.sample.build(last, set(), {}), drip_s=0.02)]
+    bench.limits = Limits(total_s=0.4, attempts=3, gap_s=0.0)
+    started = time.monotonic()
+    refused(bench, "too slowly|in time")
+    assert time.monotonic() - started < 3
+
+
+def test_a_publisher_that_is_not_there_is_named(bench):
+    """A refused connection is told with the address, without its keys."""
+    address = closed_port()
+    assert address in refused(bench, "cannot be reached", url=address)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_certificate_that_nobody_vouches_for_is_refused(name, tmp_path):
+    """TLS is checked: a self-signed publisher gets no request, one whose authority is trusted is read."""
+    authority = trustme.CA()
+    with bench_of(name, tmp_path, authority) as bench:
+        refused(bench, "certificate")
+        assert bench.server.seen == []
+        trust = ssl.create_default_context()
+        authority.configure_trust(trust)
+        assert bench.collect(trust=trust).n_new >= 1
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if LIVE_SAMPLES[name].secrets])
+def test_keys_are_sent_and_nowhere_else(name, tmp_path, caplog):
+    """The publisher gets the key; the log at its most talkative, the index, the archive's names and messages do not."""
+    with bench_of(name, tmp_path) as bench, caplog.at_level(logging.DEBUG):
+        bench.collect()
+        access = bench.live.access
+        assert access is not None
+        for seen in bench.server.seen:
+            assert access.in_query(bench.sample.secrets).items() <= seen.query.items()
+            sent = {k.lower(): v for k, v in access.in_headers(bench.sample.secrets).items()}
+            assert sent.items() <= seen.headers.items()
+        hidden = [*bench.sample.secrets.values(), *access.in_headers(bench.sample.secrets).values()]
+        bench.server.replies = [Reply(status=403)]
+        with pytest.raises(PublisherError) as caught:
+            bench.collect()
+    rows = sqlite3.connect(tmp_path / "archive" / "fetched.sqlite")
+    kept = "\n".join(rows.iterdump())
+    rows.close()
+    names = "\n".join(str(path) for path in tmp_path.rglob("*"))
+    for secret in hidden:
+        assert secret not in caplog.text
+        assert secret not in kept
+        assert secret not in names
+        assert secret not in str(caught.value)
+
+
+def test_only_the_zone_asked_for_is_stated(bench):
+    """What was collected for a zone is of that zone, in quantities that its states may hold."""
+    bench.collect()
+    payloads = list(bench.kept.fetch(bench.sample.zone, bench.sample.interval))
+    frames = [bench.kept.parse(payload, bench.sample.interval).frame for payload in payloads]
+    assert pl.concat(frames)["zone"].unique().to_list() == [bench.sample.zone]

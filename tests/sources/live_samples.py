@@ -1,0 +1,131 @@
+"""Small answers in each publisher's own format, by hand from its documentation; one builder per live adapter.
+
+A builder gives the body for a request: every interval that the request can cover, but those in `skip`; `bump` adds to
+the first value of some intervals, as a late revision does.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from gridmargin.sources import LiveRequest
+from gridmargin.vocab import Interval
+
+EASTERN = ZoneInfo("America/New_York")
+
+
+@dataclass(frozen=True)
+class LiveSample:
+    """What the conformance suite needs to know of one adapter.
+
+    Attributes
+    ----------
+    build : callable
+        `(request, skip, bump) -> body`.
+    zone : str
+        The zone asked for.
+    interval : Interval
+        A stretch in the middle of a day, on whole intervals.
+    column : str
+        A field of the format that the adapter needs; renamed, it is a schema change.
+    secrets : mapping
+        Keys, where they are wanted.
+    timezone : str or None
+        Where the publisher's labels are local time: the clock changes there are tried.
+    """
+
+    build: Callable[[LiveRequest, Collection[datetime], Mapping[datetime, float]], bytes]
+    zone: str
+    interval: Interval
+    column: str
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    timezone: str | None = None
+
+
+def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> list[datetime]:
+    """Give the starts of the intervals in a stretch, but for some."""
+    n = int(interval.duration_s) // step_s
+    every = (interval.start_utc + timedelta(seconds=step_s * k) for k in range(n))
+    return [start for start in every if start not in skip]
+
+
+def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A day's table, labelled by the prevailing local end of the interval; or a zip that holds it."""
+    lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
+    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+        label = (start + timedelta(minutes=5)).astimezone(EASTERN)
+        for fuel, mw in (
+            ("Natural Gas", 3000.0 + number + bump.get(start, 0.0)),
+            ("Hydro", 2500.0),
+            ("Nuclear", 3300.0),
+        ):
+            lines.append(f"{label:%m/%d/%Y %H:%M:%S},{label.tzname()},{fuel},{mw}")
+    text = ("\n".join(lines) + "\n").encode()
+    if request.name.endswith(".csv"):
+        return text
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as folder:
+        folder.writestr(zipfile.ZipInfo(request.name.replace("_csv.zip", ".csv")), text)
+    return packed.getvalue()
+
+
+def isone(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A day of snapshots as the web service gives them, in local time with its offset."""
+    records = []
+    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+        at = (start + timedelta(seconds=94)).astimezone(EASTERN).isoformat(timespec="milliseconds")
+        for fuel, mw, flag in (
+            ("Natural Gas", 6000 + number + bump.get(start, 0), "Y"),
+            ("Nuclear", 3364, "N"),
+        ):
+            records.append(
+                {
+                    "BeginDate": at,
+                    "GenMw": mw,
+                    "FuelCategoryRollup": fuel,
+                    "FuelCategory": fuel,
+                    "MarginalFlag": flag,
+                }
+            )
+    return json.dumps({"GenFuelMixes": {"GenFuelMix": records}}).encode()
+
+
+def eia930(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """One answer of the API: hours in UTC labelled by their end, values as text, and how many rows there are."""
+    whose, what, codes = {
+        "fuel": ("respondent", "fueltype", ("NG", "COL", "WND")),
+        "regi": ("respondent", "type", ("D", "TI", "DF", "NG")),
+        "inte": ("fromba", "toba", ("PJM", "SWPP")),
+    }[request.name[:4]]
+    data = []
+    for number, start in enumerate(starts_of(request.interval, 3600, skip)):
+        for at, code in enumerate(codes):
+            value = 1000 * (at + 1) + number + (bump.get(start, 0) if at == 0 else 0)
+            data.append(
+                {"period": f"{start + timedelta(hours=1):%Y-%m-%dT%H}", whose: "ERCO", f"{whose}-name": "ERCOT", what: code,
+                 "type-name": code, "value": str(value), "value-units": "megawatthours"}
+            )  # fmt: skip
+    return json.dumps({"response": {"total": str(len(data)), "frequency": "hourly", "data": data}}).encode()
+
+
+def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
+    return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
+
+
+LIVE_SAMPLES: dict[str, LiveSample] = {
+    "eia930_api": LiveSample(
+        eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
+    ),
+    "isone": LiveSample(
+        isone, "US-ISNE", _hours(2026, 9, 24, 15), "MarginalFlag",
+        {"user": "somebody@example.org", "password": "isone-secret-0123456789"}, "America/New_York",
+    ),
+    "nyiso": LiveSample(nyiso, "US-NYIS", _hours(2026, 9, 24, 15), "Fuel Category", timezone="America/New_York"),
+}  # fmt: skip
+"""Per live adapter: what builds its answers, and how it is asked."""
