@@ -430,6 +430,7 @@ def export_keda(
     namespace: Annotated[str, typer.Option(help="Its namespace.")] = "kube-system",
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print a forecast as the ConfigMap that the carbon-aware KEDA operator reads, for `kubectl apply -f -`."""
@@ -437,7 +438,7 @@ def export_keda(
 
     answer = export_commands.keda(
         zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
-        data_dir=data_dir,
+        data_dir=data_dir, ledger=ledger,
     )  # fmt: skip
     emit(answer, export_commands.show, as_json)
 
