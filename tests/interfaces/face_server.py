@@ -38,7 +38,7 @@ def record(patch, folder, moment=NOW):
 def application(folder, choice=None, key=None):
     """The whole server as an ASGI application."""
     chosen = choice or choose_source("reference", Settings())
-    with open_workplace(folder) as place:
+    with open_workplace(folder, Settings()) as place:
         yield build_app(Desk(place, chosen, "US-ERCO", None), key)
 
 
