@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gridmargin.grid import LOAD_QUANTILES, avert_fleet
 from gridmargin.marginal.fleet_response import response_slope
+from gridmargin.reference import zone_border
 from gridmargin.sources import OZONE_MONTHS, AvertTables, open_avert
 
 FloatArray = NDArray[np.float64]
@@ -46,9 +47,12 @@ def published(path: Path, label_h: int) -> tuple[NDArray[np.int64], FloatArray]:
     return start // 1_000_000 - 3600 * label_h, np.asarray(fossil)
 
 
-def ways(past: FloatArray, there: FloatArray, now: FloatArray) -> dict[str, FloatArray]:
+def ways(
+    past: FloatArray, there: FloatArray, now: FloatArray, line: tuple[float, float] | None
+) -> dict[str, FloatArray]:
     """The load to read, each way; `there` is the fleet year's load in the months of the past."""
-    return {
+    by_line = {} if line is None else {"line of July 2021": line[0] * now + line[1]}
+    return by_line | {
         "as it is": now,
         "ratio of means": now * there.mean() / past.mean(),
         "mean and spread": there.mean() + (now - past.mean()) * there.std() / past.std(),
@@ -71,6 +75,8 @@ def main() -> int:
         start, own = published(data / "grid" / "eia930_fuelmix_2022" / f"{zone}.csv", label_h)
         _, here, there = np.intersect1d(start, then.start_epoch_s, return_indices=True)
         own, load, month = own[here], then.load_mw[there], then.month[there]
+        border = zone_border(f"US-{zone}", fleet.year)
+        line = None if border is None else border.load_line
         slope, errors = response_slope(fleet), {}
         for begin in range(WINDOW, len(own) - BLOCK + 1, BLOCK):
             back, block = slice(begin - WINDOW, begin), slice(begin, begin + BLOCK)
@@ -78,7 +84,7 @@ def main() -> int:
             known = fleet.load_quantiles_mw[month[back][own[back] > 0] - 1]
             ozone = np.isin(month[block], OZONE_MONTHS)
             right = slope.rate(load[block], ozone)
-            for name, mw in ways(past, known.ravel(), own[block]).items():
+            for name, mw in ways(past, known.ravel(), own[block], line).items():
                 errors.setdefault(name, []).append((mw - load[block], slope.rate(mw, ozone) - right))
         row = [f"{zone:5s} {load.mean() / own.mean():11.3f}"]
         for name, parts in errors.items():

@@ -34,7 +34,7 @@ TABLE = {
     "places": Room(("vocab", "reference"), "its own outlines; files named by the user"),
     "grid": Room(("vocab", "reference", "sources"), "nothing"),
     "marginal": Room(("vocab", "reference", "grid"), "nothing"),
-    "ledger": Room(("vocab", "marginal"), "its database"),
+    "ledger": Room(("vocab", "marginal"), "its database; the shelf of fits"),
     "attribution": Room(("vocab", "reference", "meters", "requests", "ledger"), "nothing"),
     "receipts": Room(("vocab", "ledger", "attribution"), "its files; the query engine"),
     "evaluation": Room(

@@ -35,13 +35,13 @@ def test_ercots_mean_rate_of_2020_is_and_mean_day_are_epas(data_dir: Path) -> No
 
 @pytest.mark.data
 def test_eia930_means_of_2022_are_near_epas(data_dir: Path) -> None:
-    """All five balancing authorities, out of fold over the year, with rates of 2021."""
+    """Within 3 % in all five balancing authorities, out of fold over the year, with rates and borders of 2021."""
     report = TASKS.get("eia930")(Ask(data_dir))
     rows = rows_of(report, estimator="regression", period="out-of-fold")
     assert {row["zone"] for row in rows} == {"US-ERCO", "US-CISO", "US-NYIS", "US-PJM", "US-MISO"}
     assert {row["period"].split()[1] for row in rows} == {"6", "12"}
     for row in rows:
-        assert abs(row["bias_frac"]) < (0.055 if row["zone"] == "US-MISO" else 0.035), row
+        assert abs(row["bias_frac"]) < 0.03, row
         assert row["r"] > 0.3, row
     (pooled,) = [r for r in rows_of(report, region="all", estimator="regression") if "regime" not in r]
     assert 0.88 <= pooled["coverage90"] <= 0.92

@@ -10,7 +10,7 @@ from gridmargin.evaluation import TASKS, Ask
 from gridmargin.vocab import InputError, UnknownNameError
 
 
-@pytest.mark.parametrize("task", ["nem", "de"])
+@pytest.mark.parametrize("task", ["nem", "de", "borders"])
 def test_a_folder_without_tables_and_options_without_use_are_refused(task, tmp_path):
     """The message names the file that is not there, or the option to leave out."""
     with pytest.raises(InputError, match="under"):

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from gridmargin.interfaces.cli import main
+from gridmargin.marginal import ESTIMATORS
 from interfaces.command_line import priced, run
 
 TIME = "2026-07-15T18:15:00Z"
@@ -146,6 +147,20 @@ def test_an_out_that_is_a_file_and_a_bad_log_leave_nothing(tmp_path):
 
 def explained(folder, receipt):
     return run("explain", receipt, "--out", folder / "out", "--json")
+
+
+def test_a_factor_of_another_version_is_named_and_not_estimated_again(tmp_path, monkeypatch):
+    """A stored fit is read by the version that made it only: the step does not close and says who can."""
+    receipt = priced(tmp_path).json()["example_receipts"][0]
+    for name in ESTIMATORS:
+        monkeypatch.setattr(type(ESTIMATORS.get(name)()), "version", "99")
+    ran = explained(tmp_path, receipt)
+    answer = json.loads(ran.out)
+    assert ran.code == 1
+    (again,) = [step for step in answer["steps"] if step["title"].startswith("estimated again")]
+    assert not answer["closes"]
+    assert not again["closes"]
+    assert "and this is 99: estimate again with the gridmargin that wrote it" in json.dumps(again)
 
 
 def test_explain_closes_and_sees_tampering(tmp_path):

@@ -35,7 +35,7 @@ def test_every_command_and_variable_is_in_the_reference():
 def test_every_route_is_in_the_reference(tmp_path):
     """And the page names no route that is not there."""
     page = (REFERENCE / "rest.md").read_text()
-    with open_workplace(tmp_path) as place:
+    with open_workplace(tmp_path, Settings()) as place:
         spec = build_app(Desk(place, choose_source("reference", Settings()), "US-ERCO", None)).app.openapi()
     known = {f"{method.upper()} {path}" for path, item in spec["paths"].items() for method in item}
     named = {line[3:].partition("`")[0] for line in page.splitlines() if line.startswith("| `")}

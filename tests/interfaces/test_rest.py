@@ -21,7 +21,7 @@ T = "2026-07-15T18:15:00Z"
 async def serving(folder, *, key=None, stream=False):
     """A client of a server in this process, and its desk."""
     choice = choose_source("reference", Settings())
-    with open_workplace(folder) as place:
+    with open_workplace(folder, Settings()) as place:
         desk = Desk(place, choice, "US-ERCO", _stream(place, choice, "US-ERCO") if stream else None)
         transport = httpx.ASGITransport(build_app(desk, key), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

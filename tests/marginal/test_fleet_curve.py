@@ -261,7 +261,7 @@ def test_a_fit_is_plain_json_and_repeats_its_estimates():
 def test_a_zone_as_large_as_its_region_is_read_as_it_is():
     """Another boundary and a year's growth do not move the load: it is read on the curve unchanged."""
     fit = FLEET_CURVE.fit(states(gas=np.linspace(4_000.0, 18_000.0, 48) * 1.2), facts(fleet()))
-    assert fit.parameters["map_from_mw"] is None
+    assert fit.parameters["load_map"]["reading"] == "as_it_is"
 
 
 @given(scale=st.sampled_from([0.01, 0.1, 0.5, 2.0, 20.0]))

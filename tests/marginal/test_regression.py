@@ -86,6 +86,21 @@ def test_an_outlier_moves_the_share_less_than_its_count() -> None:
     assert estimates.source_probability[middle, column].mean() == pytest.approx(0.25, abs=0.01)
 
 
+def test_a_lopsided_scatter_is_read_at_its_mean() -> None:
+    """One day in five coal gives its half less than elsewhere: the share is that of the mean, not of most days."""
+    load = wandering_load(24 * 300)
+    often = np.repeat(np.random.default_rng(3).random(300) < 0.2, 24)
+    coal = (0.4 - 0.1 * often) * load
+    states = states_of(
+        {Fuel.COAL: coal, Fuel.GAS: load - coal, Fuel.OIL: 200 + 20 * np.sin(np.arange(len(load)))}
+    )
+    estimator = Regression()
+    estimates = estimator.estimate(states, estimator.fit(states, FACTS))
+    column = estimates.source_names.index("coal")
+    middle = (load > np.quantile(load, 0.2)) & (load < np.quantile(load, 0.8))
+    assert estimates.source_probability[middle, column].mean() == pytest.approx(0.38, abs=0.01)
+
+
 def test_where_only_gas_is_reported_the_factor_is_the_slope_of_the_fleet() -> None:
     """A fleet of coal then gas behind a zone that reports gas: the zone's gas stands for all of it."""
     fleet = small_fleet()

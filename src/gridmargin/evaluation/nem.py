@@ -93,7 +93,7 @@ def run(ask: Ask) -> dict[str, Any]:
     ask.refuse("nem", "scores what units did", "horizon_min", "avert", "train_year")
     if ask.region not in (None, REGION):
         raise UnknownNameError("region of the nem backtest", str(ask.region), (REGION,))
-    nem, states = _read(ask)
+    nem, states = read_nem(ask)
     test = tested_interval(states, 10.0, ask.test_year, ask.test_from, ask.test_to)
     first, last = (int(at.timestamp()) for at in (test.start_utc, test.end_utc))
     cut, end = np.searchsorted(nem.start_epoch_s, [first, last])
@@ -107,7 +107,14 @@ def run(ask: Ask) -> dict[str, Any]:
     return report("nem", versions, time.perf_counter() - started, rows)
 
 
-def _read(ask: Ask) -> tuple[Nem, Any]:
+def read_nem(ask: Ask) -> tuple[Nem, Any]:
+    """Give the units and loads of all regions, and the states of one of them.
+
+    Raises
+    ------
+    InputError
+        If a table is not there, or the two unit tables have no unit in common.
+    """
     inventory, dispatch = find_units(ask.data)
     fleet, table = nem_fleet(unit_inventory(inventory)), unit_dispatch(dispatch)
     source = SOURCES.get("aemo")(ask.data)

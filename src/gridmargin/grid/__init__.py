@@ -13,6 +13,7 @@ from gridmargin.grid.balance import (
     sound,
     states_of_table,
 )
+from gridmargin.grid.built_fleets import avert_built, nem_built
 from gridmargin.grid.commitment_case import (
     NEVER_H,
     CommitmentCase,
@@ -53,6 +54,7 @@ __all__ = [
     "RtsCase",
     "UnitFleet",
     "assemble",
+    "avert_built",
     "avert_fleet",
     "carbon_price_column",
     "cells_behind",
@@ -63,6 +65,7 @@ __all__ = [
     "imports_column",
     "is_quantity",
     "negative_generation",
+    "nem_built",
     "nem_fleet",
     "order_faults",
     "price_column",

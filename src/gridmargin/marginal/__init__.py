@@ -16,6 +16,8 @@ from gridmargin.marginal.fleet_response import epa_co2, epa_rate
 from gridmargin.marginal.imports import Imports
 from gridmargin.marginal.known import known_facts
 from gridmargin.marginal.long_run import (
+    COMBINED_WEIGHTS,
+    LONG_RUN,
     LongRunFactor,
     build_margin,
     combined_margin,
@@ -80,8 +82,10 @@ COMMITMENTS: Registry[Commit] = Registry(
 )
 
 __all__ = [
+    "COMBINED_WEIGHTS",
     "COMMITMENTS",
     "ESTIMATORS",
+    "LONG_RUN",
     "Applied",
     "AverageEstimate",
     "Commit",

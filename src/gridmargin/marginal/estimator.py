@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gridmargin.grid import FleetResponse, GridStates, UnitFleet
 from gridmargin.marginal.estimate import Estimates
+from gridmargin.reference import ZoneBorder
 from gridmargin.vocab import Fuel, Kind, canonical_json, sha256_hex
 
 
@@ -60,6 +61,8 @@ class Facts:
         Emission rate of all of each fuel's generation, for an average; None where the same rates serve.
     units : UnitFleet or None
         The zone's plants one by one, as known at the time of the fit.
+    border : ZoneBorder or None
+        How the zone differs from the AVERT region of `fleet`; None where it is not known to.
     """
 
     timezone: str
@@ -67,6 +70,7 @@ class Facts:
     fleet: FleetResponse | None = None
     average_fuel_rates: Mapping[Fuel, FuelRate] | None = None
     units: UnitFleet | None = None
+    border: ZoneBorder | None = None
 
     def has(self, need: Need) -> bool:
         """Say whether these facts hold what an estimator may need beside states; what is stated is in the states."""

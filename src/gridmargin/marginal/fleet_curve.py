@@ -7,6 +7,7 @@ smoothing and the level of the load were chosen, and what the range was calibrat
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -50,7 +51,7 @@ class FleetCurve:
     """
 
     name = "fleet_curve"
-    version = "1"
+    version = "2"
     kind = Kind.MARGINAL
     needs: frozenset[Need] = frozenset({Need.FLEET})
 
@@ -94,7 +95,7 @@ class FleetCurve:
             names = tuple(fuel.value for fuel in fuels)
         reported = reported_fossil_fuels(history)
         load_mw = fossil_load_mw(history, reported)
-        map_from_mw, map_to_mw = load_map(fleet, load_mw, standard_months(history.start_epoch_s(), offset_h))
+        reading = load_map(fleet, load_mw, standard_months(history.start_epoch_s(), offset_h), facts.border)
         table, basis = calibrate_range(fleet)
         starts = history.frame["start_utc"]
         first, last = starts[0], starts[-1]
@@ -103,8 +104,8 @@ class FleetCurve:
             "fleet_year": fleet.year,
             "standard_utc_offset_h": offset_h,
             "reported_fuels": [fuel.value for fuel in reported],
-            "map_from_mw": map_from_mw,
-            "map_to_mw": map_to_mw,
+            "load_map": asdict(reading),
+            "border": None if facts.border is None else facts.border.source,
             "load_mw": slope.load_mw.tolist(),
             "rate_gco2_per_kwh": slope.rate_gco2_per_kwh.tolist(),
             "fuels": list(names),
@@ -133,13 +134,13 @@ class FleetCurve:
         load_mw = fossil_load_mw(states, [Fuel(fuel) for fuel in p["reported_fuels"]])
         known = np.flatnonzero(load_mw > 0)
         start_s = states.start_epoch_s()[known]
-        load_mw = mapped(load_mw[known], p["map_from_mw"], p["map_to_mw"])
+        load_mw = mapped(load_mw[known], p["load_map"])
         is_ozone = is_ozone_season(start_s, p["standard_utc_offset_h"])
         knots = np.array(p["load_mw"])
         mid = by_season(load_mw, is_ozone, knots, np.array(p["rate_gco2_per_kwh"]))
         probability, factor = _sources(load_mw, is_ozone, knots, p, mid)
         outside = (load_mw < p["seen_mw"][0]) | (load_mw > p["seen_mw"][1])
-        modelled = outside if p["map_from_mw"] is None else np.ones_like(outside)
+        modelled = np.ones_like(outside) if p["load_map"]["reading"] == "rank" else outside
         status = _status(states.frame["status"].gather(known).to_numpy().astype(np.str_), modelled)
         regime = regimes(load_mw, is_ozone, p["terciles_mw"])
         scale = np.sqrt(np.maximum(mid, 1e-9) * p["roughness_gco2_per_kwh"])

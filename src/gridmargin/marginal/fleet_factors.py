@@ -8,7 +8,7 @@ year's rate. Where only gas is reported the split does not matter, and the facto
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ BoolArray = NDArray[np.bool_]
 MIN_FRAC = 0.01
 """Below this share of fossil generation a fuel is not a part of the fleet, as in tools/fuel_rates.py."""
 
+OTHER_UNITS_RATIO = 4.0
+"""Oil's part of the zone's generation over its part of the fleet's, from which they are not the same units: between
+two years up to 2021 no fuel of at least `MIN_FRAC` grew fourfold in any region (docs/methods/regression.md)."""
+
 N_YEARS = 2
 """Newest years whose factors are averaged: a fuel's factor is steadier than the split between fuels, and two years
 hold less of a curve's noise (docs/methods/regression.md has the figures, on 2021 from 2019 and 2020)."""
@@ -53,17 +57,38 @@ def families(fuels: Sequence[Fuel]) -> tuple[Fuel, ...]:
     return tuple(dict.fromkeys(family(fuel) for fuel in fuels if fuel in FOSSIL))
 
 
-def compared_families(history: GridStates, fuels: Sequence[Fuel]) -> tuple[Fuel, ...]:
-    """Give the families whose split can be compared with the fleet's: at least `MIN_FRAC` of the zone's generation.
+def compared_families(
+    history: GridStates, fuels: Sequence[Fuel], fleet: FleetResponse | None = None
+) -> tuple[Fuel, ...]:
+    """Give the families whose split can be compared with the fleet's.
 
-    A fuel that the zone hardly has says nothing of how much of it the region has: the region's plants of that fuel
-    lie beyond the zone's border.
+    A fuel below `MIN_FRAC` of the zone's generation says nothing of how much of it the region has: the region's
+    plants of that fuel lie beyond the zone's border. Oil that is `OTHER_UNITS_RATIO` times as much of the zone's
+    generation as of the fleet's is burned in units that EPA counts under gas, which can burn both.
     """
     mw = dict.fromkeys(families(fuels), 0.0)
     for fuel in fuels:
         if fuel in FOSSIL:
             mw[family(fuel)] += float(np.nan_to_num(history.generation_mw(fuel)).sum())
-    return tuple(name for name, amount in mw.items() if amount >= MIN_FRAC * sum(mw.values()) > 0)
+    chosen = {name: amount for name, amount in mw.items() if amount >= MIN_FRAC * sum(mw.values()) > 0}
+    if fleet is not None and {Fuel.GAS, Fuel.OIL} <= chosen.keys():
+        seen, _ = fleet.loads_seen_mw()
+        there = {
+            name: float(np.interp(seen, fleet.load_mw, g).sum())
+            for name, g in fleet.fuel_generation_mw.items()
+        }
+        whole = sum(there.values())
+        if chosen[Fuel.OIL] * whole >= OTHER_UNITS_RATIO * there.get(Fuel.OIL, 0.0) * sum(mw.values()):
+            del chosen[Fuel.OIL]
+    return tuple(chosen)
+
+
+def compared_as(fuel: Fuel, chosen: Sequence[Fuel]) -> int | None:
+    """Give which compared family a fuel belongs to; oil that is none of its own goes with gas, others with none."""
+    name = family(fuel)
+    if name == Fuel.OIL and name not in chosen:
+        name = Fuel.GAS
+    return chosen.index(name) if name in chosen else None
 
 
 def relative_rates(chosen: Sequence[Fuel], rates: Mapping[Fuel, FuelRate]) -> FloatArray:
@@ -101,7 +126,12 @@ class FleetFactors:
         )
 
 
-def fleet_factors(fleet: FleetResponse, chosen: Sequence[Fuel], relative: FloatArray) -> FleetFactors | None:
+def fleet_factors(
+    fleet: FleetResponse,
+    chosen: Sequence[Fuel],
+    relative: FloatArray,
+    inside_frac: Mapping[Fuel, float] | None = None,
+) -> FleetFactors | None:
     """Part the slope of a fleet's curve by fuel.
 
     Parameters
@@ -110,6 +140,9 @@ def fleet_factors(fleet: FleetResponse, chosen: Sequence[Fuel], relative: FloatA
         Families that the zone reports; the rest of the fleet's fuels stand behind them in proportion.
     relative : array, shape (f,)
         From `relative_rates`.
+    inside_frac : mapping of Fuel to float, optional
+        The zone's part of what each of the region's fuels answers: the split that a zone's own is compared with is
+        then that of the plants inside it, so that a difference of borders is not read as a change of year.
 
     Returns
     -------
@@ -118,12 +151,13 @@ def fleet_factors(fleet: FleetResponse, chosen: Sequence[Fuel], relative: FloatA
 
     Notes
     -----
-    ``factor_f(L) = slope(L) · a_f / Σ_j p_j(L) a_j`` with p the fleet's own split of that year: at its own split the
-    factors add up to its own slope.
+    ``factor_f(L) = slope(L) · a_f / Σ_j p_j(L) a_j`` with p the split of the plants inside the zone in that year: at
+    that split the factors add up to the region's slope.
     """
     fuels, probability, _ = fuel_shares(fleet)
     columns = [probability[:, fuels.index(f)] if f in fuels else np.zeros(len(probability)) for f in chosen]
-    split = np.column_stack(columns)
+    inside = np.array([1.0 if inside_frac is None else inside_frac.get(f, 1.0) for f in chosen])
+    split = np.column_stack(columns) * inside
     total = split.sum(axis=1, keepdims=True)
     if not (total > 0).any():
         return None
@@ -138,13 +172,15 @@ def fleet_factors(fleet: FleetResponse, chosen: Sequence[Fuel], relative: FloatA
 
 def fleet_parameters(history: GridStates, facts: Facts, fuels: Sequence[Fuel]) -> dict[str, Any] | None:
     """Give what `factors_of_states` needs, as plain JSON; None where there is no fleet or it has none of the fuels."""
-    chosen = compared_families(history, fuels)
+    chosen = compared_families(history, fuels, facts.fleet)
     if facts.fleet is None or not chosen:
         return None
     relative = relative_rates(chosen, facts.average_fuel_rates or facts.fuel_rates)
     own = [facts.fleet, *(past for past in facts.fleet.earlier if past.region == facts.fleet.region)]
     own = sorted(own, key=lambda response: response.year, reverse=True)[:N_YEARS]
-    tables = [table for response in own if (table := fleet_factors(response, chosen, relative)) is not None]
+    inside = None if facts.border is None else facts.border.inside_frac
+    found = [fleet_factors(response, chosen, relative, inside) for response in own]
+    tables = [table for table in found if table is not None]
     if not tables:
         return None
     factors, knots = tables[0], tables[0].load_mw
@@ -155,18 +191,16 @@ def fleet_parameters(history: GridStates, facts: Facts, fuels: Sequence[Fuel]) -
     offset_h = standard_offset_h(facts.fleet, facts.timezone)
     reported = reported_fossil_fuels(history)
     load_mw = fossil_load_mw(history, reported)
-    map_from_mw, map_to_mw = load_map(
-        facts.fleet, load_mw, standard_months(history.start_epoch_s(), offset_h)
-    )
+    reading = load_map(facts.fleet, load_mw, standard_months(history.start_epoch_s(), offset_h), facts.border)
     return {
         "region": facts.fleet.region,
         "years": [response.year for response in own],
         "standard_utc_offset_h": offset_h,
         "reported_fuels": [fuel.value for fuel in reported],
-        "map_from_mw": map_from_mw,
-        "map_to_mw": map_to_mw,
+        "load_map": asdict(reading),
+        "border": None if facts.border is None else facts.border.source,
         "families": [fuel.value for fuel in chosen],
-        "family_of": [chosen.index(family(fuel)) if family(fuel) in chosen else None for fuel in fuels],
+        "family_of": [compared_as(fuel, chosen) for fuel in fuels],
         "load_mw": knots.tolist(),
         "factor_gco2_per_kwh": np.mean(both, axis=0).tolist(),
         "roughness_gco2_per_kwh": factors.roughness_gco2_per_kwh,
@@ -176,7 +210,7 @@ def fleet_parameters(history: GridStates, facts: Facts, fuels: Sequence[Fuel]) -
 def factors_of_states(p: Mapping[str, Any], states: GridStates, known: BoolArray) -> FloatArray:
     """Give each family's factor for the known states, read in the middle of the displaced load; shape (n, f)."""
     load_mw = fossil_load_mw(states, [Fuel(name) for name in p["reported_fuels"]])[known]
-    load_mw = mapped(load_mw, p["map_from_mw"], p["map_to_mw"]) * (1 - DISPLACED_FRAC / 2)
+    load_mw = mapped(load_mw, p["load_map"]) * (1 - DISPLACED_FRAC / 2)
     is_ozone = is_ozone_season(states.start_epoch_s()[known], p["standard_utc_offset_h"])
     table = FleetFactors(
         np.array(p["load_mw"]), np.array(p["factor_gco2_per_kwh"]), p["roughness_gco2_per_kwh"]
@@ -184,19 +218,23 @@ def factors_of_states(p: Mapping[str, Any], states: GridStates, known: BoolArray
     return table.at(load_mw, is_ozone)
 
 
-def technology_parts(fuels: Sequence[Fuel], probability: FloatArray, rate: FloatArray) -> FloatArray:
+def technology_parts(
+    family_of: Sequence[int | None], probability: FloatArray, rate: FloatArray
+) -> FloatArray:
     """Give each fuel's factor relative to its family's, so that a family's mean stays what it is; shape (n, k).
 
     EPA's curve holds the family as a whole: how it parts between technologies is read from their own rates.
 
     Parameters
     ----------
+    family_of : sequence of int or None, length k
+        From `compared_as`.
     probability, rate : arrays, shape (n, k)
         Share and own rate of each fuel in each state.
     """
     part = np.ones_like(probability)
-    for name in families(fuels):
-        columns = [k for k, fuel in enumerate(fuels) if fuel in FOSSIL and family(fuel) == name]
+    for where in set(family_of) - {None}:
+        columns = [k for k, mine in enumerate(family_of) if mine == where]
         if len(columns) < 2:
             continue
         share, own = probability[:, columns], rate[:, columns]

@@ -8,7 +8,7 @@ import numpy as np
 
 from gridmargin.grid import FleetResponse, UnitFleet
 from gridmargin.marginal.estimator import Facts, FuelRate
-from gridmargin.reference import Zone, fuel_rates_for
+from gridmargin.reference import Zone, fuel_rates_for, zone_border
 from gridmargin.vocab import Fuel
 
 ANYWHERE = "any"
@@ -20,7 +20,7 @@ LEAST_SPREAD90_FRAC = 0.05
 def known_facts(
     zone: Zone, not_after_year: int, fleet: FleetResponse | None, units: UnitFleet | None = None
 ) -> Facts:
-    """Give the facts of a zone: rates that describe no later year, beside what the caller has read.
+    """Give the facts of a zone: rates and a border that describe no later year, beside what the caller has read.
 
     Where the table knows no place nearer than `any` for a fuel, the zone's own units give its rate.
     """
@@ -30,6 +30,7 @@ def known_facts(
         fleet=fleet,
         average_fuel_rates=_rates(zone.id, not_after_year, "average", units),
         units=units,
+        border=zone_border(zone.id, not_after_year),
     )
 
 

@@ -21,9 +21,9 @@ from gridmargin.marginal.local_level import (
     at,
     cell_of,
     curves,
+    cut_weights,
     factor_variance,
     level_grid,
-    robust_weights,
     slopes,
     sums,
 )
@@ -49,7 +49,7 @@ class LevelShares:
     Attributes
     ----------
     row, hour, level_mw, generation_mw, weight, cluster : arrays over the d complete states
-        Which state, local hour, Σ over fuels, by fuel, recency × bisquare, stretch of days.
+        Which state, local hour, Σ over fuels, by fuel, recency, 0 where far off the curve, stretch of days.
     shares : array, shape (24 or 1, m, k)
         At `knots_mw`, rows sum to 1.
     """
@@ -134,7 +134,7 @@ def learn_level(
     level, generation = level[row], generation[row]
     grid = level_grid(level, by_hour)
     cell = cell_of(grid, level, hour)
-    weight = robust_weights(grid, cell, level, hour, generation, weight)
+    weight = cut_weights(grid, cell, level, hour, generation, weight)
     total = sums(grid, cell, level, generation, weight)
     knots = np.unique(np.quantile(level, np.linspace(0.0, 1.0, N_KNOTS)))
     shares, n_clipped = _table(grid, total, knots)

@@ -6,9 +6,9 @@ difference of the curve over a displaced part of the level, so that the shares o
 Notes
 -----
 In each hour h and at each level L the line a + b (x - L) minimises ``Σ_i w_i K((x_i - L)/λ) K(|h_i - h|/η) r_i²``:
-Gaussian kernels, the second around the clock; w_i holds recency and Cleveland's bisquare weight of the residual, one
-for all fuels, so that ``Σ_f S_f(L) = L`` whatever the weights. Cleveland and Devlin, Locally Weighted Regression,
-JASA 83 (1988), doi:10.1080/01621459.1988.10478639. The sums are taken over narrow bins of the level, with each
+Gaussian kernels, the second around the clock; w_i holds recency, and is 0 for an observation far off the curve, one
+weight for all fuels, so that ``Σ_f S_f(L) = L`` whatever the weights. Cleveland and Devlin, Locally Weighted Regression,
+JASA 83 (1988), doi:10.1080/01621459.1988.10478639; their bisquare weights are not used: the curve is an expectation. The sums are taken over narrow bins of the level, with each
 observation's own level in them: a straight line comes back exact.
 """
 
@@ -30,8 +30,8 @@ LEVEL_BANDWIDTH_FRAC = 0.1
 HOUR_BANDWIDTH_H = 3.0
 """η. Both by held-out sixths of ERCOT's 2019: docs/methods/regression.md has the table. [h]"""
 
-ROBUST_STEPS = 2
-_BISQUARE_MADS = 6.0  # Cleveland's six median absolute residuals
+CUT_STEPS = 2
+_CUT_MADS = 6.0  # Cleveland's six median absolute residuals
 _SLOPE_RIDGE = 1e-6  # of a kernel's weight in x²: a lone bin takes the slope of everything
 
 
@@ -129,20 +129,23 @@ def at(grid: LevelGrid, curve: FloatArray, level_mw: FloatArray, hour: IntArray)
     return read
 
 
-def robust_weights(
+def cut_weights(
     grid: LevelGrid, cell: IntArray, level_mw: FloatArray, hour: IntArray,
     generation_mw: FloatArray, weight: FloatArray,
 ) -> FloatArray:  # fmt: skip
-    """Give bisquare weights times `weight`, after `ROBUST_STEPS` fits; an observation far off its curve gets 0."""
-    robust = weight
-    for _ in range(ROBUST_STEPS):
-        curve = curves(grid, sums(grid, cell, level_mw, generation_mw, robust))
+    """Give `weight`, but 0 for an observation more than six median distances off its curve, after `CUT_STEPS` fits.
+
+    Those within count in full: a weight that falls with the distance would read a lopsided scatter off its mean.
+    """
+    kept = weight
+    for _ in range(CUT_STEPS):
+        curve = curves(grid, sums(grid, cell, level_mw, generation_mw, kept))
         off = np.linalg.norm(generation_mw - at(grid, curve, level_mw, hour), axis=1)
-        far = _BISQUARE_MADS * float(np.median(off))
+        far = _CUT_MADS * float(np.median(off))
         if far <= 1e-9 * grid.scale_mw:
             return weight  # most lie on the curve: nothing to tell an outlier by
-        robust = weight * np.maximum(1 - (off / far) ** 2, 0.0) ** 2
-    return robust
+        kept = np.where(off < far, weight, 0.0)
+    return kept
 
 
 def displaced_span_mw(grid: LevelGrid, level_mw: FloatArray, frac: float) -> tuple[FloatArray, FloatArray]:

@@ -38,6 +38,9 @@ BoolArray = NDArray[np.bool_]
 NAME = "long_run"
 VERSION = "1"
 
+LONG_RUN = (NAME, "build_margin", "operating_margin", "combined_margin")
+"""Names that give long-run factors: none of them is an estimator of the short run."""
+
 NEWEST_FRAC = 0.20
 """Of the system's generation, built most recently: UNFCCC CDM TOOL07, version 07.0, step 5."""
 

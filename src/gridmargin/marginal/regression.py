@@ -73,7 +73,7 @@ class Regression:
     """
 
     name = "regression"
-    version = "2"
+    version = "3"
     kind = Kind.MARGINAL
     needs: frozenset[Need] = frozenset()
 
@@ -282,12 +282,12 @@ def _factor(
     probability: FloatArray,
 ) -> FloatArray:
     """Give what each fuel of each known state emits: by the fleet's curve where there is one, else its rate."""
-    fuels, knots = [Fuel(name) for name in p["fuels"]], np.array(p["level_knots_mw"])
+    knots = np.array(p["level_knots_mw"])
     rate: FloatArray = hat_weights(level, knots) @ np.array(p["rate_gco2_per_kwh"])
     if p["fleet"] is None:
         return rate
     by_family = factors_of_states(p["fleet"], states, known)
-    part = technology_parts(fuels, probability, rate)
+    part = technology_parts(p["fleet"]["family_of"], probability, rate)
     for column, where in enumerate(p["fleet"]["family_of"]):
         if where is not None:
             rate[:, column] = by_family[:, where] * part[:, column]

@@ -14,9 +14,16 @@ from gridmargin.pipeline.moment import moment_for, outside
 from gridmargin.pipeline.months import month_starts
 
 if TYPE_CHECKING:
+    from gridmargin.marginal import LongRunFactor
     from gridmargin.pipeline.account import Job, account_log, manifest_of
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
     from gridmargin.pipeline.issuing import Issued, issue
+    from gridmargin.pipeline.long_run import (
+        fleet_margins,
+        given_fleet,
+        listed_fleet,
+        published_long_run,
+    )
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -28,6 +35,7 @@ __all__ = [
     "FactsOf",
     "Issued",
     "Job",
+    "LongRunFactor",
     "Outcome",
     "Reference",
     "ScoredForecast",
@@ -38,13 +46,17 @@ __all__ = [
     "entries_of",
     "explain",
     "facts_from",
+    "fleet_margins",
+    "given_fleet",
     "issue",
+    "listed_fleet",
     "manifest_of",
     "moment_for",
     "month_starts",
     "outside",
     "payloads_from",
     "published",
+    "published_long_run",
     "recalibrate",
     "recipe",
     "score_forecasts",
@@ -63,6 +75,11 @@ _LATER = {
     "published": "references",
     "recalibrate": "recalibration",
     "score_forecasts": "forecasts",
+    "LongRunFactor": "long_run",
+    "fleet_margins": "long_run",
+    "given_fleet": "long_run",
+    "listed_fleet": "long_run",
+    "published_long_run": "long_run",
     "Job": "account",
     "account_log": "account",
     "manifest_of": "account",

@@ -246,7 +246,7 @@ def account_log(
         }
         manifest["views"] = sorted(set(marginal.view.tolist()))
         manifest["n_filled"] = accountant.n_filled
-        manifest["work"] = _seen_from(folder, factory.book.path.parent)
+        manifest["work"] = _seen_from(folder, factory.archive.folder.parent)
         writer.commit(manifest)
     return summary_of(folder, run_id, manifest, sample)
 
@@ -287,7 +287,7 @@ def _model_notes(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _seen_from(folder: Path, work: Path) -> str:
-    """Name the folder of the ledger as `folder` sees it, so that both can be moved together."""
+    """Name the folder of ledger and archive as `folder` sees it, so that both can be moved together."""
     here, there = folder.resolve(), work.resolve()
     return there.relative_to(here).as_posix() if there.is_relative_to(here) else str(there)
 

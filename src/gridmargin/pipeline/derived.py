@@ -20,6 +20,7 @@ from gridmargin.grid import GridStates, imports_column
 from gridmargin.ledger import Book
 from gridmargin.marginal import (
     ESTIMATORS,
+    LONG_RUN,
     Curtailment,
     Estimates,
     Facts,
@@ -31,7 +32,7 @@ from gridmargin.marginal import (
     modify,
 )
 from gridmargin.reference import known_zones
-from gridmargin.vocab import FOSSIL, Fuel, InputError, Interval, Kind, UnknownNameError, View
+from gridmargin.vocab import FOSSIL, Fuel, InputError, Interval, Kind, MixedKindsError, UnknownNameError, View
 
 FloatArray = NDArray[np.float64]
 
@@ -101,8 +102,16 @@ def recipe(name: str) -> Recipe:
         If a part is not known, a modifier is named twice, or the blend is to be modified.
     InputError
         If modifiers are in another order than they speak in.
+    MixedKindsError
+        If a part is long-run: what is asked by a recipe is short-run (C3).
     """
     base, *modifiers = name.split(JOIN)
+    for part in (base, *modifiers):
+        if part in LONG_RUN:
+            raise MixedKindsError(
+                f"{part} is long-run, and hours and requests are answered and priced short-run (C3); ask `gridmargin"
+                " long-run ZONE` for it, and keep the two apart"
+            )
     if base in WHOLE and not modifiers:
         return Recipe(base)
     if base not in ESTIMATORS.names() or ESTIMATORS.get(base)().kind is not Kind.MARGINAL:

@@ -19,6 +19,7 @@ from gridmargin.reference.names import (
 from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
+from gridmargin.reference.zone_borders import ZoneBorder, zone_border
 from gridmargin.reference.zones import Zone, known_zones, zone_named
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Profile",
     "UnitDefaults",
     "Zone",
+    "ZoneBorder",
     "every_name",
     "fuel_prices_before",
     "fuel_rates_for",
@@ -48,5 +50,6 @@ __all__ = [
     "pue",
     "read_namings",
     "unit_defaults",
+    "zone_border",
     "zone_named",
 ]

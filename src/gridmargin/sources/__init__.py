@@ -4,6 +4,7 @@ Comes in: a folder or an address. Goes out: `Payload`s and `Observations`. Touch
 """
 
 from gridmargin.sources.aemo import REGIONS
+from gridmargin.sources.aemo_registrations import Registrations, registration_table, registrations
 from gridmargin.sources.aemo_units import (
     UnitDispatch,
     UnitInventory,
@@ -38,6 +39,7 @@ from gridmargin.sources.german_tables import (
     of_country,
     power_plants,
     smard_generation,
+    smard_years,
 )
 from gridmargin.sources.investment import BuiltFleet, LongRunRate, read_built_fleet, read_long_run_rates
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
@@ -91,6 +93,7 @@ __all__ = [
     "PlantTable",
     "RateTable",
     "ReferenceRun",
+    "Registrations",
     "RtsTables",
     "Series",
     "Source",
@@ -115,7 +118,10 @@ __all__ = [
     "read_built_fleet",
     "read_long_run_rates",
     "read_rate_table",
+    "registration_table",
+    "registrations",
     "smard_generation",
+    "smard_years",
     "uc_files",
     "unit_dispatch",
     "unit_inventory",

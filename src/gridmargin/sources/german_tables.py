@@ -12,6 +12,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -168,6 +169,7 @@ def power_plants(payload: Payload) -> PlantTable:
     )
 
 
+@lru_cache(maxsize=4)
 def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
     """Read hourly prices of a country labelled by the start of the hour in local time with its offset. [EUR MWh⁻¹]
 
@@ -193,6 +195,7 @@ def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
     )
 
 
+@lru_cache(maxsize=4)
 def carbon_price(payload: Payload) -> Series:
     """Read the weekly price of an emission allowance, whose decimal comma stands unquoted. [EUR t⁻¹]
 
@@ -256,6 +259,30 @@ def smard_generation(payload: Payload) -> tuple[IntArray, Mapping[str, FloatArra
             raise TableError(f"{payload.name}, row {at + 2}, column {name}: {text[at]!r} is not a number")
         values[name.removesuffix("[MWh]")] = number.to_numpy()[known] * 4.0
     return starts.to_numpy()[known].astype(np.int64), values
+
+
+def smard_years(folder: Path, what: str) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Read every year of SMARD's `production` or `consumption` that a folder holds, as `smard_generation`; in order.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    TableError
+        As `smard_generation`, or if two files hold the same quarter hour.
+    """
+    paths = files_matching(folder, rf"smard_{what}_\d{{4}}\.csv(\.gz)?")
+    if not paths:
+        raise InputError(f"no files named smard_{what}_YYYY.csv under {folder}")
+    parts = [smard_generation(Payload("smard", path.name, path.read_bytes())) for path in paths]
+    start_s = np.concatenate([starts for starts, _ in parts])
+    order = np.argsort(start_s, kind="stable")
+    if (np.diff(start_s[order]) == 0).any():
+        raise TableError(f"{', '.join(path.name for path in paths)} hold a quarter hour twice; remove one")
+    names = [name for name in parts[0][1] if all(name in values for _, values in parts)]
+    return start_s[order], {
+        name: np.concatenate([values[name] for _, values in parts])[order] for name in names
+    }
 
 
 def need(payload: Payload | None, folder: Path, name: str) -> Payload:

@@ -64,6 +64,10 @@ class BuiltFleet:
         Direct CO2 at the busbar; where NaN the rate of the fuel serves. [g kWh⁻¹]
     payload_sha256s : tuple of str
         Files it was read from.
+    as_of_year : int or None
+        Which year the generation describes, where the table says so.
+    note : str
+        What the list leaves out, for people.
     """
 
     name: str
@@ -74,6 +78,8 @@ class BuiltFleet:
     annual_generation_mwh: FloatArray
     factor_gco2_per_kwh: FloatArray
     payload_sha256s: tuple[str, ...] = ()
+    as_of_year: int | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.unit_names)
@@ -253,6 +259,7 @@ def _opsd(payload: Payload) -> BuiltFleet:
         nothing,
         nothing,
         payload_sha256s=(sha256_hex(payload.body),),
+        note="the list holds no wind and no sun, so the build margin is that of conventional plants",
     )
 
 

@@ -14,7 +14,7 @@ from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import conflict_lines, place_answer, place_line, placed_throughout
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
-from gridmargin.pipeline import Job, account_log, recipe
+from gridmargin.pipeline import Job, account_log, facts_from, recipe
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.places import Placed, overheads_of
 from gridmargin.receipts import find_receipt, read_run, write_json
@@ -23,6 +23,7 @@ from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import (
     choose_source,
+    has_ledger,
     home_folder,
     now_utc,
     open_places,
@@ -53,13 +54,14 @@ def account(
     fill_gaps: bool,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
     quiet: bool,
     workload: str | None = None,
     places: Path | None = None,
     geojson: Path | None = None,
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
-    settings = read_settings()
+    settings = read_settings(ledger)
     registry = open_places(settings, places, geojson)
     registry.where(zone, now_utc(), workload)
     profile = profile_for(device, model)
@@ -80,7 +82,7 @@ def account(
     work = data_dir or out / "work"
     try:
         with (
-            open_workplace(work) as place,
+            open_workplace(work, settings) as place,
             progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance,
         ):
             summary = account_log(
@@ -176,9 +178,16 @@ def show_account(summary: dict[str, Any]) -> None:
     )
 
 
-def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[str, Any]:
-    """Answer `gridmargin explain`."""
-    settings = read_settings()
+def explain(
+    receipt_id: str,
+    out: Path | None,
+    data_dir: Path | None,
+    ledger: str | None,
+    refit_source: str | None = None,
+) -> dict[str, Any]:
+    """Answer `gridmargin explain`; with a source for fleets and fuel rates each fit is learned again."""
+    settings = read_settings(ledger)
+    facts_of = facts_from(choose_source(refit_source, settings).folder) if refit_source else None
     folders = [f for f in (out, data_dir) if f is not None] or [
         home_folder(None, settings), *recent_folders(recent_file())
     ]  # fmt: skip
@@ -187,18 +196,19 @@ def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[st
             receipt = find_receipt(folder, receipt_id)
         except NotFoundError:
             continue
-        with open_workplace(_ledger_folder(folder, receipt.run_id, data_dir)) as place:
-            return explain_receipt(receipt, folder, place.book, place.archive)
+        work = _work_folder(folder, receipt.run_id, data_dir, ledger)
+        with open_workplace(work, settings) as place:
+            return explain_receipt(receipt, folder, place.book, place.archive, facts_of=facts_of)
     raise NotFoundError(
         f"no receipt {receipt_id} in {', '.join(str(f) for f in folders)}; check the id, or say where it is with --out or --data-dir"
     )
 
 
-def _ledger_folder(receipts: Path, run_id: str, data_dir: Path | None) -> Path:
+def _work_folder(receipts: Path, run_id: str, data_dir: Path | None, ledger: str | None) -> Path:
     """Where the entries of a run are: as the user says, else as the run says, seen from its receipts."""
     said = receipts / read_run(receipts, run_id).get("work", ".")
     for folder in (data_dir, said):
-        if folder is not None and (folder / "ledger.sqlite").exists():
+        if folder is not None and has_ledger(folder, read_settings(ledger)):
             return folder
     raise NotFoundError(
         f"no ledger in {said}, where run {run_id} had it; say where it is now with --data-dir"

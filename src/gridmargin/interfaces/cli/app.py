@@ -19,6 +19,7 @@ from gridmargin.interfaces.cli.options import (
     DataDirOption,
     GeojsonOption,
     JsonOption,
+    LedgerOption,
     PlacesOption,
     SourceOption,
     WorkloadOption,
@@ -136,12 +137,13 @@ def now(
     workload: WorkloadOption = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    answer = grid_commands.now(zone, at, source, data_dir, estimator or (), workload)
+    answer = grid_commands.now(zone, at, source, data_dir, ledger, estimator or (), workload)
     emit(answer, grid_commands.show_now, as_json)
 
 
@@ -155,16 +157,60 @@ def forecast(
     hours: Annotated[int, typer.Option(help="How far ahead, 1 to 72 hours.")] = 24,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Forecast the factor from what is known at a moment, with ranges, and keep the issue in the ledger."""
     from gridmargin.interfaces.cli import forecast_commands
 
     emit(
-        forecast_commands.forecast(zone, at, hours, source, data_dir),
+        forecast_commands.forecast(zone, at, hours, source, data_dir, ledger),
         forecast_commands.show_forecast,
         as_json,
     )
+
+
+@app.command("long-run")
+def long_run(
+    zone: ZoneArgument,
+    year: Annotated[
+        int | None, typer.Option(help="Plants built later are not seen; the list's newest if absent.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Of the combined margin: first_period, later_period or wind_solar.")
+    ] = "first_period",
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="List of plants as CSV, instead of the source's own.", metavar="FILE"),
+    ] = None,
+    rates: Annotated[
+        Path | None, typer.Option(help="Table of published long-run rates as CSV.", metavar="FILE")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="With --rates: the table's name for the zone, if another.")
+    ] = None,
+    start_year: Annotated[
+        int | None, typer.Option(help="With --rates: first year that it holds for.")
+    ] = None,
+    years: Annotated[int | None, typer.Option(help="With --rates: for how many years.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="With --rates: which, where there are several.")
+    ] = None,
+    spread: Annotated[
+        float | None,
+        typer.Option(help="With --rates: half-width of the range, 0 to 1, where the table has none."),
+    ] = None,
+    source: SourceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what load that stays gets built: operating, build and combined margin, or a published rate."""
+    from gridmargin.interfaces.cli import long_run_command
+
+    answer = long_run_command.long_run(
+        zone, year=year, weights=weights, fleet=fleet, rates=rates, region=region, start_year=start_year, years=years,
+        scenario=scenario, spread=spread, source=source,
+    )  # fmt: skip
+    emit(answer, long_run_command.show_long_run, as_json)
 
 
 @app.command()
@@ -191,6 +237,7 @@ def recalibrate(
     reason: Annotated[str | None, typer.Option(help="Why, with --force; recorded.", metavar="TEXT")] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look for drift; where there is some, fit again, record what changed and why, and supersede."""
@@ -198,7 +245,7 @@ def recalibrate(
 
     answer = recalibrate_commands.recalibrated(
         zone, estimator=estimator, against=against, start=start, end=end, force=force, reason=reason, source=source,
-        data_dir=data_dir,
+        data_dir=data_dir, ledger=ledger,
     )  # fmt: skip
     emit(answer, recalibrate_commands.show_recalibrated, as_json)
 
@@ -210,12 +257,13 @@ def declare(
     since: Annotated[str, typer.Option("--from", help="When, ISO 8601 with offset.", metavar="TIME")],
     note: Annotated[str, typer.Option(help="What happened, and where it is written.", metavar="TEXT")],
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare a change of the grid: fits after it leave out or down-weight what was before."""
     from gridmargin.interfaces.cli import recalibrate_commands
 
-    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir)
+    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir, ledger)
     emit(answer, recalibrate_commands.show_declared, as_json)
 
 
@@ -256,6 +304,7 @@ def account(
     ] = OnGap.REFUSE,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Price a request log: joules and grams for every request, with ranges."""
@@ -264,7 +313,7 @@ def account(
     answer = account_commands.account(
         requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
-        data_dir=data_dir, quiet=as_json, workload=workload, places=places, geojson=geojson,
+        data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 
@@ -278,13 +327,18 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
     ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Learn each fit again from the archived payloads, too.")
+    ] = False,
+    source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
     from gridmargin.interfaces.cli import account_commands
 
-    answer = account_commands.explain(receipt, out, data_dir)
+    answer = account_commands.explain(receipt, out, data_dir, ledger, source if refit else None)
     emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)
@@ -335,12 +389,15 @@ def up(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     stream: Annotated[bool, typer.Option(help="Replay a synthetic request stream, marked as such.")] = True,
 ) -> None:
     """Serve the page and the REST API on one port."""
     from gridmargin.interfaces.cli import up_command
 
-    up_command.up(host=host, port=port, zone=zone, source=source, data_dir=data_dir, stream=stream)
+    up_command.up(
+        host=host, port=port, zone=zone, source=source, data_dir=data_dir, ledger=ledger, stream=stream
+    )
 
 
 def main() -> None:

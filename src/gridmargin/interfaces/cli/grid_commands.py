@@ -21,8 +21,15 @@ from gridmargin.interfaces.placing import (
     where_answer,
     zone_of,
 )
-from gridmargin.vocab import Interval, Kind, NotFoundError, parse_utc
-from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace, read_settings
+from gridmargin.vocab import Interval, Kind, parse_utc
+from gridmargin.wiring import (
+    choose_source,
+    home_folder,
+    now_utc,
+    open_workplace,
+    read_settings,
+    require_ledger,
+)
 
 MOST_NAMED = 9
 """Sources named in a table; `--json` has them all."""
@@ -116,15 +123,16 @@ def now(
     at: str | None,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
     estimators: Sequence[str] = (),
     workload: str | None = None,
 ) -> dict[str, Any]:
     """Answer `gridmargin now`."""
     asked = parse_utc(at, "--at") if at else now_utc()
     found = placed(zone, asked, workload)
-    settings = read_settings()
+    settings = read_settings(ledger)
     choice = choose_source(source, settings)
-    with open_workplace(home_folder(data_dir, settings)) as place:
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         answer = now_answer(place, choice, found.zone, asked, stands_in=at is None, estimators=estimators)
     return answer | {"place": place_answer(found)}
 
@@ -198,18 +206,24 @@ def _estimate_row(estimate: dict[str, Any], label: str) -> tuple[str, ...]:
 
 
 def ledger(
-    zone: str, start: str, end: str | None, estimator: str, known_utc: datetime | None, data_dir: Path | None
+    zone: str,
+    start: str,
+    end: str | None,
+    estimator: str,
+    known_utc: datetime | None,
+    data_dir: Path | None,
+    place: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger show` and `as-of`."""
     zone = zone_of(zone)
     interval = _stretch(start, end)
-    folder = home_folder(data_dir, read_settings())
-    if not (folder / "ledger.sqlite").exists():
-        raise NotFoundError(
-            f"no ledger in {folder}; `gridmargin now {zone}` or `account` starts one, or give --data-dir"
-        )
-    with open_workplace(folder) as place:
-        found = [e for kind in Kind for e in place.book.entries(kind, zone, interval, estimator, known_utc)]
+    settings = read_settings(place)
+    folder = home_folder(data_dir, settings)
+    require_ledger(folder, settings, f"`gridmargin now {zone}` or `account` starts one, or give --data-dir")
+    with open_workplace(folder, settings) as workplace:
+        found = [
+            e for kind in Kind for e in workplace.book.entries(kind, zone, interval, estimator, known_utc)
+        ]
     return {"zone": zone, "estimator": estimator, "entries": [entry_answer(entry) for entry in found]}
 
 
@@ -218,13 +232,15 @@ def _stretch(start: str, end: str | None) -> Interval:
     return Interval(start_utc, parse_utc(end, "--end") if end else start_utc + timedelta(hours=1))
 
 
-def refresh(zone: str, start: str, end: str | None, source: str, data_dir: Path | None) -> dict[str, Any]:
+def refresh(
+    zone: str, start: str, end: str | None, source: str, data_dir: Path | None, ledger: str | None
+) -> dict[str, Any]:
     """Answer `gridmargin ledger refresh`."""
     zone = zone_of(zone)
     interval = _stretch(start, end)
-    settings = read_settings()
+    settings = read_settings(ledger)
     choice = choose_source(source, settings)
-    with open_workplace(home_folder(data_dir, settings)) as place:
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         outcome = place.factory(choice, zone, interval.start_utc).ensure(zone, interval, renew=True)
     return {
         "zone": zone,

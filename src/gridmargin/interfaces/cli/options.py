@@ -37,6 +37,15 @@ DataDirOption = Annotated[
     typer.Option("--data-dir", help="Folder for the ledger, archive and receipts.", metavar="DIR"),
 ]
 
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        help="Where the ledger is, if not in the data folder: a file, or postgresql://USER@HOST/DATABASE.",
+        metavar="PLACE",
+    ),
+]
+
 
 def emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
     """Print an answer for people, or as JSON."""

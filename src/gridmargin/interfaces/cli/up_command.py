@@ -29,9 +29,18 @@ from gridmargin.wiring import (
 ZONES_TO_OPEN_ON = ("US-ERCO", "US-CISO", "US-PJM", "US-NYIS", "US-MISO", "DE", "AU-NSW")
 
 
-def up(*, host: str, port: int, zone: str | None, source: str, data_dir: Path | None, stream: bool) -> None:
+def up(
+    *,
+    host: str,
+    port: int,
+    zone: str | None,
+    source: str,
+    data_dir: Path | None,
+    ledger: str | None,
+    stream: bool,
+) -> None:
     """Serve until stopped."""
-    settings = read_settings()
+    settings = read_settings(ledger)
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not is_loopback(host) and key is None:
         raise InputError(
@@ -44,7 +53,7 @@ def up(*, host: str, port: int, zone: str | None, source: str, data_dir: Path | 
     source_for(choice, opened)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(host, port))
-        place = stack.enter_context(open_workplace(home_folder(data_dir, settings)))
+        place = stack.enter_context(open_workplace(home_folder(data_dir, settings), settings))
         running = _stream(place, choice, opened) if stream else None
         address = f"http://{'127.0.0.1' if is_loopback(host) else host}:{listener.getsockname()[1]}"
         typer.echo(f"gridmargin: {address}  (zone {opened}; source: {choice.detail})")

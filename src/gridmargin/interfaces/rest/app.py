@@ -99,6 +99,37 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """Say what is on the margin now, or at a moment; `estimator` asks one more, such as `blend`, and may repeat."""
         return await desk.now(zone, parse_utc(at, "at") if at else None, tuple(estimator or ()))
 
+    @app.get("/v1/zones/{zone}/forecast", tags=["grid"], response_model=schemas.ForecastModel)
+    async def forecast(
+        zone: str,
+        at: str | None = None,
+        issued_by: str | None = None,
+        as_of: str | None = None,
+        estimator: str | None = None,
+    ) -> Any:
+        """Give the newest issue in the ledger, the newest up to `issued_by`, or the one issued `at` a moment."""
+        at_utc, issued_by_utc, as_of_utc = (
+            parse_utc(text, name) if text else None
+            for name, text in (("at", at), ("issued_by", issued_by), ("as_of", as_of))
+        )
+        return await desk.forecast(zone, at_utc, issued_by_utc, as_of_utc, estimator)
+
+    @app.post("/v1/zones/{zone}/forecast", tags=["grid"], response_model=schemas.IssuedModel)
+    async def issue(zone: str, body: schemas.IssueModel | None = None) -> Any:
+        """Issue a forecast and keep it; what the ledger holds already is given from there."""
+        wanted = body or schemas.IssueModel()
+        return await desk.issue(zone, parse_utc(wanted.at, "at") if wanted.at else None, wanted.hours)
+
+    @app.get("/v1/zones/{zone}/long-run", tags=["grid"], response_model=schemas.LongRunModel)
+    async def long_run(zone: str, year: int | None = None, weights: str = "first_period") -> Any:
+        """Give operating, build and combined margin of the plants that the source lists; long-run, not for hours."""
+        return await desk.long_run(zone, year, weights)
+
+    @app.post("/v1/zones/{zone}/long-run", tags=["grid"], response_model=schemas.LongRunModel)
+    async def long_run_of(zone: str, body: schemas.LongRunTableModel) -> Any:
+        """Give the same of a list of plants that is sent, or one rate of a table of long-run rates; nothing is kept."""
+        return await desk.long_run_of(zone, body)
+
     @app.get("/v1/zones/{zone}/factors", tags=["grid"])
     async def factors(zone: str, start: str, end: str, estimator: str = PRIMARY) -> dict[str, Any]:
         """Give up to 32 days of factors as columns, the average apart."""
@@ -148,9 +179,9 @@ def _receipt_routes(app: FastAPI, desk: Desk) -> None:
         return await desk.receipt(receipt_id)
 
     @app.get("/v1/receipts/{receipt_id}/explain", tags=["receipts"])
-    async def explain(receipt_id: str) -> dict[str, Any]:
-        """Trace a receipt to the raw table cells and back."""
-        return await desk.explain(receipt_id)
+    async def explain(receipt_id: str, refit: bool = False) -> dict[str, Any]:
+        """Trace a receipt to the raw table cells and back; `refit` learns each fit again, too."""
+        return await desk.explain(receipt_id, refit=refit)
 
     @app.get("/v1/totals", tags=["receipts"])
     async def totals() -> dict[str, Any]:

@@ -28,9 +28,11 @@ from gridmargin.interfaces.answers import (
     zones_answer,
 )
 from gridmargin.interfaces.failures import error_answer, told
+from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
+from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
 from gridmargin.interfaces.placing import place_answer, where_answer
-from gridmargin.interfaces.rest.schemas import AccountModel
-from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe
+from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
+from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe
 from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.vocab import InputError, Interval, Kind, NotFoundError, TimeError, format_utc
@@ -86,6 +88,8 @@ class Desk:
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
         self._logged: set[tuple[str, str]] = set()
+        self._issuing: dict[tuple[str, datetime, int], asyncio.Task[dict[str, Any]]] = {}
+        self._one_issue = asyncio.Semaphore(1)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -216,6 +220,85 @@ class Desk:
 
         return await self._apart(work)
 
+    async def forecast(
+        self,
+        zone: str,
+        at_utc: datetime | None,
+        issued_by_utc: datetime | None,
+        as_of_utc: datetime | None,
+        estimator: str | None,
+    ) -> dict[str, Any]:
+        """Give an issue that the ledger holds."""
+        zone = self.places.where(zone, now_utc()).zone
+
+        def work() -> dict[str, Any]:
+            return held_answer(
+                self.place.book, zone, at_utc=at_utc, issued_by_utc=issued_by_utc, as_of_utc=as_of_utc,
+                estimator=estimator,
+            )  # fmt: skip
+
+        return await self._apart(work)
+
+    async def issue(self, zone: str, at_utc: datetime | None, hours: int) -> dict[str, Any]:
+        """Issue a forecast beside everything else, by a connection of its own; whoever asks for the same one shares it.
+
+        Without a moment it is issued as the present interval begins, so that all who ask within it mean one issue.
+        """
+        zone = self.places.where(zone, now_utc()).zone
+        asked_utc = at_utc or now_utc()
+
+        def moment() -> tuple[datetime, str | None]:
+            factory = self.place.factory(self.choice, zone, asked_utc)
+            if at_utc is not None:
+                return at_utc, None
+            chosen, note = moment_to_issue(factory, zone, asked_utc)
+            return Interval.containing(chosen, factory.source.interval_s(zone)).start_utc, note
+
+        issued_utc, note = await self._apart(moment)
+
+        def work() -> dict[str, Any]:
+            with self.place.apart() as place:
+                factory = place.factory(self.choice, zone, issued_utc)
+                return issued_answer(factory, zone, issued_utc, hours, note, anew=False)
+
+        async def in_turn() -> dict[str, Any]:
+            async with self._one_issue:
+                return await asyncio.to_thread(work)
+
+        key = (zone, issued_utc, hours)
+        if key not in self._issuing:
+            task = self._issuing[key] = asyncio.create_task(in_turn())
+
+            def done(task: asyncio.Task[dict[str, Any]]) -> None:
+                del self._issuing[key]
+                if not task.cancelled():
+                    task.exception()  # whoever asked may have gone
+
+            task.add_done_callback(done)
+        return await asyncio.shield(self._issuing[key])
+
+    async def long_run(self, zone: str, year: int | None, weights: str) -> dict[str, Any]:
+        """Give long-run factors of the plants that the source lists; the ledger is not asked."""
+        zone = self.places.where(zone, now_utc()).zone
+        return await asyncio.to_thread(long_run_answer, zone, self.choice.folder, year=year, weights=weights)
+
+    async def long_run_of(self, zone: str, body: LongRunTableModel) -> dict[str, Any]:
+        """Give long-run factors of what was sent."""
+        zone = self.places.where(zone, now_utc()).zone
+        only_one(body.fleet_csv, body.rates_csv)
+        if body.rates_csv is not None:
+            return await asyncio.to_thread(
+                long_run_table_answer, zone, ("rates_csv", body.rates_csv.encode()), region=body.region,
+                start_year=body.start_year, evaluation_years=body.evaluation_years, scenario=body.scenario,
+                spread90_frac=body.spread90_frac,
+            )  # fmt: skip
+        if body.fleet_csv is None:
+            raise InputError("neither fleet_csv nor rates_csv is there; send one, or GET the same path")
+        return await asyncio.to_thread(
+            long_run_answer, zone, None, year=body.year, weights=body.weights,
+            fleet=("fleet_csv", body.fleet_csv.encode()),
+        )  # fmt: skip
+
     async def factors(self, zone: str, interval: Interval, estimator: str) -> dict[str, Any]:
         """Give factors as columns."""
         zone = self.places.where(zone, now_utc()).zone
@@ -290,13 +373,16 @@ class Desk:
         """Give one receipt."""
         return receipt_answer(await self._apart(self._find, receipt_id))
 
-    async def explain(self, receipt_id: str) -> dict[str, Any]:
+    async def explain(self, receipt_id: str, *, refit: bool = False) -> dict[str, Any]:
         """Trace one receipt."""
 
         def work() -> dict[str, Any]:
             receipt = self._find(receipt_id)
             manifest = self.stream.manifest(receipt.run_id) if self.stream else None
-            return explain(receipt, self.place.folder, self.place.book, self.place.archive, manifest)
+            facts_of = facts_from(self.choice.folder) if refit else None
+            return explain(
+                receipt, self.place.folder, self.place.book, self.place.archive, manifest, facts_of
+            )
 
         return await self._apart(work)
 

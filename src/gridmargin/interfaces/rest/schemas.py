@@ -77,6 +77,99 @@ class NowModel(Model):
     average: EntryModel | None
 
 
+class ForecastStepModel(EntryModel):
+    """The forecast of one interval: a ledger entry with the moment of its issue."""
+
+    issued_utc: str
+    horizon_min: float
+
+
+class LowestModel(BaseModel):
+    """The interval with the lowest factor."""
+
+    interval: IntervalModel
+    factor_gco2_per_kwh: RangeModel
+
+
+class ForecastModel(Model):
+    """One issue, every interval of it."""
+
+    zone: str
+    name: str
+    issued_utc: str
+    recorded_utc: str
+    estimator: str
+    source: str | None
+    lowest: LowestModel
+    forecasts: list[ForecastStepModel]
+
+
+class IssuedModel(ForecastModel):
+    """An issue that was asked for; `n_new` is 0 where the ledger held it."""
+
+    hours: int
+    note: str | None
+    n_new: int
+
+
+class IssueModel(BaseModel):
+    """What to issue: now, or `at` a moment of the past; 1 to 72 hours ahead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: str | None = None
+    hours: int = 24
+
+
+class LongRunShare(BaseModel):
+    """One fuel or document behind a long-run factor."""
+
+    name: str
+    probability: float
+    long_run_gco2_per_kwh: float
+
+
+class LongRunFactorModel(Model):
+    """One long-run factor and the years that it holds for."""
+
+    method: str
+    holds_for: str
+    long_run_gco2_per_kwh: RangeModel
+    basis: BasisModel
+    sources: list[LongRunShare]
+    status: str
+    known_until_utc: str
+
+
+class LongRunModel(Model):
+    """What load that stays gets built; never mixed with what answers an hour."""
+
+    zone: str
+    name: str
+    horizon: str
+    use: str
+    fleet: str | None
+    year: int | None
+    long_run: list[LongRunFactorModel]
+    notes: list[str]
+
+
+class LongRunTableModel(BaseModel):
+    """A list of plants, or a table of published long-run rates, as text in the documented shape."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fleet_csv: str | None = None
+    year: int | None = None
+    weights: str = "first_period"
+    rates_csv: str | None = None
+    region: str | None = None
+    start_year: int | None = None
+    evaluation_years: int | None = None
+    scenario: str | None = None
+    spread90_frac: float | None = None
+
+
 class ZonesModel(BaseModel):
     """Every zone we know."""
 
