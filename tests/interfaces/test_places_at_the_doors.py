@@ -182,7 +182,7 @@ def asked(folder, places, *paths):
     """Ask a server in this process."""
 
     async def whole():
-        with open_workplace(folder) as place:
+        with open_workplace(folder, Settings()) as place:
             desk = Desk(place, choose_source("reference", Settings()), "US-ERCO", None, places)
             transport = httpx.ASGITransport(build_app(desk), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -13,6 +13,7 @@ from gridmargin.grid import GridStates
 from gridmargin.ledger import Declaration, GridChange, Shelf
 from gridmargin.marginal import ESTIMATORS, FuelRate
 from gridmargin.pipeline.kept_fits import fit_as_json, fit_from, hash_of
+from gridmargin.settings import Settings
 from gridmargin.sources import SOURCES
 from gridmargin.vocab import Fuel, Interval, Kind
 from pipeline import changing_grid, tied_grid
@@ -265,7 +266,7 @@ def test_real_zones_say_the_same_with_and_without(tmp_path, data_dir, zone):
     asked = [Interval.containing(end - timedelta(days=days), step_s) for days in (9, 5)]
     found = []
     for folder, keeps in ((tmp_path / "kept", True), (tmp_path / "not", False)):
-        with open_workplace(folder) as place:
+        with open_workplace(folder, Settings()) as place:
             for interval in asked:
                 factory = place.factory(choice, zone, interval.start_utc)
                 factory = factory if keeps else replace(factory, shelf=None)

@@ -16,6 +16,7 @@ from gridmargin.pipeline.months import month_starts
 if TYPE_CHECKING:
     from gridmargin.marginal import LongRunFactor
     from gridmargin.pipeline.account import Job, account_log, manifest_of
+    from gridmargin.pipeline.average_issuing import issue_average
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
     from gridmargin.pipeline.issuing import Issued, issue
     from gridmargin.pipeline.long_run import (
@@ -49,6 +50,7 @@ __all__ = [
     "fleet_margins",
     "given_fleet",
     "issue",
+    "issue_average",
     "listed_fleet",
     "manifest_of",
     "moment_for",
@@ -70,6 +72,7 @@ _LATER = {
     "append_forecasts": "forecasts",
     "Issued": "issuing",
     "issue": "issuing",
+    "issue_average": "average_issuing",
     "checkable": "recalibration",
     "entries_of": "references",
     "published": "references",

@@ -41,6 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(ledger_app, name="ledger")
+export_app = typer.Typer(help="Signals in the format of another system.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
 zones_app = typer.Typer(help="The zones we know, and which one a place lies in.", invoke_without_command=True)
 app.add_typer(zones_app, name="zones")
 
@@ -50,6 +52,13 @@ class OnGap(StrEnum):
 
     REFUSE = "refuse"
     NEAREST = "nearest"
+
+
+class FactorKind(StrEnum):
+    """Which factor; the two never mix (C3)."""
+
+    MARGINAL = "marginal"
+    AVERAGE = "average"
 
 
 class GridChange(StrEnum):
@@ -376,6 +385,30 @@ def backtest(
         horizon_min=horizon_min, region=region, out=out,
     )  # fmt: skip
     emit(result, backtest_commands.show_backtest, as_json)
+
+
+@export_app.command("keda")
+def export_keda(
+    zone: ZoneArgument,
+    hours: Annotated[int, typer.Option(help="How far ahead.", min=1, max=72)] = 24,
+    factor: Annotated[FactorKind, typer.Option(help="Which factor.")] = FactorKind.MARGINAL,
+    location: Annotated[
+        str | None, typer.Option(help="What the records call the place; the zone id if absent.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the ConfigMap.")] = "carbon-intensity",
+    namespace: Annotated[str, typer.Option(help="Its namespace.")] = "kube-system",
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a forecast as the ConfigMap that the carbon-aware KEDA operator reads, for `kubectl apply -f -`."""
+    from gridmargin.interfaces.cli import export_commands
+
+    answer = export_commands.keda(
+        zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
+        data_dir=data_dir,
+    )  # fmt: skip
+    emit(answer, export_commands.show, as_json)
 
 
 @app.command()

@@ -18,10 +18,12 @@ from starlette.types import ASGIApp
 
 from gridmargin.interfaces.answers import PRIMARY
 from gridmargin.interfaces.dashboard import assets
+from gridmargin.interfaces.faces.doors import Faces
 from gridmargin.interfaces.rest import errors, schemas
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import Guard
 from gridmargin.vocab import Interval, parse_utc
+from gridmargin.wiring import now_utc
 
 _ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": schemas.ErrorModel} for code in (404, 409, 422)}
 
@@ -55,9 +57,11 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     _grid_routes(app, desk)
     _ledger_routes(app, desk)
     _receipt_routes(app, desk)
+    faces = Faces(desk.place, desk.choice, now_utc, api_key)
+    faces.install(app)
     _page_routes(app)
 
-    return Guard(app, api_key)
+    return Guard(app, api_key, faces.admits)
 
 
 def _page_routes(app: FastAPI) -> None:
