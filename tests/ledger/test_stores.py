@@ -134,6 +134,21 @@ def refuses(book, statement):
     assert everything(book) == before
 
 
+@pytest.mark.parametrize("n", [1, 12])
+@pytest.mark.parametrize("value", [-0.0, 5e-324, 0.1 + 0.2, 1e22])
+def test_a_factor_comes_back_bit_for_bit_however_many_rows_there_are(store, n, value):
+    """Also the smallest number of all, and a negative zero: what was hashed is what stands there."""
+    flat = np.full(n, value)
+    like = estimates([1.0] * n)
+    factors = np.full(like.source_factor.shape, value)
+    said = replace(like, low=flat, mid=flat, high=flat, source_factor=factors)
+    with Book(store.ledger()) as book:
+        book.append(said, FIT, T0)
+        found = book.covering(Kind.MARGINAL, "US-ERCO", Interval.starting(T0, 900 * n), "regression")
+        assert found.mid.tobytes() == (flat + 0.0).tobytes()  # a negative zero is written as zero
+        assert audit_book(book, None).faults == []
+
+
 def test_a_note_may_be_long(store):
     """A declaration's words are compared in full, however many they are."""
     words = "".join(map(chr, np.random.default_rng(1).integers(0x4E00, 0x9000, 20_000)))
