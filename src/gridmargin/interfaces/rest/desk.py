@@ -349,10 +349,12 @@ class Desk:
 
     async def long_run(self, zone: str, year: int | None, weights: str) -> dict[str, Any]:
         """Give long-run factors of the plants that the source lists; the ledger is not asked."""
+        zone = self.places.where(zone, now_utc()).zone
         return await asyncio.to_thread(long_run_answer, zone, self.choice.folder, year=year, weights=weights)
 
     async def long_run_of(self, zone: str, body: LongRunTableModel) -> dict[str, Any]:
         """Give long-run factors of what was sent."""
+        zone = self.places.where(zone, now_utc()).zone
         only_one(body.fleet_csv, body.rates_csv)
         if body.rates_csv is not None:
             return await asyncio.to_thread(
