@@ -151,7 +151,7 @@ def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
 
 def test_a_past_moment_asks_nobody(publisher, tmp_path):
     """A question about last year is answered from what is recorded or typical."""
-    answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path)
+    answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path, None)
     assert answer["source"]["kind"] == "reference"
     assert publisher.server.seen == []
 
