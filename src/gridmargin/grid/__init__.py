@@ -20,7 +20,9 @@ from gridmargin.grid.commitment_case import (
     commitment_case,
 )
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
+from gridmargin.grid.impute import IMPUTED_SCHEMA, Method, impute, reconcile
 from gridmargin.grid.network import Network
+from gridmargin.grid.outliers import FLAG_SCHEMA, NO_TERM, RULES, FlagCode, Rule, flags_of, is_term
 from gridmargin.grid.rts import RtsCase, rts_case
 from gridmargin.grid.state import (
     GridState,
@@ -31,26 +33,34 @@ from gridmargin.grid.state import (
     is_quantity,
     price_column,
 )
+from gridmargin.grid.timeline import power_quantities
 from gridmargin.grid.unit_tables import FAMILY, german_fleet, nem_fleet
 from gridmargin.grid.units import UnitFleet
 from gridmargin.sources import OZONE_MONTHS, BuiltFleet, LongRunRate
 
 __all__ = [
     "FAMILY",
+    "FLAG_SCHEMA",
+    "IMPUTED_SCHEMA",
     "LOAD_QUANTILES",
     "NEVER_H",
+    "NO_TERM",
     "OZONE_MONTHS",
+    "RULES",
     "BuiltFleet",
     "CommitmentCase",
     "CommitmentSchedule",
     "Fault",
     "FaultKind",
+    "FlagCode",
     "FleetResponse",
     "GridState",
     "GridStates",
     "LongRunRate",
+    "Method",
     "Network",
     "RtsCase",
+    "Rule",
     "UnitFleet",
     "assemble",
     "avert_fleet",
@@ -58,14 +68,19 @@ __all__ = [
     "cells_behind",
     "commitment_case",
     "faults_of",
+    "flags_of",
     "fuel_price_column",
     "german_fleet",
     "imports_column",
+    "impute",
     "is_quantity",
+    "is_term",
     "negative_generation",
     "nem_fleet",
     "order_faults",
+    "power_quantities",
     "price_column",
+    "reconcile",
     "reference_fleet",
     "require_sound",
     "rts_case",
