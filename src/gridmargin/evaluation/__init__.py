@@ -37,6 +37,7 @@ TASKS: Registry[Task] = Registry(
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
         "nem": "gridmargin.evaluation.nem:run",
         "published-rate": "gridmargin.evaluation.published_rate:run",
+        "quality": "gridmargin.evaluation.quality:run",
         "rts": "gridmargin.evaluation.rts:run",
     },
 )

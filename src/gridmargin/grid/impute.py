@@ -28,7 +28,7 @@ class Method(StrEnum):
 
     LINEAR = "linear"  # between the values before and after
     DAYS = "days"  # the same time of the days before and after, moved to meet the values before and after
-    BALANCE = "balance"  # either, then moved so that generation and net imports are demand
+    BALANCE = "balance"  # either, then moved towards closing generation and net imports on demand
 
 
 NO_INTERVAL, ABSENT = "no_interval", "absent"
@@ -42,6 +42,9 @@ LONGEST_H = 72.0
 
 USUAL_FRAC = 0.5
 """Of the states: a quantity that fewer have is not one that the zone reports, and nothing of it is missing."""
+
+LEAST_METERING_MW = 1.0
+"""Publishers round to whole megawatts: no balance is believed to be closer. [MW]"""
 
 ERROR_QUANTILE = 0.9
 MOST_HIDDEN = 400
@@ -110,7 +113,7 @@ def impute(states: GridStates, flags: pl.DataFrame, *, balanced: bool = True) ->
             kept[quantity] = values
             continue
         kept[quantity] = known
-        filled[quantity] = _fill(known, line, may_be_negative=_may_be_negative(quantity))
+        filled[quantity] = _fill(known, line, _least(quantity, known))
     moved = _close_balance(line, kept, filled) if balanced else {}
     parts = []
     for quantity, fill in filled.items():
@@ -228,12 +231,15 @@ def _reasons(line: Timeline, flags: pl.DataFrame) -> dict[str, NDArray[np.object
     return reasons
 
 
-def _may_be_negative(quantity: str) -> bool:
+def _least(quantity: str, known: FloatArray) -> float:
+    """Give the least that may be imputed: what the record has, where the quantity cannot fall below zero. [MW]"""
     fuel = GENERATION_COLUMNS.get(quantity)
-    return quantity != "demand_mw" and (fuel is None or fuel in MAY_CHARGE)
+    if quantity != "demand_mw" and (fuel is None or fuel in MAY_CHARGE):
+        return -np.inf
+    return min(0.0, float(np.nanmin(known))) if np.isfinite(known).any() else 0.0
 
 
-def _fill(known: FloatArray, line: Timeline, *, may_be_negative: bool) -> _Filled:
+def _fill(known: FloatArray, line: Timeline, least: float) -> _Filled:
     edges = np.diff(np.isnan(known).astype(np.int8), prepend=np.int8(0), append=np.int8(0))
     first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     closed = (first > 0) & (last < len(known)) & (last - first <= line.slots(LONGEST_H))
@@ -259,10 +265,8 @@ def _fill(known: FloatArray, line: Timeline, *, may_be_negative: bool) -> _Fille
     if not slots:
         none = np.zeros(0, np.int64)
         return _Filled(none, np.zeros(0), np.zeros(0), none, np.zeros(0, np.bool_), none)
-    level = np.concatenate(values)
-    if not may_be_negative:
-        # A bridge may dip below zero where the days beside do not: bounded by what the record has.
-        level = np.maximum(level, min(0.0, float(np.nanmin(known))))
+    # A bridge may dip below zero where the days beside do not.
+    level = np.maximum(np.concatenate(values), least)
     order = np.argsort(np.concatenate(slots), kind="stable")
     return _Filled(
         *(
@@ -312,10 +316,11 @@ def _close_balance(
     at = np.flatnonzero((error > 0).any(axis=0) & np.isfinite(terms).all(axis=0))
     if not len(at):
         return {}
-    fixed, share = reconcile(terms[:, at], sign, error[:, at])
-    sigma = error[:, at]
-    # What is left of a term's own error, and its share of what the balance itself is usually off by.
-    left = np.sqrt(sigma**2 * (1 - share) + (share * metering) ** 2)
+    # What the meters usually leave open is one more term: a balance is believed as far as it usually closes.
+    closing = np.vstack([terms[:, at], np.zeros(len(at))])
+    sigma = np.vstack([error[:, at], np.full(len(at), max(metering, LEAST_METERING_MW))])
+    fixed, share = reconcile(closing, np.append(sign, 1.0), sigma)
+    left = sigma * np.sqrt(1 - share)
     moved = {}
     for row, name in enumerate(names):
         if name not in filled:
@@ -325,5 +330,6 @@ def _close_balance(
         mine = (place < len(at)) & (at[np.minimum(place, len(at) - 1)] == fill.slots)
         values, errors = fill.values.copy(), fill.error.copy()
         values[mine], errors[mine] = fixed[row, place[mine]], left[row, place[mine]]
-        moved[name] = (values, errors, mine)
+        floor = _least(name, kept[name])
+        moved[name] = (np.maximum(values, floor), errors, mine)
     return moved

@@ -79,20 +79,23 @@ USUAL_QUANTILE = 0.975
 LEAST_FRAC = 0.05
 """Of a quantity's usual size (95th percentile): no smaller distance is far, however still the record."""
 
+LEAST_MW = 5.0
+"""Tables are written in whole megawatts, and a small plant's rounding is no fault. [MW]"""
+
 FAR_DAYS = 14
 """Days before and after whose same time of day tells the usual value."""
 
 LONGEST_H = 72.0
 """A value that stays away for longer is how things are. [h]"""
 
-ZERO_FRAC, SELDOM_ZERO_FRAC, ZERO_LONGEST_H = 0.25, 0.01, 24.0
+ZERO_FRAC, SELDOM_ZERO_FRAC, ZERO_MOST_FRAC, ZERO_LONGEST_H = 0.25, 0.01, 0.1, 24.0
 STUCK_H, STUCK_LEAST_SLOTS, SELDOM_EQUAL_FRAC, STUCK_MOST_FRAC = 4.0, 4, 0.02, 0.2
 
 RULES = (
     Rule(
         FlagCode.NEGATIVE,
-        "a plant that cannot charge, below zero by more than its own use (1 % of its 99th percentile)",
-        "the value; minus the own use [MW]",
+        "a plant that cannot charge, below zero by more than its own use (1 % of its 99th percentile) and 5 MW",
+        "the value; minus that use [MW]",
     ),
     Rule(
         FlagCode.ABOVE_CAPACITY,
@@ -115,7 +118,7 @@ RULES = (
     Rule(
         FlagCode.ZERO_DROP,
         "exactly zero for up to 24 h, from and to more than a quarter of the usual size, where zero is else seldom "
-        "(1 % of the record); a demand of zero always",
+        "(1 % of the record, 10 % with these); a demand of zero always",
         "distance from the value before; a quarter of the usual size [MW]",
     ),
     Rule(
@@ -222,7 +225,7 @@ class _Hits:
 
 
 def _negative(values: FloatArray) -> _Hits:
-    limit = -OWN_USE_FRAC * max(float(np.nanquantile(values, 0.99)), 0.0)
+    limit = -max(OWN_USE_FRAC * float(np.nanquantile(values, 0.99)), LEAST_MW)
     return _Hits.where(FlagCode.NEGATIVE, values < limit, np.full_like(values, np.nan), values, limit)
 
 
@@ -274,7 +277,9 @@ def _zero_drop(values: FloatArray, line: Timeline, quantity: str) -> _Hits:
     first, last = first[inside], last[inside]
     before, after = values[first - 1], values[np.minimum(last, len(values) - 1)]
     drop = (before > scale) & (after > scale) & (last - first <= line.slots(ZERO_LONGEST_H))
-    seldom = (values == 0).sum() - (last - first)[drop].sum() <= SELDOM_ZERO_FRAC * n_known
+    n_zero = int((values == 0).sum())
+    seldom = n_zero - (last - first)[drop].sum() <= SELDOM_ZERO_FRAC * n_known
+    seldom = seldom and n_zero <= ZERO_MOST_FRAC * n_known  # else it starts and stops as a peaker does
     mask = _filled(first[drop], last[drop], len(values)) if seldom else np.zeros(len(values), np.bool_)
     usual = pl.Series(values).set(pl.Series(values == 0), None).fill_nan(None).forward_fill()
     level: FloatArray = usual.to_numpy()
@@ -341,10 +346,10 @@ def _scale(values: FloatArray) -> float:
 
 
 def _usual(distance: FloatArray, values: FloatArray) -> float:
-    """Give the distance that nearly all of the record keeps, and a share of the quantity's size at least."""
+    """Give the distance that nearly all of the record keeps; at least a share of the quantity's size, and 1 MW."""
     known = distance[np.isfinite(distance)]
     usual = float(np.quantile(known, USUAL_QUANTILE)) if len(known) else 0.0
-    return max(usual, LEAST_FRAC * _scale(values))
+    return max(usual, LEAST_FRAC * _scale(values), LEAST_MW / SPIKE_TIMES)
 
 
 def _moving_median(values: FloatArray, window: int) -> FloatArray:
