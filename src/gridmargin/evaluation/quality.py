@@ -281,9 +281,11 @@ def _scores(cells: pl.DataFrame, period: str) -> list[Row]:
         for value, how in (("imputed", ""), ("plain", ", balance not used")):
             rows += _error(part, value, other, {**labels, "estimator": name + how})
     missing = judged.filter(pl.col("raw").is_null())
+    if not missing.height:
+        return rows
     rows.append(
         {**labels, "estimator": "absent and left absent", "n": missing.height}
-        | ({"gap_frac": missing["imputed"].null_count() / missing.height} if missing.height else {})
+        | {"gap_frac": missing["imputed"].null_count() / missing.height}
     )
     return rows
 

@@ -7,6 +7,7 @@ from gridmargin.grid.assemble import assemble, cells_behind, negative_generation
 from gridmargin.grid.balance import (
     Fault,
     FaultKind,
+    balance_residual_mw,
     faults_of,
     order_faults,
     require_sound,
@@ -64,6 +65,7 @@ __all__ = [
     "UnitFleet",
     "assemble",
     "avert_fleet",
+    "balance_residual_mw",
     "carbon_price_column",
     "cells_behind",
     "commitment_case",

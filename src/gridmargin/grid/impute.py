@@ -44,7 +44,7 @@ USUAL_FRAC = 0.5
 """Of the states: a quantity that fewer have is not one that the zone reports, and nothing of it is missing."""
 
 LEAST_METERING_MW = 1.0
-"""Publishers round to whole megawatts: no balance is believed to be closer. [MW]"""
+"""Publishers round to whole megawatts: neither a balance nor a value is believed to be closer. [MW]"""
 
 ERROR_QUANTILE = 0.9
 MOST_HIDDEN = 400
@@ -244,7 +244,10 @@ def _fill(known: FloatArray, line: Timeline, least: float) -> _Filled:
     first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     closed = (first > 0) & (last < len(known)) & (last - first <= line.slots(LONGEST_H))
     first, length = first[closed], (last - first)[closed]
-    slots, values, errors, hidden, days, gaps = [], [], [], [], [], []
+    slots: list[IntArray] = []
+    values: list[FloatArray] = []
+    errors: list[FloatArray] = []
+    told: list[NDArray[np.int64]] = []
     for size in np.unique(length).tolist():
         mine = first[length == size]
         day = 0 if size <= line.slots(LINEAR_H) else -(-size // line.slots_a_day) * line.slots_a_day
@@ -260,19 +263,17 @@ def _fill(known: FloatArray, line: Timeline, least: float) -> _Filled:
             slots.append(start + at)
             values.append(filled[row][at])
             errors.append(error[at])
-            for column, value in ((hidden, n_hidden), (gaps, size), (days, day > 0)):
-                column.append(np.full(len(at), value))
+            told.append(np.tile(np.array([n_hidden, day > 0, size], dtype=np.int64), (len(at), 1)))
     if not slots:
         none = np.zeros(0, np.int64)
         return _Filled(none, np.zeros(0), np.zeros(0), none, np.zeros(0, np.bool_), none)
     # A bridge may dip below zero where the days beside do not.
     level = np.maximum(np.concatenate(values), least)
-    order = np.argsort(np.concatenate(slots), kind="stable")
+    at_all = np.concatenate(slots)
+    order = np.argsort(at_all, kind="stable")
+    n_hidden_all, by_days, gap_slots = np.concatenate(told)[order].T
     return _Filled(
-        *(
-            np.concatenate(part)[order] if part is not values else level[order]
-            for part in (slots, values, errors, hidden, days, gaps)
-        )
+        at_all[order], level[order], np.concatenate(errors)[order], n_hidden_all, by_days > 0, gap_slots
     )
 
 
@@ -285,7 +286,7 @@ def _hidden_error(known: FloatArray, start: int, length: int, day: int) -> tuple
         off = np.abs(bridged(known, first, length, day) - known[first[:, None] + np.arange(length)])
         whole = off[np.isfinite(off).all(axis=1)]
         if len(whole) >= LEAST_HIDDEN:
-            error: FloatArray = np.quantile(whole, ERROR_QUANTILE, axis=0)
+            error: FloatArray = np.maximum(np.quantile(whole, ERROR_QUANTILE, axis=0), LEAST_METERING_MW)
             return error, len(whole)
     return None, 0
 

@@ -21,6 +21,7 @@ from gridmargin.grid.balance import (
     TOLERANCE_FRAC,
     TOLERANCE_MW,
     FaultKind,
+    balance_residual_mw,
     faults_of,
 )
 from gridmargin.grid.state import GridStates
@@ -105,14 +106,15 @@ RULES = (
     Rule(
         FlagCode.SPIKE,
         "up to three intervals away from the moving median over seven, the usual day being taken off, by more than 5 "
-        "times what 97.5 % of the record stays within; the values before and after are alike",
+        "times what 97.5 % of the record stays within; the values before and after are alike, and the quantity is not "
+        "idle at that time of day as a rule",
         "distance from the median; the limit [MW]",
     ),
     Rule(
         FlagCode.FAR_OUT,
         "more than 8 robust deviations, and twice what 97.5 % of the record stays within, from the median of the same "
         "time of day over 14 days before and after; entered and left by a step of more than 3 times the usual, within "
-        "72 h",
+        "72 h; not where the quantity idles at that time of day",
         "distance from the median; the limit [MW]",
     ),
     Rule(
@@ -130,11 +132,12 @@ RULES = (
     Rule(
         FlagCode.BALANCE,
         "generation and net imports are not demand, beyond 2 % and 25 MW; the quantity is the term at fault, or "
-        "`balance` where none stands out",
+        "`balance` where none stands out, or where "
+        "half of the intervals do not add up",
         "the mismatch; the tolerance [MW]",
     ),
 )
-"""Every rule that `flags_of` applies, in the order of trust when several speak of one value."""
+"""Every rule that `flags_of` applies."""
 
 FLAG_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "start_utc": pl.Datetime("us", "UTC"),
@@ -242,7 +245,8 @@ def _spike(values: FloatArray, daily: FloatArray) -> _Hits:
     # Alike before and after: else it is a step, as when a unit trips.
     before, after = _beside(rest, 3)
     returns = np.abs(before - after) < 0.5 * np.abs(size)
-    return _Hits.where(FlagCode.SPIKE, (np.abs(size) > limit) & returns, daily + median, size, limit)
+    far = (np.abs(size) > limit) & returns & _runs_then(values, daily)
+    return _Hits.where(FlagCode.SPIKE, far, daily + median, size, limit)
 
 
 def _far_out(values: FloatArray, daily: FloatArray, spread: FloatArray, line: Timeline) -> _Hits:
@@ -250,7 +254,7 @@ def _far_out(values: FloatArray, daily: FloatArray, spread: FloatArray, line: Ti
     typical = float(np.nanmedian(spread)) if np.isfinite(spread).any() else 0.0
     spread_mw = np.maximum(np.fmax(spread, typical), LEAST_FRAC * _scale(values))
     limit = np.maximum(FAR_TIMES * spread_mw, FAR_USUAL_TIMES * _usual(np.abs(size), values))
-    far = np.abs(size) > limit
+    far = (np.abs(size) > limit) & _runs_then(values, daily)
     # One step more than there are values; a step from or to nothing is NaN.
     step = np.abs(np.diff(values, prepend=np.nan, append=np.nan))
     abrupt = step > STEP_TIMES * _usual(step, values)
@@ -309,10 +313,12 @@ def _stuck(values: FloatArray, line: Timeline) -> _Hits:
 
 def _balance(states: GridStates) -> pl.DataFrame:
     found = [fault for fault in faults_of(states) if fault.kind is FaultKind.BALANCE]
+    n_struck = int(np.isfinite(balance_residual_mw(states)).sum())
+    closes = len(found) < 0.5 * n_struck  # else what the publisher leaves out is at fault, and no single term
     where = pl.DataFrame(
         {
             "start_utc": [fault.start_utc for fault in found],
-            "quantity": [fault.term if is_term(fault.term) else NO_TERM for fault in found],
+            "quantity": [fault.term if closes and is_term(fault.term) else NO_TERM for fault in found],
             "size": [fault.size for fault in found],
         },
         schema={key: FLAG_SCHEMA[key] for key in ("start_utc", "quantity", "size")},
@@ -350,6 +356,12 @@ def _usual(distance: FloatArray, values: FloatArray) -> float:
     known = distance[np.isfinite(distance)]
     usual = float(np.quantile(known, USUAL_QUANTILE)) if len(known) else 0.0
     return max(usual, LEAST_FRAC * _scale(values), LEAST_MW / SPIKE_TIMES)
+
+
+def _runs_then(values: FloatArray, daily: FloatArray) -> BoolArray:
+    """Say where a plant is usually running: one that idles as a rule and starts now is a peaker at work."""
+    usually: BoolArray = np.abs(daily) > max(LEAST_FRAC * _scale(values), LEAST_MW)
+    return usually
 
 
 def _moving_median(values: FloatArray, window: int) -> FloatArray:

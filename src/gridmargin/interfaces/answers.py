@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.ledger import Book, Entry, Factors, TreeHead, restated
-from gridmargin.pipeline import Factory, moment_for, outside, recipe
+from gridmargin.pipeline import Factory, facts_from, installed_mw, moment_for, outside, quality_of, recipe
 from gridmargin.reference import known_zones, zone_named
 from gridmargin.vocab import Interval, Kind, NoFactorError, Status, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, recorded_sources, source_for
@@ -164,6 +164,13 @@ def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def quality_answer(choice: SourceChoice, zone: str, interval: Interval) -> dict[str, Any]:
+    """Say how good the data of a zone are over a stretch of time."""
+    source = source_for(choice, zone, interval.start_utc)
+    facts = facts_from(choice.folder)(zone, interval.start_utc.year - 1)
+    return quality_of(source, zone, interval, installed_mw(facts.units, zone))
 
 
 def now_answer(

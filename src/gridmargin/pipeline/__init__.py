@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gridmargin.pipeline.account import Job, account_log, manifest_of
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
     from gridmargin.pipeline.issuing import Issued, issue
+    from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -38,6 +39,7 @@ __all__ = [
     "entries_of",
     "explain",
     "facts_from",
+    "installed_mw",
     "issue",
     "manifest_of",
     "moment_for",
@@ -45,6 +47,7 @@ __all__ = [
     "outside",
     "payloads_from",
     "published",
+    "quality_of",
     "recalibrate",
     "recipe",
     "score_forecasts",
@@ -59,6 +62,8 @@ _LATER = {
     "Issued": "issuing",
     "issue": "issuing",
     "checkable": "recalibration",
+    "installed_mw": "quality",
+    "quality_of": "quality",
     "entries_of": "references",
     "published": "references",
     "recalibrate": "recalibration",

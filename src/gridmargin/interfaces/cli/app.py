@@ -96,6 +96,23 @@ def now(
 
 
 @app.command()
+def quality(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[str, typer.Option(help="First moment after it.", metavar="TIME")],
+    source: SourceOption = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Write the report as JSON here too.", metavar="FILE")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how good a zone's data are: what is absent, what is suspect and why, and whether it adds up."""
+    from gridmargin.interfaces.cli import quality_command
+
+    emit(quality_command.quality(zone, start, end, source, out), quality_command.show_quality, as_json)
+
+
+@app.command()
 def forecast(
     zone: ZoneArgument,
     at: Annotated[

@@ -24,6 +24,7 @@ from gridmargin.interfaces.answers import (
     head_answer,
     margin_answer,
     proof_answer,
+    quality_answer,
     receipt_answer,
     zones_answer,
 )
@@ -205,6 +206,13 @@ class Desk:
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
         return await self._apart(factors_answer, self.place, self.choice, zone, interval, estimator)
+
+    async def quality(self, zone: str, interval: Interval) -> dict[str, Any]:
+        """Say how good a zone's data are."""
+        zone_named(zone)
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(quality_answer, self.choice, zone, interval)
 
     async def ledger(
         self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None
