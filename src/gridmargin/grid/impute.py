@@ -46,6 +46,9 @@ USUAL_FRAC = 0.5
 LEAST_METERING_MW = 1.0
 """Publishers round to whole megawatts: neither a balance nor a value is believed to be closer. [MW]"""
 
+BELIEVED_TIMES = 3.0
+"""A balance that would move terms by more than this, in their errors taken together, is left aside. [1]"""
+
 ERROR_QUANTILE = 0.9
 MOST_HIDDEN = 400
 LEAST_HIDDEN = 20
@@ -320,7 +323,14 @@ def _close_balance(
     # What the meters usually leave open is one more term: a balance is believed as far as it usually closes.
     closing = np.vstack([terms[:, at], np.zeros(len(at))])
     sigma = np.vstack([error[:, at], np.full(len(at), max(metering, LEAST_METERING_MW))])
-    fixed, share = reconcile(closing, np.append(sign, 1.0), sigma)
+    signs = np.append(sign, 1.0)
+    # A mismatch far beyond all the errors together has another cause, such as a wrong value that no rule has flagged.
+    mismatch = np.abs((signs[:, None] * closing).sum(axis=0))
+    believed = mismatch <= BELIEVED_TIMES * np.sqrt((sigma**2).sum(axis=0))
+    at, closing, sigma = at[believed], closing[:, believed], sigma[:, believed]
+    if not len(at):
+        return {}
+    fixed, share = reconcile(closing, signs, sigma)
     left = sigma * np.sqrt(1 - share)
     moved = {}
     for row, name in enumerate(names):
