@@ -69,6 +69,15 @@ def test_what_cannot_be_scored_is_refused(tmp_path):
 
 
 @pytest.mark.data
+def test_a_tenfold_value_is_always_found(data_dir):
+    """And what was planted is scored by kind; halving an hour is the hardest."""
+    rows = TASKS.get("quality")(Ask(data_dir, region="US-MISO"))["rows"]
+    recall = {row["estimator"]: row["recall"] for row in rows if row["estimator"].startswith("planted")}
+    assert recall["planted x10, eia930"] == 1.0
+    assert min(recall, key=recall.__getitem__) == "planted x0.5, eia930"
+
+
+@pytest.mark.data
 def test_recorded_zones_are_not_flagged_en_masse(data_dir):
     """Under one value in two hundred, in a year of hourly tables and three days of the operator's own."""
     for region in ("US-MISO", "US-ISNE"):

@@ -49,6 +49,21 @@ HIDDEN_H = (1.0, 6.0, 24.0)
 GAPS_A_QUANTITY = 60
 """How long the gaps are that known values are hidden in, and how many at most. [h], [1]"""
 
+PLANTED: dict[str, tuple[float | None, float]] = {
+    "x10": (10.0, 0),
+    "x10 for 6 h": (10.0, 6),
+    "x2": (2.0, 0),
+    "x0.5": (0.5, 0),
+    "sign": (-1.0, 0),
+    "zero": (0.0, 0),
+    "zero for 6 h": (0.0, 6),
+    "stuck for 6 h": (None, 6),
+}
+"""By what a value is multiplied (None: it stays at the first), and for how long; 0 is one to three intervals. [1], [h]"""
+
+PLANTED_EVERY_H, PLANTED_FROM_S, LARGE_MW = 71, 60 * 86_400, 500.0
+"""How far apart errors are planted in one quantity [h], the shortest record [s], and the least mean [MW]."""
+
 REFERENCE = "gridemissions, reconciled"
 
 WRONG_FRAC, WRONG_MW, WRONG_TIMES = 0.2, 50.0, 5.0
@@ -85,6 +100,7 @@ def _recorded(ask: Ask) -> list[Row]:
                 states = states_of(source, zone)
                 if power_quantities(states):
                     rows.append(_rate(states, name))
+                    rows += _planted(states, name)
                     rows += _hidden([states], zone, name)
     return rows
 
@@ -102,6 +118,55 @@ def _rate(states: GridStates, source: str) -> Row:
         "flagged_frac": cells / n,
         "by_code": dict(sorted(flags.group_by("code").len().iter_rows())),
     }
+
+
+def _planted(states: GridStates, source: str) -> list[Row]:
+    """Plant errors of each kind into the large quantities, and give the share of the wrong values that is flagged."""
+    slots_h = 3600 / states.interval_s
+    columns, wrong = {}, []
+    for place, quantity in enumerate(power_quantities(states)):
+        values = states.frame[quantity].to_numpy().astype(np.float64)
+        if len(values) * states.interval_s < PLANTED_FROM_S or not np.nanmean(values) > LARGE_MW:
+            continue
+        level = 0.2 * np.nanquantile(np.abs(values), 0.95)
+        spoilt = values.copy()
+        spacing = round(PLANTED_EVERY_H * slots_h)
+        for number, first in enumerate(range(spacing + 5 * place, len(values) - 2 * spacing, spacing)):
+            kind = list(PLANTED)[number % len(PLANTED)]
+            factor, hours = PLANTED[kind]
+            length = round(hours * slots_h) if hours else 1 + number % 3
+            at = slice(first, first + length)
+            if np.nanmin(np.abs(values[at]), initial=np.inf) <= level or not np.isfinite(values[at]).all():
+                continue
+            spoilt[at] = values[first] if factor is None else values[at] * factor
+            wrong.append(
+                pl.DataFrame({"start_utc": states.frame["start_utc"][at], "quantity": quantity, "kind": kind})
+            )
+        columns[quantity] = spoilt
+    if not wrong:
+        return []
+    spoilt_states = GridStates(
+        states.zone,
+        states.interval_s,
+        states.frame.with_columns(pl.Series(q, v, nan_to_null=True) for q, v in columns.items()),
+    )
+    on = ["start_utc", "quantity"]
+    flagged = flags_of(spoilt_states).select(*on, pl.lit(value=True).alias("hit")).unique()
+    cells = (
+        pl.concat(wrong).join(flagged, on=on, how="left").with_columns(pl.col("hit").fill_null(value=False))
+    )
+    rows: list[Row] = []
+    for kind in PLANTED:
+        mine = cells.filter(pl.col("kind") == kind)
+        if mine.height:
+            recall = float(mine["hit"].sum()) / mine.height
+            labels = {
+                "region": states.zone,
+                "estimator": f"planted {kind}, {source}",
+                "reference": "planted errors",
+            }
+            rows.append({**labels, "n": mine.height, "recall": recall})
+    return rows
 
 
 def _hidden(every: list[GridStates], region: str, source: str) -> list[Row]:
