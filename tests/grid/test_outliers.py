@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -168,5 +169,9 @@ def test_a_balance_that_is_always_open_blames_no_term() -> None:
 
 
 def test_every_code_has_one_rule() -> None:
-    """The table of reason codes is complete."""
+    """The table of reason codes is complete, in the code and on the page."""
     assert [rule.code for rule in RULES] == list(FlagCode)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "methods" / "quality.md").read_text(
+        encoding="utf-8"
+    )
+    assert [code.value for code in FlagCode if f"| `{code.value}` |" not in page] == []
