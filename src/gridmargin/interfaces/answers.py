@@ -12,9 +12,12 @@ from gridmargin.pipeline import (
     Factory,
     Feeds,
     Freshness,
+    facts_from,
+    installed_mw,
     is_stale,
     moment_for,
     outside,
+    quality_of,
     recipe,
 )
 from gridmargin.reference import known_zones, zone_named
@@ -210,6 +213,16 @@ def sources_answer(feeds: Feeds) -> list[dict[str, Any]]:
 
 def _time(moment: datetime | None) -> str | None:
     return format_utc(moment) if moment else None
+
+
+def quality_answer(
+    workplace: Workplace, choice: SourceChoice, zone: str, interval: Interval
+) -> dict[str, Any]:
+    """Say how good the data of a zone are over a stretch of time: of the source that answers at its start."""
+    settled = workplace.settle(choice, zone, interval.start_utc)
+    source = workplace.source(settled, zone, interval.start_utc)
+    facts = facts_from(choice.folder)(zone, interval.start_utc.year - 1)
+    return quality_of(source, zone, interval, installed_mw(facts.units, zone))
 
 
 def now_answer(

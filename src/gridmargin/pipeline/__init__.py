@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
+    from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -54,6 +55,7 @@ __all__ = [
     "facts_from",
     "fleet_margins",
     "given_fleet",
+    "installed_mw",
     "is_stale",
     "issue",
     "issue_average",
@@ -65,6 +67,7 @@ __all__ = [
     "payloads_from",
     "published",
     "published_long_run",
+    "quality_of",
     "recalibrate",
     "recipe",
     "score_forecasts",
@@ -81,6 +84,8 @@ _LATER = {
     "issue": "issuing",
     "issue_average": "average_issuing",
     "checkable": "recalibration",
+    "installed_mw": "quality",
+    "quality_of": "quality",
     "entries_of": "references",
     "published": "references",
     "recalibrate": "recalibration",

@@ -151,6 +151,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """Give up to 32 days of factors as columns, the average apart."""
         return await desk.factors(zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")), estimator)
 
+    @app.get("/v1/zones/{zone}/quality", tags=["grid"])
+    async def quality(zone: str, start: str, end: str) -> dict[str, Any]:
+        """Say how good up to 32 days of data are: what is absent, what is suspect and why, and whether it adds up."""
+        return await desk.quality(zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")))
+
     @app.get("/v1/zones/{zone}/ledger", tags=["ledger"], response_model=schemas.LedgerModel)
     async def ledger(
         zone: str, start: str, end: str | None = None, estimator: str = PRIMARY, as_of: str | None = None

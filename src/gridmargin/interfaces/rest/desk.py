@@ -27,6 +27,7 @@ from gridmargin.interfaces.answers import (
     margin_answer,
     one_factor_answer,
     proof_answer,
+    quality_answer,
     receipt_answer,
     sources_answer,
     zones_answer,
@@ -381,6 +382,13 @@ class Desk:
             return factors_answer(self.place, choice, zone, interval, estimator)
 
         return await self._apart(work)
+
+    async def quality(self, zone: str, interval: Interval) -> dict[str, Any]:
+        """Say how good a zone's data are."""
+        zone = self.places.where(zone, now_utc()).zone
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(quality_answer, self.place, self.choice, zone, interval)
 
     async def ledger(
         self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None
