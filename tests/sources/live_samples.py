@@ -18,6 +18,8 @@ from gridmargin.sources import LiveRequest
 from gridmargin.vocab import Interval
 
 EASTERN = ZoneInfo("America/New_York")
+CENTRAL = ZoneInfo("America/Chicago")
+PACIFIC = ZoneInfo("America/Los_Angeles")
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,69 @@ def eia930(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datet
     return json.dumps({"response": {"total": str(len(data)), "frequency": "hourly", "data": data}}).encode()
 
 
+def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A day's table by the wall clock: spring's lost hour stands there empty, autumn's repeated one twice.
+
+    Header and rows as public copies of the files have them; what the file of an autumn day holds is nowhere written.
+    """
+    is_supply = request.name.startswith("fuelsource")
+    header = (
+        "Time,Solar,Wind,Geothermal,Biomass,Biogas,Small hydro,Coal,Nuclear,Natural Gas,Large Hydro,Batteries,Imports,Other"
+        if is_supply
+        else "Time,Day ahead forecast,Hour ahead forecast,Current demand"
+    )
+    lines, last = [header], None
+    for number, start in enumerate(starts_of(request.interval, 300, ())):
+        local = start.astimezone(PACIFIC)
+        if last is not None and local.hour == last + 2:
+            lines += [f"{last + 1:02}:{minute:02}" + "," * header.count(",") for minute in range(0, 60, 5)]
+        last = local.hour
+        moved = bump.get(start, 0.0)
+        cells = (
+            f"{40 + number + moved:g},3657,904,315,210,157,3,2244,10272,1816,-84,6645,0"
+            if is_supply
+            else f"26000,26100,{25000 + number:g}"
+        )
+        lines.append(f"{local:%H:%M}," + ("," * (header.count(",") - 1) if start in skip else cells))
+    lines.append("00:00" + "," * header.count(","))
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The dashboards' JSON: fuels under stamps under days, or a list of demand that runs on into the forecast."""
+    starts = starts_of(request.interval, 300, skip)
+    stamp = {start: start.astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z") for start in starts}
+    if request.name.startswith("supply-demand"):
+        data = [
+            {"epoch": int(start.timestamp()) * 1000, "forecast": 0, "demand": 50000 + number, "timestamp": stamp[start]}
+            for number, start in enumerate(starts)
+        ]  # fmt: skip
+        ahead = {"epoch": 0, "forecast": 1, "demand": 61000, "timestamp": "2026-09-24 23:55:00-0500"}
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "data": [*data, ahead]}).encode()
+    days: dict[str, dict[str, object]] = {}
+    for number, start in enumerate(starts):
+        days.setdefault(stamp[start][:10], {})[stamp[start]] = {
+            "Coal and Lignite": {"gen": 6287.0 + number + bump.get(start, 0.0)},
+            "Natural Gas": {"gen": 31589.56},
+            "Power Storage": {"gen": -769.35},
+            "Power Storage Charging": {"gen": -769.35},
+            "Power Storage Discharging": {"gen": 0},
+        }
+    return json.dumps({"lastUpdated": stamp[starts[-1]], "monthlyCapacity": {"Wind": 40405}, "data": days}).encode()
+
+
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
     return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
 
 
 LIVE_SAMPLES: dict[str, LiveSample] = {
+    "caiso": LiveSample(
+        caiso, "US-CISO", _hours(2026, 9, 24, 15), "Natural Gas", timezone="America/Los_Angeles"
+    ),
     "eia930_api": LiveSample(
         eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
     ),
+    "ercot_dashboards": LiveSample(ercot, "US-ERCO", _hours(2026, 9, 24, 15), "gen"),
     "isone": LiveSample(
         isone, "US-ISNE", _hours(2026, 9, 24, 15), "MarginalFlag",
         {"user": "somebody@example.org", "password": "isone-secret-0123456789"}, "America/New_York",

@@ -28,7 +28,9 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
     "live source",
     "gridmargin.live_sources",
     {
+        "caiso": "gridmargin.sources.live.caiso:CaisoLive",
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+        "ercot_dashboards": "gridmargin.sources.live.ercot:ErcotLive",
         "isone": "gridmargin.sources.live.isone:IsoNeLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
     },
