@@ -167,6 +167,61 @@ def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
     return json.dumps({"lastUpdated": stamp[starts[-1]], "monthlyCapacity": {"Wind": 40405}, "data": days}).encode()
 
 
+def pjm(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """One answer of Data Miner: hours in UTC by their start, and how many rows there are."""
+    items: list[dict[str, object]] = []
+    for number, start in enumerate(starts_of(request.interval, 3600, skip)):
+        at = {"datetime_beginning_utc": f"{start:%Y-%m-%dT%H:%M:%S}"}
+        if request.name.startswith("hourly_marginal_emissions"):
+            items.append({**at, "pnode_id": 1, "pnode_name": "PJM-RTO", "marginal_co2_rate": 1200.5})
+            continue
+        for fuel, mw in (
+            ("Coal", 15000 + number + bump.get(start, 0)),
+            ("Gas", 40000.0),
+            ("Multiple Fuels", 120.5),
+            ("Storage", -20.0),
+        ):
+            items.append({**at, "fuel_type": fuel, "mw": mw})
+    return json.dumps({"links": [], "items": items, "searchSpecification": {"startRow": 1}, "totalRows": len(items)}).encode()
+
+
+def miso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The public API's fuel mix: every number a text, times in EST all year."""
+    records = []
+    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+        label = f"{start - timedelta(hours=5):%Y-%m-%d %I:%M:%S %p}"
+        for category, mw in (
+            ("Coal", 30866 + number + int(bump.get(start, 0))),
+            ("Natural Gas", 34168),
+            ("Other", 1323),
+            ("Imports", 900),
+        ):
+            records.append(
+                {"INTERVALEST": label, "CATEGORY": category, "ACT": str(mw), "FUEL_CATEGORY": f"{category}  ({mw:,} MW)"}
+            )  # fmt: skip
+    return json.dumps({"RefId": "24-Sep-2026 - Interval 10:25 EST", "TotalMW": "90140", "Fuel": {"Type": records}}).encode()
+
+
+def spp(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The two hours' table with a column a fuel, and the year's with two; labels are UTC and name the end."""
+    fuels = ("Coal", "Diesel Fuel Oil", "Hydro", "Natural Gas", "Nuclear", "Solar", "Waste Disposal Services", "Wind",
+             "Waste Heat", "Other")  # fmt: skip
+    if request.name.startswith("GenMix2Hour"):
+        lines = ["GMT MKT Interval,BAA," + ",".join([*fuels[:-1], "Energy Storage", fuels[-1]]) + ",Load"]
+    else:
+        halves = [f"{fuel} Market, {'Gas' if fuel == 'Natural Gas' else fuel} Self" for fuel in fuels]
+        lines = ["GMT MKT Interval, " + ", ".join(halves) + ", Load"]
+    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+        label = f"{start + timedelta(minutes=5):%Y-%m-%dT%H:%M:%S}Z"
+        coal = 7761.8 + number + bump.get(start, 0.0)
+        if request.name.startswith("GenMix2Hour"):
+            cells = f"SPP,{coal:.2f},0.00,976.70,9519.40,1857.10,2256.10,11.50,20211.00,0.00,-18.10,65.70,41852.580"
+        else:
+            cells = f"{coal - 1000:.2f},1000," + "0,0,900,76.7,9500,19.4,0,1857.1,2256,0.1,0,11.5,20000,211,0,0,60,5.7,41852.58"
+        lines.append(f"{label},{cells}")
+    return ("\n".join(lines) + "\n").encode()
+
+
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
     return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
 
@@ -183,6 +238,9 @@ LIVE_SAMPLES: dict[str, LiveSample] = {
         isone, "US-ISNE", _hours(2026, 9, 24, 15), "MarginalFlag",
         {"user": "somebody@example.org", "password": "isone-secret-0123456789"}, "America/New_York",
     ),
+    "miso": LiveSample(miso, "US-MISO", _hours(2026, 9, 24, 15), "INTERVALEST"),
     "nyiso": LiveSample(nyiso, "US-NYIS", _hours(2026, 9, 24, 15), "Fuel Category", timezone="America/New_York"),
+    "pjm": LiveSample(pjm, "US-PJM", _hours(2026, 9, 24, 12, 6), "fuel_type", {"key": "pjm-secret-0123456789"}),
+    "spp": LiveSample(spp, "US-SWPP", _hours(2026, 9, 24, 15), "Wind"),
 }  # fmt: skip
 """Per live adapter: what builds its answers, and how it is asked."""

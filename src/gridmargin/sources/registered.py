@@ -32,7 +32,10 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
         "ercot_dashboards": "gridmargin.sources.live.ercot:ErcotLive",
         "isone": "gridmargin.sources.live.isone:IsoNeLive",
+        "miso": "gridmargin.sources.live.miso:MisoLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
+        "pjm": "gridmargin.sources.live.pjm:PjmLive",
+        "spp": "gridmargin.sources.live.spp:SppLive",
     },
 )
 
