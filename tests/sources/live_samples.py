@@ -164,7 +164,9 @@ def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
             "Power Storage Charging": {"gen": -769.35},
             "Power Storage Discharging": {"gen": 0},
         }
-    return json.dumps({"lastUpdated": stamp[starts[-1]], "monthlyCapacity": {"Wind": 40405}, "data": days}).encode()
+    return json.dumps(
+        {"lastUpdated": stamp[starts[-1]], "monthlyCapacity": {"Wind": 40405}, "data": days}
+    ).encode()
 
 
 def pjm(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
@@ -182,7 +184,9 @@ def pjm(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime
             ("Storage", -20.0),
         ):
             items.append({**at, "fuel_type": fuel, "mw": mw})
-    return json.dumps({"links": [], "items": items, "searchSpecification": {"startRow": 1}, "totalRows": len(items)}).encode()
+    return json.dumps(
+        {"links": [], "items": items, "searchSpecification": {"startRow": 1}, "totalRows": len(items)}
+    ).encode()
 
 
 def miso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
@@ -199,7 +203,9 @@ def miso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetim
             records.append(
                 {"INTERVALEST": label, "CATEGORY": category, "ACT": str(mw), "FUEL_CATEGORY": f"{category}  ({mw:,} MW)"}
             )  # fmt: skip
-    return json.dumps({"RefId": "24-Sep-2026 - Interval 10:25 EST", "TotalMW": "90140", "Fuel": {"Type": records}}).encode()
+    return json.dumps(
+        {"RefId": "24-Sep-2026 - Interval 10:25 EST", "TotalMW": "90140", "Fuel": {"Type": records}}
+    ).encode()
 
 
 def spp(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
@@ -217,9 +223,61 @@ def spp(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime
         if request.name.startswith("GenMix2Hour"):
             cells = f"SPP,{coal:.2f},0.00,976.70,9519.40,1857.10,2256.10,11.50,20211.00,0.00,-18.10,65.70,41852.580"
         else:
-            cells = f"{coal - 1000:.2f},1000," + "0,0,900,76.7,9500,19.4,0,1857.1,2256,0.1,0,11.5,20000,211,0,0,60,5.7,41852.58"
+            cells = (
+                f"{coal - 1000:.2f},1000,"
+                + "0,0,900,76.7,9500,19.4,0,1857.1,2256,0.1,0,11.5,20000,211,0,0,60,5.7,41852.58"
+            )
         lines.append(f"{label},{cells}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def ieso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A day's report of generators, or a year's of fuels; hours 1 to 24 in EST all year."""
+    est = timedelta(hours=-5)
+    starts = starts_of(request.interval, 3600, ())
+    if "GenOutputCapability" in request.name:
+        generators = []
+        for name, fuel, mw in (
+            ("BRUCEA-G1", "NUCLEAR", 780),
+            ("LENNOX-G1", "GAS", 120),
+            ("HALTONHILLS-LT.G1", "GAS", 200),
+        ):
+            outputs = "".join(
+                f"<Output><Hour>{(start + est).hour + 1}</Hour>"
+                + (
+                    ""
+                    if start in skip
+                    else f"<EnergyMW>{mw + n + (bump.get(start, 0) if mw == 780 else 0):g}</EnergyMW>"
+                )
+                + "</Output>"
+                for n, start in enumerate(starts)
+            )
+            generators.append(
+                f"<Generator><GeneratorName>{name}</GeneratorName><FuelType>{fuel}</FuelType>"
+                f"<Outputs>{outputs}</Outputs><Capabilities/></Generator>"
+            )
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?><IMODocument docID="GenOutputCapability"'
+            ' xmlns="http://www.theIMO.com/schema"><IMODocHeader><DocTitle>Generator Output</DocTitle></IMODocHeader>'
+            f"<IMODocBody><Date>{starts[0] + est:%Y-%m-%d}</Date><Generators>{''.join(generators)}</Generators>"
+            "</IMODocBody></IMODocument>"
+        ).encode()
+    days: dict[str, list[str]] = {}
+    for n, start in enumerate(starts):
+        fuels = "".join(
+            f"<FuelTotal><Fuel>{fuel}</Fuel><EnergyValue><OutputQuality>0</OutputQuality><Output>{mw + n}</Output>"
+            "</EnergyValue></FuelTotal>"
+            for fuel, mw in (("NUCLEAR", 780), ("GAS", 320))
+        )
+        hour = (
+            f"<HourlyData><Hour>{(start + est).hour + 1}</Hour>{'' if start in skip else fuels}</HourlyData>"
+        )
+        days.setdefault(f"{start + est:%Y-%m-%d}", []).append(hour)
+    body = "".join(f"<DailyData><Day>{day}</Day>{''.join(hours)}</DailyData>" for day, hours in days.items())
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><Document xmlns="http://www.ieso.ca/schema"><DocHeader/>'
+        f"<DocBody><DeliveryYear>2026</DeliveryYear>{body}</DocBody></Document>"
+    ).encode()
 
 
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
@@ -234,6 +292,7 @@ LIVE_SAMPLES: dict[str, LiveSample] = {
         eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
     ),
     "ercot_dashboards": LiveSample(ercot, "US-ERCO", _hours(2026, 9, 24, 15), "gen"),
+    "ieso": LiveSample(ieso, "CA-ON", _hours(2026, 9, 24, 12, 6), "FuelType"),
     "isone": LiveSample(
         isone, "US-ISNE", _hours(2026, 9, 24, 15), "MarginalFlag",
         {"user": "somebody@example.org", "password": "isone-secret-0123456789"}, "America/New_York",

@@ -31,6 +31,7 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
         "caiso": "gridmargin.sources.live.caiso:CaisoLive",
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
         "ercot_dashboards": "gridmargin.sources.live.ercot:ErcotLive",
+        "ieso": "gridmargin.sources.live.ieso:IesoLive",
         "isone": "gridmargin.sources.live.isone:IsoNeLive",
         "miso": "gridmargin.sources.live.miso:MisoLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",

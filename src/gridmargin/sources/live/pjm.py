@@ -92,7 +92,10 @@ class PjmLive:
             for feed, query in (
                 (
                     _RATE,
-                    {"fields": "datetime_beginning_utc,pnode_id,pnode_name,marginal_co2_rate", "pnode_id": RTO},
+                    {
+                        "fields": "datetime_beginning_utc,pnode_id,pnode_name,marginal_co2_rate",
+                        "pnode_id": RTO,
+                    },
                 ),
                 (_MIX, {"fields": "datetime_beginning_utc,fuel_type,mw"}),
             ):

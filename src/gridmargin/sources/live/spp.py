@@ -106,7 +106,9 @@ class SppLive:
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
         """Give what stands in a cell; of a fuel in two columns, their sum."""
-        header = payload.body.partition(b"\n")[0].decode("utf-8", "replace").strip().lstrip("\ufeff").split(",")
+        header = (
+            payload.body.partition(b"\n")[0].decode("utf-8", "replace").strip().lstrip("\ufeff").split(",")
+        )
         written = {name.strip(): name for name in header}
 
         def text_of(one: Cell) -> str:
