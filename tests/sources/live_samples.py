@@ -40,6 +40,8 @@ class LiveSample:
         Keys, where they are wanted.
     timezone : str or None
         Where the publisher's labels are local time: the clock changes there are tried.
+    is_snapshot : bool
+        Whether an answer states one interval only, so that it cannot have a gap.
     """
 
     build: Callable[[LiveRequest, Collection[datetime], Mapping[datetime, float]], bytes]
@@ -48,6 +50,7 @@ class LiveSample:
     column: str
     secrets: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
+    is_snapshot: bool = False
 
 
 def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> list[datetime]:
@@ -280,11 +283,48 @@ def ieso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetim
     ).encode()
 
 
+def aeso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The current supply and demand summary: one moment in UTC; what leaves counts positive."""
+    [start] = starts_of(request.interval, 300, skip)
+    mix = {"COGENERATION": 3100, "COMBINED CYCLE": 2300, "DUAL FUEL": 466, "ENERGY STORAGE": 0, "GAS FIRED STEAM": 800,
+           "HYDRO": 108, "OTHER": 204, "SIMPLE CYCLE": 736 + int(bump.get(start, 0)), "SOLAR": 0, "WIND": 1822}  # fmt: skip
+    return json.dumps(
+        {
+            "timestamp": f"{start:%Y-%m-%d %H:%M:%S}.667+0000",
+            "responseCode": "200",
+            "return": {
+                "effective_datetime_utc": f"{start + timedelta(minutes=3):%Y-%m-%d %H:%M}",
+                "effective_datetime_mpt": f"{start - timedelta(hours=6):%Y-%m-%d %H:%M}",
+                "total_net_generation": sum(mix.values()),
+                "net_actual_interchange": -276,
+                "alberta_internal_load": 10208,
+                "generation_data_list": [
+                    {
+                        "fuel_type": fuel,
+                        "aggregated_maximum_capability": 5000,
+                        "aggregated_net_generation": mw,
+                    }
+                    for fuel, mw in mix.items()
+                ],
+                "interchange_list": [
+                    {"path": "British Columbia", "actual_flow": -24},
+                    {"path": "Montana", "actual_flow": -130},
+                    {"path": "Saskatchewan", "actual_flow": -122},
+                ],
+            },
+        }
+    ).encode()
+
+
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
     return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
 
 
 LIVE_SAMPLES: dict[str, LiveSample] = {
+    "aeso": LiveSample(
+        aeso, "CA-AB", Interval.starting(datetime(2026, 9, 24, 15, tzinfo=UTC), 300), "aggregated_net_generation",
+        {"key": "aeso-secret-0123456789"}, is_snapshot=True,
+    ),
     "caiso": LiveSample(
         caiso, "US-CISO", _hours(2026, 9, 24, 15), "Natural Gas", timezone="America/Los_Angeles"
     ),

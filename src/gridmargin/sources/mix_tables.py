@@ -1,4 +1,4 @@
-"""From a table with starts and numbers to observations of one zone: long (a value a row), or wide (a column a fuel)."""
+"""Tables of generation by fuel: a column a fuel turned into a row a value, and publishers' words into quantities."""
 
 from __future__ import annotations
 
@@ -8,36 +8,11 @@ import numpy as np
 import polars as pl
 
 from gridmargin.sources.delimited import numbers
-from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
-from gridmargin.vocab import Cell, Interval, Status, TableError, sha256_hex
+from gridmargin.vocab import Cell, TableError
 
 AND = " + "
 """Between the columns of a value that is published in parts."""
-
-
-def observed(
-    table: pl.DataFrame, payload: Payload, interval: Interval, zone: str, interval_s: int
-) -> Observations:
-    """Give the rows whose start lies in `interval` as observations of one zone.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        `start_utc, quantity, value, row, column`; a row whose start or value is null states nothing (C2).
-    """
-    inside = pl.col("start_utc").is_between(interval.start_utc, interval.end_utc, closed="left")
-    return Observations(
-        table.filter(inside & pl.col("value").is_not_null())
-        .with_columns(
-            pl.lit(zone).alias("zone"),
-            pl.lit(interval_s, dtype=pl.Int32).alias("interval_s"),
-            pl.lit(Status.REPORTED.value).alias("status"),
-            pl.lit(sha256_hex(payload.body)).alias("payload_sha256"),
-            pl.col("row").cast(pl.Int32),
-        )
-        .select(OBSERVATION_SCHEMA.keys())
-    )
 
 
 def long_of_wide(

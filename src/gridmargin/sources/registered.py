@@ -28,6 +28,7 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
     "live source",
     "gridmargin.live_sources",
     {
+        "aeso": "gridmargin.sources.live.aeso:AesoLive",
         "caiso": "gridmargin.sources.live.caiso:CaisoLive",
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
         "ercot_dashboards": "gridmargin.sources.live.ercot:ErcotLive",

@@ -16,9 +16,10 @@ import polars as pl
 
 from gridmargin.sources.delimited import delimited_cell, read_strings
 from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
-from gridmargin.sources.mix_tables import long_of_wide, observed, sum_of_cells
+from gridmargin.sources.mix_tables import long_of_wide, sum_of_cells
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
@@ -26,7 +27,7 @@ ZONE = "US-CISO"
 INTERVAL_S = 300
 TIMEZONE = "America/Los_Angeles"
 
-SUPPLY = {
+SUPPLY: dict[str, tuple[str, ...]] = {
     generation_column(Fuel.SOLAR): ("Solar",),
     generation_column(Fuel.WIND): ("Wind",),
     generation_column(Fuel.GEOTHERMAL): ("Geothermal",),
@@ -42,8 +43,8 @@ SUPPLY = {
 }
 """Our quantities and their columns. Batteries are negative while they charge, imports while power leaves."""
 
-DEMAND = {"demand_mw": ("Current demand",)}
-_TABLES = {"demand": DEMAND, "fuelsource": SUPPLY}
+DEMAND: dict[str, tuple[str, ...]] = {"demand_mw": ("Current demand",)}
+_TABLES: dict[str, dict[str, tuple[str, ...]]] = {"demand": DEMAND, "fuelsource": SUPPLY}
 
 
 class CaisoLive:
@@ -86,7 +87,12 @@ class CaisoLive:
         frame = read_strings(payload, ",", ("Time",))
         columns_of = _as_written(payload, frame.columns, _TABLES[found[1]])
         table = _timed(frame, payload, found[2])
-        return observed(long_of_wide(table, payload, columns_of), payload, interval, ZONE, INTERVAL_S)
+        return stated(
+            long_of_wide(table, payload, columns_of).with_columns(pl.lit(ZONE).alias("zone")),
+            payload,
+            interval,
+            INTERVAL_S,
+        )
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:

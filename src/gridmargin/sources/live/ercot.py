@@ -17,9 +17,10 @@ import polars as pl
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import Json, inside, read_json, read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest
-from gridmargin.sources.mix_tables import observed, quantities_of
+from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
@@ -88,7 +89,7 @@ class ErcotLive:
                 .with_columns(pl.lit("demand").alias("column"), pl.lit("demand_mw").alias("quantity"))
             )
         table = to_numbers(_timed(table, payload), payload)
-        return observed(table, payload, interval, ZONE, INTERVAL_S)
+        return stated(table.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, INTERVAL_S)
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:

@@ -17,9 +17,10 @@ import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
-from gridmargin.sources.mix_tables import observed, quantities_of
+from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.sources.xml_tree import child_text, read_xml
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
@@ -84,7 +85,7 @@ class IesoLive:
         sums = table.group_by("row", "start_utc", "column", "quantity", maintain_order=True).agg(
             pl.when(pl.col("value").null_count() == 0).then(pl.col("value").sum()).alias("value")
         )
-        return observed(sums, payload, interval, ZONE, HOUR_S)
+        return stated(sums.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, HOUR_S)
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:

@@ -15,9 +15,10 @@ import polars as pl
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest
-from gridmargin.sources.mix_tables import observed, quantities_of
+from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
@@ -93,7 +94,7 @@ class MisoLive:
             )
         names = {name: generation_column(fuel) for name, fuel in FUELS.items()}
         table = to_numbers(quantities_of(table, payload, "CATEGORY", names, LEFT), payload)
-        return observed(table, payload, interval, ZONE, INTERVAL_S)
+        return stated(table.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, INTERVAL_S)
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:

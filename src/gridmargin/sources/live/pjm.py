@@ -16,9 +16,10 @@ import polars as pl
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import inside, read_json, read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest
-from gridmargin.sources.mix_tables import observed, quantities_of
+from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
@@ -136,7 +137,7 @@ class PjmLive:
         table = to_numbers(quantities_of(table, payload, what, names), payload)
         if not is_mix:
             table = table.with_columns(pl.col("value") * G_PER_KWH_OF_LB_PER_MWH)
-        return observed(table, payload, interval, ZONE, HOUR_S)
+        return stated(table.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, HOUR_S)
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:

@@ -15,9 +15,10 @@ import polars as pl
 
 from gridmargin.sources.delimited import delimited_cell, read_strings
 from gridmargin.sources.live.live_source import Access, LiveRequest
-from gridmargin.sources.mix_tables import long_of_wide, observed, sum_of_cells
+from gridmargin.sources.mix_tables import long_of_wide, sum_of_cells
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
@@ -101,7 +102,12 @@ class SppLive:
         frame = frame.rename({name: name.strip() for name in frame.columns})
         columns_of = _columns(payload, frame.columns)
         table = _timed(frame, payload)
-        return observed(long_of_wide(table, payload, columns_of), payload, interval, ZONE, INTERVAL_S)
+        return stated(
+            long_of_wide(table, payload, columns_of).with_columns(pl.lit(ZONE).alias("zone")),
+            payload,
+            interval,
+            INTERVAL_S,
+        )
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
