@@ -96,19 +96,20 @@ def mix(**stamps: float) -> Payload:
 
 
 def test_texas_states_moments_and_the_last_in_five_minutes_stands_for_them():
-    """A point in time is laid on the interval that holds it; an offset tells the two passes of an hour apart (C1)."""
+    """Four seconds before a mark are the mark, and an offset tells the two passes of an hour apart (C1)."""
     payload = mix(
         **{
-            "2026-11-01 01:04:56-0500": 1.0,
-            "2026-11-01 01:00:05-0500": 2.0,
-            "2026-11-01 01:04:56-0600": 3.0,
+            "2026-11-01 00:59:56-0500": 1.0,
+            "2026-11-01 01:02:30-0500": 2.0,
+            "2026-11-01 01:05:05-0500": 3.0,
+            "2026-11-01 01:00:02-0600": 4.0,
         }
     )
-    assert values("ercot_dashboards", payload, hour(2026, 11, 2, 8)) == {}
-    whole = hour(2026, 11, 1, 5, n=3)
-    assert values("ercot_dashboards", payload, whole) == {
-        (datetime(2026, 11, 1, 6, tzinfo=UTC), "generation_gas_mw"): 1.0,
-        (datetime(2026, 11, 1, 7, tzinfo=UTC), "generation_gas_mw"): 3.0,
+    found = values("ercot_dashboards", payload, hour(2026, 11, 1, 5, n=3))
+    assert {f"{start:%H:%M}": mw for (start, _), mw in found.items()} == {
+        "06:00": 2.0,
+        "06:05": 3.0,
+        "07:00": 4.0,
     }
 
 

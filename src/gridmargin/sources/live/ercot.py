@@ -1,7 +1,8 @@
 """ERCOT, live: the two dashboards' JSON, generation by fuel of yesterday and today, and today's demand.
 
 Anybody in the United States is answered; public reports have the host refuse others with 403. Stamps carry their
-offset. Generation is "point in time" by the publisher's own word: a stamp is laid on the five minutes that hold it.
+offset. Generation is "point in time" by the publisher's own word, some seconds off a five-minute mark: a stamp is taken
+to the nearest minute, and laid on the five minutes that begin there or hold it.
 Not the settlement's quarter-hours that `ercot` reads from a folder, hence another name.
 https://www.ercot.com/gridmktinfo/dashboards/fuelmix
 """
@@ -125,7 +126,7 @@ def _mix(payload: Payload) -> pl.DataFrame:
 
 
 def _timed(table: pl.DataFrame, payload: Payload) -> pl.DataFrame:
-    """Lay each stamp on its five minutes; of several in one the last stands for it."""
+    """Lay each stamp on its five minutes; of several in one the last that has the fuel stands for it."""
     stamp = pl.col("stamp").str.to_datetime(
         "%Y-%m-%d %H:%M:%S%z", time_unit="us", time_zone="UTC", strict=False
     )
@@ -136,7 +137,9 @@ def _timed(table: pl.DataFrame, payload: Payload) -> pl.DataFrame:
             f"{payload.name}, row {bad['row'][0]}: {bad['stamp'][0]!r} is not a time with an offset, such as"
             " 2026-09-24 14:05:00-0500"
         )
-    table = table.with_columns(pl.col("at_utc").dt.truncate(f"{INTERVAL_S}s").alias("start_utc"))
+    # A few seconds before the mark is the mark; fuels of one moment may stand under two such stamps.
+    near = pl.col("at_utc").dt.round("1m").dt.truncate(f"{INTERVAL_S}s")
+    table = table.with_columns(near.alias("start_utc"))
     return table.sort("at_utc", maintain_order=True).unique(
         ["start_utc", "quantity"], keep="last", maintain_order=True
     )
