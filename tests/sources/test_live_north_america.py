@@ -113,6 +113,20 @@ def test_texas_states_moments_and_the_last_in_five_minutes_stands_for_them():
     }
 
 
+def test_fuels_of_one_moment_under_two_stamps_are_one_state():
+    """Texas now and then splits a mark between two stamps; no fuel of it is lost."""
+    day = {
+        "2026-09-24 13:59:58-0500": {"Wind": {"gen": 5.0}},
+        "2026-09-24 14:00:03-0500": {"Natural Gas": {"gen": 7.0}},
+    }
+    body = json.dumps({"data": {"2026-09-24": day}}).encode()
+    found = values(
+        "ercot_dashboards", Payload("ercot_dashboards", "fuel-mix-20260924.json", body), hour(2026, 9, 24, 19)
+    )
+    start = datetime(2026, 9, 24, 19, tzinfo=UTC)
+    assert found == {(start, "generation_wind_mw"): 5.0, (start, "generation_gas_mw"): 7.0}
+
+
 def test_a_stamp_without_its_offset_and_a_fuel_nobody_placed_are_named():
     """Neither is guessed at."""
     with pytest.raises(TableError, match="not a time with an offset"):
