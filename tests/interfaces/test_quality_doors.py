@@ -78,7 +78,7 @@ def test_the_route_says_what_the_command_says(recorded, tmp_path):
 
     async def ask():
         choice = choose_source(f"recorded:{recorded}", Settings())
-        with open_workplace(tmp_path / "home") as place:
+        with open_workplace(tmp_path / "home", Settings()) as place:
             app = build_app(Desk(place, choice, "US-ERCO", None))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
