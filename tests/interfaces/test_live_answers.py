@@ -242,6 +242,29 @@ def test_a_round_at_the_start_makes_the_page_live(publisher, tmp_path):
     assert json.dumps(listed)
 
 
+def test_the_ledger_goes_on_by_itself(publisher, tmp_path):
+    """After a round the newest intervals stand in the ledger, though nobody asked for them; a later round adds its own."""
+
+    async def written(desk, end):
+        for _ in range(200):
+            found = desk.place.book.extent(Kind.AVERAGE, ZONE, "average", "nyiso")
+            if found is not None and found.end_utc >= end:
+                return found
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"nothing was written down by itself: {found}")
+
+    async def work(client, desk, queue):
+        await told(queue, "source")
+        first = await written(desk, NOW - timedelta(minutes=3))
+        publisher.clock.move(minutes=10)
+        await desk.rounds.once("nyiso", ZONE, desk._after_round)
+        return first, await written(desk, NOW + timedelta(minutes=5))
+
+    first, later = serve(tmp_path, work)
+    assert first.end_utc - first.start_utc >= timedelta(hours=2)
+    assert later.end_utc > first.end_utc
+
+
 def test_a_question_in_the_server_waits_for_no_publisher(publisher, tmp_path):
     """While its publisher is down the page shows the archive as stale, with the error, and asks nobody itself."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gridmargin.pipeline.derived import recipe
 from gridmargin.pipeline.factors import Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
-from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, take_in
+from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, roll, take_in
 from gridmargin.pipeline.moment import STALE_WIDENING, is_stale, moment_for, outside
 from gridmargin.pipeline.months import month_starts
 
@@ -70,6 +70,7 @@ __all__ = [
     "quality_of",
     "recalibrate",
     "recipe",
+    "roll",
     "score_forecasts",
     "take_in",
 ]

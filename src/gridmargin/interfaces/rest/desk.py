@@ -38,7 +38,7 @@ from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answe
 from gridmargin.interfaces.placing import place_answer, where_answer
 from gridmargin.interfaces.rest.rounds import Rounds
 from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
-from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, take_in
+from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, roll, take_in
 from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
 from gridmargin.vocab import (
@@ -109,6 +109,7 @@ class Desk:
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
         self._now: dict[tuple[str, str, datetime, tuple[str, ...]], dict[str, Any]] = {}
         self._factors: dict[tuple[str, str | None, str | None, Kind], tuple[float, bytes]] = {}
+        self._one_roll = asyncio.Lock()
         self._zones: list[dict[str, Any]] | None = None
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
@@ -196,6 +197,16 @@ class Desk:
             return freshness_answer(feeds.freshness(live, zone))
 
         self._tell("source", await self._apart(work))
+        async with self._one_roll:
+            await asyncio.to_thread(self._roll, adapter, zone)
+
+    def _roll(self, adapter: str, zone: str) -> None:
+        """Go on with the ledger by a connection of its own, so that nobody who asks waits for it."""
+        with self.place.apart() as place:
+            [live] = [known for known, _ in place.feeds.adapters if known.name == adapter]
+            kept = place.feeds.kept(live)
+            if zone in kept.zones():
+                roll(place.factory_of(kept, self.choice), zone)
 
     def _tell(self, name: str, data: Any) -> None:
         for queue in self._queues:
