@@ -196,7 +196,9 @@ class Book(Questions):
             before = last_ids(self._connection)
             recorded_us = self._moment_to_write(self._connection, record.recorded_utc)
             retirement_id = retirements.put_retirement(self._connection, record, recorded_us)
-            self._seal(records_after(self._connection, before))  # only what is sealed lets anything be deleted
+            self._seal(
+                records_after(self._connection, before)
+            )  # only what is sealed lets anything be deleted
             n_gone = retirements.delete_retired(self._connection, retirement_id)
             if n_gone != record.n_rows:
                 raise TableError(

@@ -137,7 +137,9 @@ def export(
         with _writer(path.suffix, part) as write:
             for lo in range(0, head.tree_size, CHUNK):
                 hi = min(lo + CHUNK, head.tree_size)
-                rows = _salvaged(book, asked, lo, hi, lost, retired) if salvage else _rows(book, asked, lo, hi)
+                rows = (
+                    _salvaged(book, asked, lo, hi, lost, retired) if salvage else _rows(book, asked, lo, hi)
+                )
                 if rows.height:
                     write(rows)
                     indices += rows["leaf_index"].to_list()
@@ -158,7 +160,9 @@ def export(
             "rest": _rest(book, head.tree_size, kept, salvage=salvage),
             "head": note,
             "lost": [list(stretch) for stretch in stretches(sorted(lost))],
-            "earlier_heads": [n for n in book.log.heads() if n != note] if len(indices) == head.tree_size else [],
+            "earlier_heads": [n for n in book.log.heads() if n != note]
+            if len(indices) == head.tree_size
+            else [],
             "consistency": consistency,
             "made_utc": format_utc(made_utc),
             "gridmargin": version("gridmargin"),

@@ -12,7 +12,7 @@ from gridmargin.ledger.book import Book
 from gridmargin.ledger.export import Asked, export, manifest_of
 from gridmargin.ledger.merkle import stretches
 from gridmargin.ledger.retirements import Held, Retirement
-from gridmargin.vocab import InputError, Interval, Kind, TableError, format_utc
+from gridmargin.vocab import GridmarginError, InputError, Interval, Kind, TableError, format_utc
 
 KEEP_DAYS = 35
 """Of the newest days nothing is retired: drift, restatements and the month's reports look back so far. [d]"""
@@ -79,8 +79,9 @@ def retire(
             before_utc=datetime.fromtimestamp(before_s, UTC), zone=zone, recorded_utc=made_utc,
         )  # fmt: skip
         return book.retire(record, lambda: _leaves(book, before_s, zone))
-    except Exception:
-        # A file that nothing was retired into must not stand there as if something had been.
+    except GridmarginError:
+        # Nothing was deleted, so no file must stand there as if something had been. After any other error, such as a
+        # server gone while it committed, that is not known, and the file stays.
         path.unlink(missing_ok=True)
         manifest_of(path).unlink(missing_ok=True)
         raise

@@ -172,7 +172,9 @@ def _retirement(row: tuple[Any, ...]) -> Retirement:
     try:
         leaves, holds = read_leaves(row[4]), json.loads(row[5])
     except ValueError as error:
-        raise TableError(f"retirement {row[9]} cannot be read ({error}); it was altered: restore it") from None
+        raise TableError(
+            f"retirement {row[9]} cannot be read ({error}); it was altered: restore it"
+        ) from None
     return Retirement(
         file=row[0], sha256=row[1], n_rows=row[2], head=row[3], leaves=leaves,
         holds={
@@ -182,4 +184,3 @@ def _retirement(row: tuple[Any, ...]) -> Retirement:
         before_utc=datetime.fromtimestamp(row[6], UTC), zone=row[7], recorded_utc=moment_of(row[8]),
         retirement_id=row[9],
     )  # fmt: skip
-

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
+    from gridmargin.pipeline.pruning import Pruned, prune
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -42,6 +43,7 @@ __all__ = [
     "Job",
     "LongRunFactor",
     "Outcome",
+    "Pruned",
     "Reference",
     "ScoredForecast",
     "Stream",
@@ -63,6 +65,7 @@ __all__ = [
     "month_starts",
     "outside",
     "payloads_from",
+    "prune",
     "published",
     "published_long_run",
     "recalibrate",
@@ -94,6 +97,8 @@ _LATER = {
     "account_log": "account",
     "manifest_of": "account",
     "explain": "trail",
+    "Pruned": "pruning",
+    "prune": "pruning",
     "Stream": "stream",
 }
 

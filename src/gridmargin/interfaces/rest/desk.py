@@ -19,10 +19,10 @@ from gridmargin.interfaces.answers import (
     assumptions_answer,
     consistency_answer,
     diff_answer,
-    entry_answer,
     factors_answer,
     freshness_answer,
     head_answer,
+    ledger_answer,
     margin_answer,
     proof_answer,
     receipt_answer,
@@ -38,7 +38,7 @@ from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
 from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, take_in
 from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
-from gridmargin.vocab import GridmarginError, InputError, Interval, Kind, NotFoundError, TimeError, format_utc
+from gridmargin.vocab import GridmarginError, InputError, Interval, NotFoundError, TimeError, format_utc
 from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
@@ -350,15 +350,7 @@ class Desk:
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
 
-        def work() -> list[dict[str, Any]]:
-            book = self.place.book
-            return [
-                entry_answer(e)
-                for kind in Kind
-                for e in book.entries(kind, zone, interval, estimator, as_of_utc)
-            ]
-
-        return {"zone": zone, "estimator": estimator, "entries": await self._apart(work)}
+        return await self._apart(ledger_answer, self.place.book, zone, interval, estimator, as_of_utc)
 
     async def head(self) -> dict[str, Any]:
         """Give the signed head of the log."""

@@ -102,9 +102,7 @@ def refuse_each(name: str, table: str, verb: str, condition: str, message: str) 
             f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {condition} THEN"
             f" RAISE EXCEPTION USING MESSAGE = '{message}'; END IF; RETURN {row}; END $$"
         )
-        op.execute(
-            f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
-        )
+        op.execute(f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
         return
     op.execute(
         f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN {condition} BEGIN"
