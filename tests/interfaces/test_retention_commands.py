@@ -1,12 +1,11 @@
 """Retiring and pruning from the command line: what left is said wherever somebody asks for it, at every door."""
 
 import pytest
-from starlette.testclient import TestClient
 
 from gridmargin.interfaces.cli.ledger_app import ledger_app
 from gridmargin.ledger import KEEP_DAYS, TreeHead
 from interfaces.command_line import run
-from interfaces.face_server import application
+from interfaces.face_server import asked as served
 
 OLD, NEW = "2020-07-15T18:00Z", "2024-07-15T18:00Z"
 CUT = "2021-01-01T00:00Z"
@@ -39,9 +38,9 @@ def test_a_receipt_whose_entries_were_retired_says_where_they_are(tmp_path):
         "account", log, "--zone", "US-ERCO", "--device", "H100", "--model", "llama-3.1-8b", "--out", tmp_path / "out",
         "--source", "reference", "--json",
     ).json()  # fmt: skip
-    receipt = priced["receipts"][0]["receipt_id"] if "receipts" in priced else priced["example_receipt_id"]
+    receipt = priced["example_receipts"][0]
     assert run("explain", receipt, "--out", tmp_path / "out", "--json").json()["unverified"] == []
-    done = retired(tmp_path / "out", tmp_path / "old.parquet", "--json").json()
+    done = retired(tmp_path / "out" / "work", tmp_path / "old.parquet", "--json").json()
     answer = run("explain", receipt, "--out", tmp_path / "out", "--json").json()
     assert answer["closes"]
     assert {"factor, low", "factor, high", "average, beside it"} <= set(answer["unverified"])
@@ -63,9 +62,9 @@ def test_show_as_of_diff_and_rest_name_the_file(home, tmp_path):
     assert (len(later["entries"]), later["retired"]) == (1, [])
     changed = run("ledger", "diff", "--since", "2020-01-01T00:00Z", "--data-dir", home, "--json").json()
     assert [one["file"] for one in changed["retired"]] == ["old.parquet"]
-    with application(home) as app, TestClient(app.app, base_url="http://127.0.0.1") as client:
-        path = f"/v1/zones/US-ERCO/ledger?start={OLD}&end=2020-07-15T19:00Z"
-        assert [one["file"] for one in client.get(path).json()["retired"]] == ["old.parquet"]
+    path = f"/v1/zones/US-ERCO/ledger?start={OLD}&end=2020-07-15T19:00Z"
+    answer = served(home, lambda client: client.get(path)).json()
+    assert [one["file"] for one in answer["retired"]] == ["old.parquet"]
 
 
 def test_the_newest_days_are_refused_in_one_message_and_nothing_is_written(home, tmp_path):
