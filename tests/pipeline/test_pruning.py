@@ -165,3 +165,32 @@ def test_whatever_is_named_or_later_is_there_afterwards(tmp_path_factory, payloa
     assert home.there() == must
     home.book.close()
     home.index.close()
+
+
+def test_an_older_answer_never_stands_in_for_a_newer_one_that_was_removed(home):
+    """The first words are named by an entry and stay; the last ones go, and nobody is told the first for the last."""
+    first = home.keep("first", 1)
+    home.say(1, [first])
+    home.say(20, [])
+    day = Interval(T0 + DAY, T0 + 2 * DAY)
+    last = home.keep("last words")
+    for digest in (first, last):
+        home.index.add(Fetch("nyiso", "US-NYIS", "day", digest, day, T0 + DAY), 5)
+    home.prune(remove=True)
+    assert home.there() == {first}
+    assert home.index.newest("nyiso", "US-NYIS", "day") is None
+    assert [f.name for f in home.index.covering("nyiso", "US-NYIS", day)] == ["first"]
+
+
+def test_a_stop_after_the_note_leaves_a_payload_that_goes_the_next_time(home, monkeypatch):
+    """Noted and not removed: no answer comes from it, and it is found again."""
+    home.say(20, [home.keep("used", 20)])
+    digest = home.keep("old", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(home.archive, "remove", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            home.prune(remove=True)
+    assert digest in home.there()
+    assert [f.name for f in home.index.every()] == ["used"]
+    assert home.prune(remove=True).n_payloads == 1
+    assert digest not in home.there()

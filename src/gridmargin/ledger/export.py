@@ -129,7 +129,7 @@ def export(
     note = _last_head(book) if salvage else book.head()
     head = TreeHead.read(note)
     consistency = _consistency(book, seen_size, head.tree_size)
-    retired = sorted(stretch for one in book.retirements() for stretch in one.leaves) if salvage else []
+    retired = _retired(book) if salvage else []
     indices: list[int] = []
     lost: list[int] = []
     part = path.with_name(path.name + ".part")
@@ -211,6 +211,14 @@ def _last_head(book: Book) -> str:
     if not heads:
         raise InputError(f"the ledger {book.name} was never signed; export it without --salvage")
     return heads[-1]
+
+
+def _retired(book: Book) -> Stretches:
+    """Give the leaves whose entries were retired, as far as that can still be read."""
+    try:
+        return sorted(stretch for one in book.retirements() for stretch in one.leaves)
+    except (book.connection.DatabaseError, TableError):
+        return []
 
 
 def _salvaged(

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gridmargin.ledger import KEEP_DAYS, Book
-from gridmargin.sources import Archive, FetchIndex
+from gridmargin.sources import Archive, FetchIndex, Kept
 from gridmargin.vocab import InputError, format_utc
+
+BATCH = 1000
+"""Payloads noted and removed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def prune(
     keep_days : int
         Days before `now_utc` of which nothing is removed. [d]
     progress : callable, optional
-        Told how many payloads were looked at more.
+        Told how many payloads were removed more.
 
     Raises
     ------
@@ -74,19 +77,22 @@ def prune(
             f"the ledger {book.name} is empty, so nothing tells what is needed; name the ledger that rests on this archive"
         )
     in_ledger, needed = book.payloads_in_use(), index.needed_from(before_utc)
-    sizes = {True: [0, 0], False: [0, 0]}
-    n_in_ledger = 0
+    going: list[Kept] = []
+    staying: list[Kept] = []
     for kept in archive.kept():
-        named = kept.sha256 in in_ledger
-        n_in_ledger += named
-        goes = not named and kept.sha256 not in needed and kept.kept_utc < before_utc
-        if goes and remove:
-            # Noted first: whoever is stopped in between has a note too many, and no payload missing unsaid.
-            index.note_removed(kept.sha256, now_utc)
-            goes = archive.remove(kept.sha256, before_utc)
-        sizes[goes][0] += 1
-        sizes[goes][1] += kept.n_bytes
+        rests_on = kept.sha256 in in_ledger or kept.sha256 in needed or kept.kept_utc >= before_utc
+        (staying if rests_on else going).append(kept)
+    for lo in range(0, len(going) if remove else 0, BATCH):
+        batch = going[lo : lo + BATCH]
+        # Noted first: whoever is stopped in between has a note too many, and no payload missing unsaid.
+        index.note_removed([kept.sha256 for kept in batch], now_utc)
+        staying += [kept for kept in batch if not archive.remove(kept.sha256, before_utc)]
         if progress is not None:
-            progress(1)
-    gone, stays = sizes[True], sizes[False]
-    return Pruned(gone[0], gone[1], stays[0], stays[1], n_in_ledger, remove)
+            progress(len(batch))
+    left = set(staying)
+    gone = [kept for kept in going if kept not in left]
+    return Pruned(
+        n_payloads=len(gone), n_bytes=sum(kept.n_bytes for kept in gone),
+        n_kept=len(staying), n_kept_bytes=sum(kept.n_bytes for kept in staying),
+        n_in_ledger=sum(kept.sha256 in in_ledger for kept in staying), removed=remove,
+    )  # fmt: skip

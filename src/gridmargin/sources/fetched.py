@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -160,19 +161,23 @@ class FetchIndex:
         return Health(_moment(tried), _moment(succeeded), _moment(failed), fault, n_failed)
 
     def newest(self, source: str, zone: str, name: str) -> Fetch | None:
-        """Give the newest readable answer of that name."""
+        """Give the newest readable answer of that name, or None where its payload has left the archive."""
         found = self._fetches(
-            "source = ? AND zone = ? AND name = ? AND start_us IS NOT NULL ORDER BY fetch_id DESC LIMIT 1",
+            "fetch_id = (SELECT MAX(fetch_id) FROM fetched WHERE source = ? AND zone = ? AND name = ?"
+            " AND start_us IS NOT NULL)",
             (source, zone, name),
         )
         return found[0] if found else None
 
     def covering(self, source: str, zone: str, interval: Interval) -> list[Fetch]:
-        """Give the newest readable answer of each name that covers any of `interval`, oldest fetch first."""
+        """Give the newest readable answer of each name that covers any of `interval`, oldest fetch first.
+
+        Where the newest answer has left the archive an older one does not stand in for it.
+        """
         start_us, end_us = _us(interval.start_utc), _us(interval.end_utc)
         touching = "start_us < ? AND end_us > ?"
         return self._fetches(
-            "fetch_id IN (SELECT (SELECT MAX(fetch_id) FROM present AS newest WHERE newest.source = named.source"
+            "fetch_id IN (SELECT (SELECT MAX(fetch_id) FROM fetched AS newest WHERE newest.source = named.source"
             " AND newest.zone = named.zone AND newest.name = named.name AND newest.start_us IS NOT NULL) FROM"
             f" (SELECT DISTINCT source, zone, name FROM present WHERE source = ? AND zone = ? AND {touching}) AS named)"
             f" AND {touching} ORDER BY fetch_id",
@@ -221,13 +226,22 @@ class FetchIndex:
         )
         return {str(row[0]) for row in rows}
 
-    def note_removed(self, sha256: str, moment_utc: datetime) -> None:
-        """Note that a payload leaves the archive: whatever it answered so far, it answers no more."""
-        if self._read("SELECT 1 FROM present WHERE sha256 = ? LIMIT 1", (sha256,)):
-            self._write(
-                "INSERT OR IGNORE INTO removed SELECT fetch_id, ? FROM fetched WHERE sha256 = ?",
-                (_us(moment_utc), sha256),
-            )
+    def note_removed(self, sha256s: Sequence[str], moment_utc: datetime) -> None:
+        """Note that payloads leave the archive: whatever they answered so far, they answer no more."""
+        if not self.path.exists():
+            return
+        rows = [(_us(moment_utc), sha256) for sha256 in sha256s]
+        with self._lock:
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO removed SELECT fetch_id, ? FROM fetched WHERE sha256 = ?", rows
+                )
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
 
     def n_removed(self) -> int:
         """Count the answers whose payload has left the archive."""

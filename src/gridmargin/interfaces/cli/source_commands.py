@@ -131,7 +131,7 @@ def prune_archive(
     # Without the ledger nothing would tell what is still needed.
     require_ledger(folder, settings, "give the --data-dir or --ledger whose entries rest on this archive")
     with open_workplace(folder, settings) as place:
-        n_payloads = sum(1 for _ in place.archive.kept())
+        n_payloads = sum(1 for _ in place.archive.kept()) if remove else 0
         with progress_bar("payloads", n_payloads, quiet=quiet) as moved:
             found = prune(
                 place.book, place.archive, place.index, before_utc, now_utc(), remove=remove, keep_days=keep_days,
