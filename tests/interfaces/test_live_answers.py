@@ -34,7 +34,7 @@ def publisher(monkeypatch):
 
 
 def now(folder, source="auto"):
-    return grid_commands.now(ZONE, None, source, folder)
+    return grid_commands.now(ZONE, None, source, folder, None)
 
 
 def span(estimate):
@@ -136,7 +136,7 @@ def test_live_alone_fails_where_nobody_answers(publisher, tmp_path, monkeypatch)
 def test_live_alone_says_which_key_turns_a_zone_on(publisher, tmp_path):
     """Texas is answered for by the agency's API only, which wants a key."""
     with pytest.raises(InputError, match="GRIDMARGIN_EIA930_API_KEY"):
-        grid_commands.now("US-ERCO", None, "live", tmp_path)
+        grid_commands.now("US-ERCO", None, "live", tmp_path, None)
 
 
 def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
@@ -151,7 +151,7 @@ def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
 
 def test_a_past_moment_asks_nobody(publisher, tmp_path):
     """A question about last year is answered from what is recorded or typical."""
-    answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path)
+    answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path, None)
     assert answer["source"]["kind"] == "reference"
     assert publisher.server.seen == []
 
@@ -240,6 +240,29 @@ def test_a_round_at_the_start_makes_the_page_live(publisher, tmp_path):
     [off] = [row for row in listed if row["source"] == "isone"]
     assert "GRIDMARGIN_ISONE_USER" in off["off"]
     assert json.dumps(listed)
+
+
+def test_the_ledger_goes_on_by_itself(publisher, tmp_path):
+    """After a round the newest intervals stand in the ledger, though nobody asked for them; a later round adds its own."""
+
+    async def written(desk, end):
+        for _ in range(200):
+            found = desk.place.book.extent(Kind.AVERAGE, ZONE, "average", "nyiso")
+            if found is not None and found.end_utc >= end:
+                return found
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"nothing was written down by itself: {found}")
+
+    async def work(client, desk, queue):
+        await told(queue, "source")
+        first = await written(desk, NOW - timedelta(minutes=3))
+        publisher.clock.move(minutes=10)
+        await desk.rounds.once("nyiso", ZONE, desk._after_round)
+        return first, await written(desk, NOW + timedelta(minutes=5))
+
+    first, later = serve(tmp_path, work)
+    assert first.end_utc - first.start_utc >= timedelta(hours=2)
+    assert later.end_utc > first.end_utc
 
 
 def test_a_question_in_the_server_waits_for_no_publisher(publisher, tmp_path):

@@ -8,11 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gridmargin.sources import LIVE_SOURCES
-from gridmargin.vocab import Interval
+from gridmargin.vocab import Interval, Registry
 from sources.live_samples import LIVE_SAMPLES, starts_of
 from sources.publisher_server import Publisher, Reply, Seen, publisher
 
 ZONE = "US-NYIS"
+REGISTERED = {
+    "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+    "isone": "gridmargin.sources.live.isone:IsoNeLive",
+    "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
+}
+"""New York, and two that are off without their keys: nobody else is asked, on whatever network the tests run."""
+
 DELAY = timedelta(minutes=2)
 
 
@@ -63,7 +70,9 @@ def new_york(clock: Clock) -> Iterator[NewYork]:
 
 
 def point_at(monkeypatch, state: NewYork) -> None:
-    """Let this process ask the publisher on this machine, by its clock."""
+    """Let this process ask the publisher on this machine, and no other, by its clock."""
+    registry = Registry("live source", "gridmargin.no_other_live_sources", REGISTERED)
+    monkeypatch.setattr("gridmargin.wiring.LIVE_SOURCES", registry)
     monkeypatch.delenv("GRIDMARGIN_OFFLINE", raising=False)
     monkeypatch.delenv("GRIDMARGIN_DATA", raising=False)
     monkeypatch.setenv("GRIDMARGIN_NYISO_URL", state.server.url)

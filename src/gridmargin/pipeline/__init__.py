@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gridmargin.pipeline.derived import recipe
 from gridmargin.pipeline.factors import Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
-from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, take_in
+from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, roll, take_in
 from gridmargin.pipeline.moment import STALE_WIDENING, is_stale, moment_for, outside
 from gridmargin.pipeline.months import month_starts
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         published_long_run,
     )
     from gridmargin.pipeline.pruning import Pruned, prune
+    from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.stream import Stream
@@ -56,6 +57,7 @@ __all__ = [
     "facts_from",
     "fleet_margins",
     "given_fleet",
+    "installed_mw",
     "is_stale",
     "issue",
     "issue_average",
@@ -68,8 +70,10 @@ __all__ = [
     "prune",
     "published",
     "published_long_run",
+    "quality_of",
     "recalibrate",
     "recipe",
+    "roll",
     "score_forecasts",
     "take_in",
 ]
@@ -84,6 +88,8 @@ _LATER = {
     "issue": "issuing",
     "issue_average": "average_issuing",
     "checkable": "recalibration",
+    "installed_mw": "quality",
+    "quality_of": "quality",
     "entries_of": "references",
     "published": "references",
     "recalibrate": "recalibration",

@@ -28,9 +28,16 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
     "live source",
     "gridmargin.live_sources",
     {
+        "aeso": "gridmargin.sources.live.aeso:AesoLive",
+        "caiso": "gridmargin.sources.live.caiso:CaisoLive",
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+        "ercot_dashboards": "gridmargin.sources.live.ercot:ErcotLive",
+        "ieso": "gridmargin.sources.live.ieso:IesoLive",
         "isone": "gridmargin.sources.live.isone:IsoNeLive",
+        "miso": "gridmargin.sources.live.miso:MisoLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
+        "pjm": "gridmargin.sources.live.pjm:PjmLive",
+        "spp": "gridmargin.sources.live.spp:SppLive",
     },
 )
 

@@ -216,6 +216,26 @@ def fetch(
 
 
 @app.command()
+def quality(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[str, typer.Option(help="First moment after it.", metavar="TIME")],
+    source: SourceOption = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Write the report as JSON here too.", metavar="FILE")
+    ] = None,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how good a zone's data are: what is absent, what is suspect and why, and whether it adds up."""
+    from gridmargin.interfaces.cli import quality_command
+
+    answer = quality_command.quality(zone, start, end, source, out, data_dir, ledger)
+    emit(answer, quality_command.show_quality, as_json)
+
+
+@app.command()
 def forecast(
     zone: ZoneArgument,
     at: Annotated[
@@ -458,6 +478,7 @@ def export_keda(
     namespace: Annotated[str, typer.Option(help="Its namespace.")] = "kube-system",
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print a forecast as the ConfigMap that the carbon-aware KEDA operator reads, for `kubectl apply -f -`."""
@@ -465,7 +486,7 @@ def export_keda(
 
     answer = export_commands.keda(
         zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
-        data_dir=data_dir,
+        data_dir=data_dir, ledger=ledger,
     )  # fmt: skip
     emit(answer, export_commands.show, as_json)
 

@@ -26,9 +26,10 @@ def keda(
     namespace: str,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin export keda`."""
-    place, settings = zone_of(zone), read_settings()
+    place, settings = zone_of(zone), read_settings(ledger)
     opened = partial(open_workplace, home_folder(data_dir, settings), settings)
     signals = Signals(opened, choose_source(source, settings), now_utc)
     found = signals.ahead(place.zone.id, Kind(kind), hours)

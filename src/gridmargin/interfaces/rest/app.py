@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -22,7 +22,7 @@ from gridmargin.interfaces.faces.doors import Faces
 from gridmargin.interfaces.rest import errors, schemas
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import Guard
-from gridmargin.vocab import Interval, parse_utc
+from gridmargin.vocab import Interval, Kind, parse_utc
 from gridmargin.wiring import now_utc
 
 _ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": schemas.ErrorModel} for code in (404, 409, 422)}
@@ -108,6 +108,13 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """Say what is on the margin now, or at a moment; `estimator` asks one more, such as `blend`, and may repeat."""
         return await desk.now(zone, parse_utc(at, "at") if at else None, tuple(estimator or ()))
 
+    @app.get("/v1/zones/{zone}/factor", tags=["grid"], response_model=schemas.FactorModel)
+    async def factor(
+        zone: str, at: str | None = None, estimator: str | None = None, kind: Kind = Kind.MARGINAL
+    ) -> Response:
+        """Give one factor, now or at a moment: short, and quick to ask for every request."""
+        return Response(await desk.factor(zone, at, estimator, kind), media_type="application/json")
+
     @app.get("/v1/zones/{zone}/forecast", tags=["grid"], response_model=schemas.ForecastModel)
     async def forecast(
         zone: str,
@@ -143,6 +150,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
     async def factors(zone: str, start: str, end: str, estimator: str = PRIMARY) -> dict[str, Any]:
         """Give up to 32 days of factors as columns, the average apart."""
         return await desk.factors(zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")), estimator)
+
+    @app.get("/v1/zones/{zone}/quality", tags=["grid"])
+    async def quality(zone: str, start: str, end: str) -> dict[str, Any]:
+        """Say how good up to 32 days of data are: what is absent, what is suspect and why, and whether it adds up."""
+        return await desk.quality(zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")))
 
     @app.get("/v1/zones/{zone}/ledger", tags=["ledger"], response_model=schemas.LedgerModel)
     async def ledger(

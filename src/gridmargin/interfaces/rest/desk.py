@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,7 +25,9 @@ from gridmargin.interfaces.answers import (
     head_answer,
     ledger_answer,
     margin_answer,
+    one_factor_answer,
     proof_answer,
+    quality_answer,
     receipt_answer,
     sources_answer,
     zones_answer,
@@ -35,10 +38,19 @@ from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answe
 from gridmargin.interfaces.placing import place_answer, where_answer
 from gridmargin.interfaces.rest.rounds import Rounds
 from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
-from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, take_in
+from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, roll, take_in
 from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
-from gridmargin.vocab import GridmarginError, InputError, Interval, NotFoundError, TimeError, format_utc
+from gridmargin.vocab import (
+    GridmarginError,
+    InputError,
+    Interval,
+    Kind,
+    NotFoundError,
+    TimeError,
+    format_utc,
+    parse_utc,
+)
 from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
@@ -49,6 +61,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TICK_S = 1.0
 """How often the stream moves on. [s]"""
+
+GOOD_FOR_S = 1.0
+"""How long one factor is given again without asking the ledger. [s]"""
+
+MOST_FACTORS = 4096
 
 LONGEST = timedelta(days=32)
 """The longest stretch of factors given at once."""
@@ -91,6 +108,8 @@ class Desk:
         self._lock = asyncio.Lock()
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
         self._now: dict[tuple[str, str, datetime, tuple[str, ...]], dict[str, Any]] = {}
+        self._factors: dict[tuple[str, str | None, str | None, Kind], tuple[float, bytes]] = {}
+        self._one_roll = asyncio.Lock()
         self._zones: list[dict[str, Any]] | None = None
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
@@ -178,6 +197,16 @@ class Desk:
             return freshness_answer(feeds.freshness(live, zone))
 
         self._tell("source", await self._apart(work))
+        async with self._one_roll:
+            await asyncio.to_thread(self._roll, adapter, zone)
+
+    def _roll(self, adapter: str, zone: str) -> None:
+        """Go on with the ledger by a connection of its own, so that nobody who asks waits for it."""
+        with self.place.apart() as place:
+            [live] = [known for known, _ in place.feeds.adapters if known.name == adapter]
+            kept = place.feeds.kept(live)
+            if zone in kept.zones():
+                roll(place.factory_of(kept, self.choice), zone)
 
     def _tell(self, name: str, data: Any) -> None:
         for queue in self._queues:
@@ -252,6 +281,27 @@ class Desk:
 
         return await self._apart(work)
 
+    async def factor(self, zone: str, at: str | None, estimator: str | None, kind: Kind) -> bytes:
+        """Give one factor as JSON; what was said within the last second is said again as it stands.
+
+        Raises
+        ------
+        NoFactorError
+            If there is none of that kind and estimator.
+        """
+        key = (zone, at, estimator, kind)
+        now_s = asyncio.get_running_loop().time()
+        kept = self._factors.get(key)
+        if kept is not None and now_s < kept[0]:
+            return kept[1]
+        if len(self._factors) > MOST_FACTORS:
+            self._factors.clear()
+        names = () if estimator is None or kind is Kind.AVERAGE else (estimator,)
+        answer = await self.now(zone, parse_utc(at, "at") if at else None, names)
+        body = json.dumps(one_factor_answer(answer, estimator, kind), ensure_ascii=False).encode()
+        self._factors[key] = (now_s + GOOD_FOR_S, body)
+        return body
+
     async def forecast(
         self,
         zone: str,
@@ -311,10 +361,12 @@ class Desk:
 
     async def long_run(self, zone: str, year: int | None, weights: str) -> dict[str, Any]:
         """Give long-run factors of the plants that the source lists; the ledger is not asked."""
+        zone = self.places.where(zone, now_utc()).zone
         return await asyncio.to_thread(long_run_answer, zone, self.choice.folder, year=year, weights=weights)
 
     async def long_run_of(self, zone: str, body: LongRunTableModel) -> dict[str, Any]:
         """Give long-run factors of what was sent."""
+        zone = self.places.where(zone, now_utc()).zone
         only_one(body.fleet_csv, body.rates_csv)
         if body.rates_csv is not None:
             return await asyncio.to_thread(
@@ -341,6 +393,13 @@ class Desk:
             return factors_answer(self.place, choice, zone, interval, estimator)
 
         return await self._apart(work)
+
+    async def quality(self, zone: str, interval: Interval) -> dict[str, Any]:
+        """Say how good a zone's data are."""
+        zone = self.places.where(zone, now_utc()).zone
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(quality_answer, self.place, self.choice, zone, interval)
 
     async def ledger(
         self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None

@@ -77,6 +77,19 @@ class NowModel(Model):
     average: EntryModel | None
 
 
+class FactorModel(Model):
+    """One factor, of the interval that holds the moment asked for."""
+
+    zone: str
+    interval: IntervalModel
+    estimator: str
+    entry_id: int
+    factor_gco2_per_kwh: RangeModel
+    status: str
+    stale: bool
+    note: str | None
+
+
 class ForecastStepModel(EntryModel):
     """The forecast of one interval: a ledger entry with the moment of its issue."""
 
