@@ -14,10 +14,13 @@ from gridmargin.ledger.lookup import Lookup, Point
 from gridmargin.ledger.notes import PublicKey, Signer, TreeHead
 from gridmargin.ledger.questions import Factors
 from gridmargin.ledger.restated import Restated, restated
+from gridmargin.ledger.retire import KEEP_DAYS, retire
+from gridmargin.ledger.retirements import Held, Retirement
 from gridmargin.ledger.shelf import Shelf
 from gridmargin.ledger.store import Place, is_url
 
 __all__ = [
+    "KEEP_DAYS",
     "Asked",
     "Audit",
     "Book",
@@ -25,6 +28,7 @@ __all__ = [
     "Entry",
     "Factors",
     "GridChange",
+    "Held",
     "Lookup",
     "PayloadNote",
     "Place",
@@ -32,6 +36,7 @@ __all__ = [
     "PublicKey",
     "Recalibration",
     "Restated",
+    "Retirement",
     "Shelf",
     "Signer",
     "TreeHead",
@@ -41,4 +46,5 @@ __all__ = [
     "is_url",
     "manifest_of",
     "restated",
+    "retire",
 ]

@@ -12,9 +12,18 @@ import polars as pl
 
 from gridmargin.ledger.book import Book
 from gridmargin.ledger.export import FACTORS, FORMAT, SCHEMA, file_sha256, manifest_of, manifest_text
-from gridmargin.ledger.merkle import EMPTY, Levels, leaf_hash, left_out, root_of_parts, stretches
+from gridmargin.ledger.merkle import (
+    EMPTY,
+    Levels,
+    is_consistent,
+    leaf_hash,
+    left_out,
+    root_of_parts,
+    stretches,
+)
 from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
 from gridmargin.ledger.records import Written, leaf_data, records_after
+from gridmargin.ledger.retirements import is_covered, read_leaves, retirement_faults
 from gridmargin.ledger.rows import HASHED, hashes, stored_name
 from gridmargin.vocab import InputError, Kind, TableError, sha256_hex
 
@@ -36,12 +45,15 @@ class Audit:
         What held, for people.
     faults : list of str
         What did not; empty where the export is what was signed.
+    follows : bool
+        Whether it was held against the head seen before, where there is one: only then is it the one to remember.
     """
 
     head: TreeHead
     n_rows: int = 0
     checked: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    follows: bool = True
 
     @property
     def holds(self) -> bool:
@@ -73,8 +85,9 @@ def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) ->
     _check_signatures(found, manifest, signature, public)
     if file_sha256(path) != manifest["sha256"]:
         found.faults.append(f"{path.name} is not the file that was signed: its hash differs")
-    leaves = _check_rows(found, path)
+    leaves, retired = _check_rows(found, path)
     _check_tree(found, manifest, leaves)
+    _check_retired(found, manifest, leaves, retired)
     if found.holds:
         found.checked.append(
             f"{found.n_rows} rows and the hashes of the rest give the signed root of {head.tree_size} leaves"
@@ -107,8 +120,12 @@ def audit_book(book: Book, public: PublicKey | None) -> Audit:
                 for i in altered[:MOST_NAMED]
             ]
             found.n_rows += len(said)
-    found.faults += book.log.faults(records_after(book.connection, {}), public)
+    gone = book.retirements()
+    covered = sorted(stretch for one in gone for stretch in one.leaves)
+    found.faults += book.log.faults(records_after(book.connection, {}), public, covered)
+    found.faults += retirement_faults(book.connection, signed)
     if found.holds:
+        found.checked += [f"{one.n_rows} leaves stand for entries {one}" for one in gone]
         found.checked.append(
             f"{size} leaves belong to what stands in the book, and {len(signed)} signed heads to the leaves"
         )
@@ -130,7 +147,9 @@ def _manifest(path: Path) -> dict[str, Any]:
             raise ValueError(f"it is not a manifest of format {FORMAT}")
         [(int(lo), int(hi)) for lo, hi in body["leaves"]]
         {(int(lo), int(hi)): bytes.fromhex(digest) for lo, hi, digest in body["rest"]}
-    except (ValueError, TypeError) as error:
+        if proof := body.get("consistency"):
+            int(proof["tree_size"]), [bytes.fromhex(step) for step in proof["path"]]
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{manifest_path.name} cannot be read ({error}); fetch it again") from None
     return body
 
@@ -152,15 +171,17 @@ def _check_signatures(found: Audit, manifest: dict[str, Any], signature: str, pu
         found.faults.append(f"forged head: {fault}")
 
 
-def _check_rows(found: Audit, path: Path) -> dict[int, bytes]:
-    """Hash every row anew; give the leaves by their place."""
+def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[str]]:
+    """Hash every row anew; give the leaves by their place, and the text of each retirement."""
     columns = ("leaf_index", "kind", "record_id", "recorded_us", "supersedes", "recalibration_id")
     leaves: dict[int, bytes] = {}
+    retired: list[str] = []
     altered: list[str] = []
     disordered: list[str] = []
     last = -1
     for frame in _chunks(path):
         said = _said(frame)
+        retired += frame.filter(pl.col("kind") == "retirement")["record"].to_list()
         if unsealed := _unsealed(frame):
             found.faults.append(f"{unsealed} rows say something in a column that their kind does not have")
         stated, zones = frame["entry_sha256"].to_list(), frame["zone"].to_list()
@@ -183,7 +204,7 @@ def _check_rows(found: Audit, path: Path) -> dict[int, bytes]:
         found.faults += faults[:MOST_NAMED]
         if len(faults) > MOST_NAMED:
             found.faults.append(f"{len(faults)} rows in all are {what}")
-    return leaves
+    return leaves, retired
 
 
 def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]) -> None:
@@ -205,6 +226,31 @@ def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]
     if not fits or root_of_parts(size, rest, leaves) != found.head.root:
         found.faults.append(
             f"the rows do not give the signed root of {size} leaves: some were altered, removed, put in or moved"
+        )
+
+
+def _check_retired(
+    found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes], retired: Sequence[str]
+) -> None:
+    """Where a whole ledger lacks rows, a retirement in it must say so."""
+    asked = manifest.get("asked")
+    if not isinstance(asked, dict) or any(asked.values()) or manifest.get("lost"):
+        return
+    covered: list[tuple[int, int]] = []
+    for text in retired:
+        try:
+            record = json.loads(text)
+            covered += read_leaves(record["leaves"])
+            said = f"{record['n_rows']} leaves stand for entries retired into {record['file']} (SHA-256 {record['sha256']})"
+        except (ValueError, TypeError, KeyError):
+            found.faults.append("a retirement cannot be read: its row was altered")
+            continue
+        found.checked.append(said)
+    covered.sort()
+    missing = [i for i in range(found.head.tree_size) if i not in leaves and not is_covered(i, covered)]
+    if missing:
+        found.faults.append(
+            f"{len(missing)} leaves of the whole ledger have no row, and no retirement says where it is: {_named(missing)}"
         )
 
 
@@ -242,6 +288,8 @@ def _check_earlier(
         found.checked.append(f"the log begins with each of {n_held} earlier signed heads")
     if seen is None:
         return
+    proof = manifest.get("consistency") or {"tree_size": None, "path": []}
+    proven, path = proof["tree_size"], [bytes.fromhex(step) for step in proof["path"]]
     if seen.tree_size > size:
         found.faults.append(
             f"rolled back: this ledger had {seen.tree_size} leaves when it was seen last, and has {size} now"
@@ -253,12 +301,17 @@ def _check_earlier(
             )
         else:
             found.checked.append("it is the head that was seen last")
-    elif levels is None:
+    elif levels is None and proven != seen.tree_size:
+        found.follows = False
         found.checked.append(
-            f"not checked: whether the log begins with the {seen.tree_size} leaves seen last (a part of the ledger"
-            " cannot say; export the whole, or check a proof of consistency)"
+            f"not checked: whether the log begins with the {seen.tree_size} leaves seen last (rows alone cannot say where"
+            f" some are left out; ask for an export with --seen-size {seen.tree_size})"
         )
-    elif levels.root(seen.tree_size) != seen.root:
+    elif not (
+        is_consistent(seen.tree_size, seen.root, size, found.head.root, path)
+        if levels is None
+        else levels.root(seen.tree_size) == seen.root
+    ):
         found.faults.append(f"rewritten: the first {seen.tree_size} leaves are not those that were seen last")
     else:
         found.checked.append(f"the log begins with the {seen.tree_size} leaves that were seen last")

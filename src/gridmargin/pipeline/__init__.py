@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
+    from gridmargin.pipeline.pruning import Pruned, prune
     from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
@@ -43,6 +44,7 @@ __all__ = [
     "Job",
     "LongRunFactor",
     "Outcome",
+    "Pruned",
     "Reference",
     "ScoredForecast",
     "Stream",
@@ -65,6 +67,7 @@ __all__ = [
     "month_starts",
     "outside",
     "payloads_from",
+    "prune",
     "published",
     "published_long_run",
     "quality_of",
@@ -100,6 +103,8 @@ _LATER = {
     "account_log": "account",
     "manifest_of": "account",
     "explain": "trail",
+    "Pruned": "pruning",
+    "prune": "pruning",
     "Stream": "stream",
 }
 

@@ -15,7 +15,7 @@ from gridmargin.sources.aemo_units import (
     unit_inventory,
     unit_table,
 )
-from gridmargin.sources.archive import Archive
+from gridmargin.sources.archive import Archive, Kept
 from gridmargin.sources.avert import (
     OZONE_MONTHS,
     AvertCurve,
@@ -77,6 +77,7 @@ __all__ = [
     "Fetch",
     "FetchIndex",
     "Health",
+    "Kept",
     "KeptSource",
     "Limits",
     "LiveRequest",

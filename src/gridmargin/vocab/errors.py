@@ -7,6 +7,7 @@
     │   ├── TableError        a file or table that is truncated, lacks a column or holds a bad cell
     │   ├── PublisherError    a publisher that cannot be reached, or answers with something else than what was due
     │   └── NotFoundError     a receipt, entry or payload that is not there
+    │       └── RetiredError  an entry that left the ledger for a signed file
     ├── NoFactorError         an interval without a marginal factor, and no permission to fill it (C8)
     ├── MixedKindsError       marginal with average, short-run with long-run, busbar with plug (C3)
     └── ConservationError     energy in is not energy out (C4)
@@ -81,6 +82,10 @@ class PublisherError(InputError):
 
 class NotFoundError(InputError):
     """A receipt, entry or payload that is not there."""
+
+
+class RetiredError(NotFoundError):
+    """An entry that left the ledger for a signed file, which the message names."""
 
 
 class NoFactorError(GridmarginError):

@@ -153,6 +153,14 @@ def ledger_export(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Take what can still be read from a damaged ledger.")
     ] = False,
+    seen_size: Annotated[
+        int | None,
+        typer.Option(
+            help="How many leaves the auditor saw last: the manifest proves that the log begins with them.",
+            min=1,
+            metavar="N",
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -161,9 +169,41 @@ def ledger_export(
     from gridmargin.interfaces.cli import ledger_commands
 
     answer = ledger_commands.export_to(
-        out, zone, start, end, data_dir, ledger, salvage=salvage, quiet=as_json
+        out, zone, start, end, data_dir, ledger, salvage=salvage, seen_size=seen_size, quiet=as_json
     )
     emit(answer, ledger_commands.show_export, as_json)
+
+
+@ledger_app.command("retire")
+def ledger_retire(
+    before: Annotated[
+        str, typer.Option(help="First interval that stays, ISO 8601 with offset.", metavar="TIME")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File for what is retired: .parquet, .csv or .json; a manifest goes beside it.",
+            metavar="FILE",
+        ),
+    ],
+    zone: Annotated[str | None, typer.Option(help="Only entries of this zone.", metavar="ZONE")] = None,
+    keep_days: Annotated[
+        int, typer.Option(help="Newest days of which nothing is retired.", min=0, metavar="N")
+    ] = 35,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Give the room back to the disk; writers wait meanwhile.")
+    ] = False,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move old entries into a signed file that passes its audit; the log keeps their leaves, so every proof still holds."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    answer = ledger_commands.retire_to(
+        before, out, zone, keep_days, data_dir, ledger, compact=compact, quiet=as_json
+    )
+    emit(answer, ledger_commands.show_retire, as_json)
 
 
 @ledger_app.command("verify")
@@ -220,7 +260,8 @@ def ledger_key(
 @ledger_app.command("prove")
 def ledger_prove(
     kind: Annotated[
-        str, typer.Argument(help="marginal, average, recalibration or declaration.", metavar="KIND")
+        str,
+        typer.Argument(help="marginal, average, recalibration, declaration or retirement.", metavar="KIND"),
     ],
     record_id: Annotated[int, typer.Argument(help="Its id, as `ledger show` prints it.", metavar="ID")],
     data_dir: DataDirOption = None,

@@ -1,4 +1,4 @@
-"""`ledger diff`, `export`, `verify`, `head`, `key` and `prove`."""
+"""`ledger diff`, `export`, `retire`, `verify`, `head`, `key` and `prove`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from typing import Any
 
 from rich.table import Table
 
-from gridmargin.interfaces.answers import diff_answer, head_answer, proof_answer
+from gridmargin.interfaces.answers import diff_answer, head_answer, proof_answer, retirement_answer
+from gridmargin.interfaces.cli.grid_commands import retired_words
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import zone_of
-from gridmargin.ledger import Asked, Audit, PublicKey, TreeHead, audit_book, audit_export, export, manifest_of
+from gridmargin.ledger import (
+    Asked,
+    Audit,
+    PublicKey,
+    TreeHead,
+    audit_book,
+    audit_export,
+    export,
+    manifest_of,
+    retire,
+)
 from gridmargin.vocab import InputError, Interval, parse_utc
 from gridmargin.wiring import (
     Workplace,
@@ -63,6 +74,8 @@ def show_diff(answer: dict[str, Any]) -> None:
         console.print(table)
     if len(changed) > MOST_SHOWN:
         console.print(f"… and {len(changed) - MOST_SHOWN} more; --json has them all")
+    for one in answer["retired"]:
+        console.print(f"not compared: {retired_words(one, answer['zone'])}")
 
 
 def export_to(
@@ -74,6 +87,7 @@ def export_to(
     ledger: str | None,
     *,
     salvage: bool,
+    seen_size: int | None,
     quiet: bool,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger export`."""
@@ -86,7 +100,15 @@ def export_to(
         _opened(data_dir, ledger) as place,
         progress_bar("leaves", len(place.book.log), quiet=quiet) as moved,
     ):
-        manifest = export(place.book, out, Asked(zone, interval), now_utc(), salvage=salvage, progress=moved)
+        manifest = export(
+            place.book,
+            out,
+            Asked(zone, interval),
+            now_utc(),
+            salvage=salvage,
+            seen_size=seen_size,
+            progress=moved,
+        )
         public = str(place.signer.public())
     return {
         "file": str(out),
@@ -110,6 +132,45 @@ def show_export(answer: dict[str, Any]) -> None:
     )
 
 
+def retire_to(
+    before: str,
+    out: Path,
+    zone: str | None,
+    keep_days: int,
+    data_dir: Path | None,
+    ledger: str | None,
+    *,
+    compact: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Answer `gridmargin ledger retire`."""
+    before_utc = parse_utc(before, "--before")
+    if zone is not None:
+        zone = zone_of(zone)
+    with _opened(data_dir, ledger) as place:
+        with progress_bar("leaves", len(place.book.log), quiet=quiet) as moved:
+            found = retire(place.book, out, before_utc, now_utc(), zone, keep_days=keep_days, progress=moved)
+        if compact:
+            place.book.connection.compact()
+        public = str(place.signer.public())
+    return retirement_answer(found) | {
+        "path": str(out),
+        "manifest": str(manifest_of(out)),
+        "public_key": public,
+    }
+
+
+def show_retire(answer: dict[str, Any]) -> None:
+    """Say what went where."""
+    console = people_console()
+    console.print(retired_words(answer, None))
+    console.print(f"manifest: {answer['manifest']}; keep both, the ledger has only the hashes from now on")
+    console.print(
+        f"check with: gridmargin ledger verify --export {answer['path']} --public-key {answer['public_key']}"
+        f" --seen {answer['file']}.seen"
+    )
+
+
 def verify(
     export_path: Path | None,
     public_key: str | None,
@@ -128,7 +189,7 @@ def verify(
     public = _read_key(public_key)
     memory = seen or seen_file(public.key_id.hex())
     found = audit_export(export_path, public, _remembered(memory))
-    if found.holds:
+    if found.holds and found.follows:
         memory.parent.mkdir(parents=True, exist_ok=True)
         memory.write_text(found.head.text(), "utf-8")
     return _audit_answer(found, export_path, public)

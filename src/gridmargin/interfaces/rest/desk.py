@@ -20,10 +20,10 @@ from gridmargin.interfaces.answers import (
     assumptions_answer,
     consistency_answer,
     diff_answer,
-    entry_answer,
     factors_answer,
     freshness_answer,
     head_answer,
+    ledger_answer,
     margin_answer,
     one_factor_answer,
     proof_answer,
@@ -409,15 +409,7 @@ class Desk:
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
 
-        def work() -> list[dict[str, Any]]:
-            book = self.place.book
-            return [
-                entry_answer(e)
-                for kind in Kind
-                for e in book.entries(kind, zone, interval, estimator, as_of_utc)
-            ]
-
-        return {"zone": zone, "estimator": estimator, "entries": await self._apart(work)}
+        return await self._apart(ledger_answer, self.place.book, zone, interval, estimator, as_of_utc)
 
     async def head(self) -> dict[str, Any]:
         """Give the signed head of the log."""

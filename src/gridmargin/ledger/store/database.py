@@ -12,7 +12,7 @@ from gridmargin.ledger.store.connection import Connection
 from gridmargin.ledger.store.place import Place, file_of, is_url, shown
 from gridmargin.vocab import InputError
 
-NEWEST_SCHEMA = "0005"
+NEWEST_SCHEMA = "0006"
 """Name of the last migration; a test holds it against the folder."""
 
 _OURS = "marginal_entries"

@@ -48,6 +48,11 @@ class SQLiteConnection(sqlite3.Connection):
         """Name the tables that are there."""
         return {row[0] for row in self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
+    def compact(self) -> None:
+        """Write the file anew without the room of what was deleted."""
+        self.execute("VACUUM")
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def damage(self) -> list[str]:
         """Let SQLite check its file."""
         try:
