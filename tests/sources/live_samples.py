@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from gridmargin.sources import LiveRequest
 from gridmargin.vocab import Interval
 
-EASTERN = ZoneInfo("America/New_York")
+EASTERN, LONDON = ZoneInfo("America/New_York"), ZoneInfo("Europe/London")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,111 @@ def eia930(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datet
     return json.dumps({"response": {"total": str(len(data)), "frequency": "hourly", "data": data}}).encode()
 
 
+def elexon(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A settlement day as the Insights API gives it: UTC starts, whole megawatts, newest first."""
+    step_s = 300 if "FUELINST" in request.path else 1800
+    records = []
+    for number, start in enumerate(starts_of(request.interval, step_s, skip)):
+        head = {
+            "publishTime": f"{start + timedelta(seconds=step_s):%Y-%m-%dT%H:%M:%SZ}",
+            "startTime": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "settlementDate": f"{start.astimezone(LONDON):%Y-%m-%d}",
+            "settlementPeriod": 1 + number * step_s // 1800,
+        }
+        if request.path == "demand/outturn":
+            demand = 28_000 + number
+            records.append(
+                head
+                | {"initialDemandOutturn": demand, "initialTransmissionSystemDemandOutturn": demand + 900}
+            )
+            continue
+        for code, mw in (
+            ("CCGT", 9000 + number + bump.get(start, 0)),
+            ("WIND", 7000 - number), ("PS", -350), ("INTFR", 1500), ("INTELEC", -120), ("INTNEM", 400),
+        ):  # fmt: skip
+            records.append({"dataset": request.path[-8:], **head, "fuelType": code, "generation": int(mw)})
+    return json.dumps({"data": records[::-1]}).encode()
+
+
+GENERATION_NS = "urn:iec62325.351:tc57wg16:451-6:generationloaddocument:3:0"
+PUBLICATION_NS = "urn:iec62325.351:tc57wg16:451-3:publicationdocument:7:3"
+
+
+def _runs(starts: list[datetime], step_s: int) -> list[list[datetime]]:
+    """Cut starts where one is missing: a gap is where a period ends and another begins."""
+    runs: list[list[datetime]] = []
+    for start in starts:
+        if runs and start - runs[-1][-1] == timedelta(seconds=step_s):
+            runs[-1].append(start)
+        else:
+            runs.append([start])
+    return runs
+
+
+def entsoe(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A document of the web service: a time series a production type and direction, with periods of numbered points.
+
+    Generation comes a quarter of an hour a point with every point there (A01); the others hourly where a point that is
+    left out repeats the one before (A03).
+    """
+    query = request.query
+    kind = query["documentType"]
+    series: list[tuple[str, str, Callable[[int, datetime], float]]] = []
+    step_s, curve, field_name = 3600, "A03", "quantity"
+    if kind == "A75":
+        step_s, curve = 900, "A01"
+        zone = (
+            f'<inBiddingZone_Domain.mRID codingScheme="A01">{query["in_Domain"]}</inBiddingZone_Domain.mRID>'
+        )
+        for code, mw in (("B04", 4000), ("B14", 3900), ("B18", 900), ("B19", 700), ("B10", 200)):
+            of_type = f"<MktPSRType><psrType>{code}</psrType></MktPSRType>"
+            first = code == "B04"
+            series.append(
+                (zone, of_type, lambda n, s, mw=mw, first=first: mw + n + (bump.get(s, 0) if first else 0))
+            )
+        out = zone.replace("inBidding", "outBidding")
+        series.append((out, "<MktPSRType><psrType>B10</psrType></MktPSRType>", lambda n, s: 500.0))
+    elif kind == "A44":
+        field_name = "price.amount"
+        series.append(("<currency_Unit.name>EUR</currency_Unit.name>", "", lambda n, s: 60.5 + n // 2))
+    else:
+        series.append(("", "", lambda n, s: 1000.0 + n // 2))
+    parts = []
+    for number, (before, after, value) in enumerate(series, start=1):
+        periods = []
+        every = starts_of(request.interval, step_s, ())
+        numbered = {start: n for n, start in enumerate(every)}
+        quarters = {start - timedelta(seconds=int(start.timestamp()) % step_s) for start in skip}
+        for run in _runs([start for start in every if start not in quarters], step_s):
+            points = []
+            last = None
+            for position, start in enumerate(run, start=1):
+                now = value(numbered[start], start)
+                if curve == "A03" and now == last:
+                    continue
+                last = now
+                points.append(
+                    f"<Point><position>{position}</position><{field_name}>{now:g}</{field_name}></Point>"
+                )
+            end = run[-1] + timedelta(seconds=step_s)
+            periods.append(
+                f"<Period><timeInterval><start>{run[0]:%Y-%m-%dT%H:%MZ}</start><end>{end:%Y-%m-%dT%H:%MZ}</end>"
+                f"</timeInterval><resolution>PT{step_s // 60}M</resolution>{''.join(points)}</Period>"
+            )
+        parts.append(
+            f"<TimeSeries><mRID>{number}</mRID>{before}<curveType>{curve}</curveType>{after}{''.join(periods)}</TimeSeries>"
+        )
+    root, space = (
+        ("GL_MarketDocument", GENERATION_NS)
+        if kind in ("A75", "A65")
+        else ("Publication_MarketDocument", PUBLICATION_NS)
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{space}"><mRID>1</mRID><type>{kind}</type>'
+        f"{''.join(parts)}</{root}>"
+    ).encode()
+
+
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
     return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
 
@@ -121,6 +226,11 @@ def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
 LIVE_SAMPLES: dict[str, LiveSample] = {
     "eia930_api": LiveSample(
         eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
+    ),
+    "elexon": LiveSample(elexon, "GB", _hours(2026, 9, 24, 12), "fuelType", timezone="Europe/London"),
+    "elexon_5min": LiveSample(elexon, "GB", _hours(2026, 9, 24, 12), "fuelType", timezone="Europe/London"),
+    "entsoe_api": LiveSample(
+        entsoe, "BE", _hours(2026, 9, 24, 12), "timeInterval", {"token": "entsoe-secret-0123456789"}
     ),
     "isone": LiveSample(
         isone, "US-ISNE", _hours(2026, 9, 24, 15), "MarginalFlag",

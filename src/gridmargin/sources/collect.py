@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,10 +11,10 @@ import polars as pl
 
 from gridmargin.sources.archive import Archive
 from gridmargin.sources.fetched import Fetch, FetchIndex
-from gridmargin.sources.live.live_source import LiveRequest, LiveSource
+from gridmargin.sources.live.live_source import Access, LiveRequest, LiveSource
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.transport import Answer, Ask, Transport
+from gridmargin.sources.transport import Answer, Ask, Body, Transport
 from gridmargin.vocab import (
     EARLIEST_YEAR,
     LATEST_YEAR,
@@ -25,6 +26,9 @@ from gridmargin.vocab import (
 )
 
 NOT_THERE = 404
+
+NOTHING = "the publisher has nothing for this stretch; try again later"
+"""Of an answer that says so itself: a gap, and no fault of either side (C2)."""
 
 SUPPLY = "^(generation|published)_"
 """Quantities without which nothing can be said of the margin."""
@@ -124,11 +128,11 @@ def collect(
     revised: set[datetime] = set()
     faults: list[str] = []
     try:
+        token = _bearer(source, reach, transport, _left(deadline, clock))
         for request in reversed(source.requests(zone, interval)):
-            left_s = None if deadline is None or clock is None else max(deadline - clock(), 0.001)
             last = index.newest(source.name, zone, request.name)
             try:
-                answer = transport.get(_ask(source, request, reach, last), left_s)
+                answer = transport.get(_ask(source, request, reach, last, token), _left(deadline, clock))
             except PublisherError as error:
                 # A day that is not there yet says nothing about the others; anything else does.
                 if error.status != NOT_THERE and not n_new + n_unchanged:
@@ -142,6 +146,9 @@ def collect(
                 n_unchanged += 1
                 continue
             found = _read(source, zone, payload, answer, index, now_utc())  # the archive has it already
+            if not len(found):
+                faults.append(f"{source.publisher}: {payload.name}: {NOTHING}")
+                continue
             n_new += 1
             if last is not None:
                 before = source.parse(Payload(source.name, last.name, archive.get(last.sha256)), EVER)
@@ -164,6 +171,11 @@ def _read(
     digest, n_bytes = sha256_hex(payload.body), len(payload.body)
     try:
         found = source.parse(payload, EVER)
+        if not len(found):
+            index.add(
+                Fetch(source.name, zone, payload.name, digest, None, moment_utc, fault=NOTHING), n_bytes
+            )
+            return found
         covered = _span(found, zone, payload)
     except TableError as error:
         index.add(Fetch(source.name, zone, payload.name, digest, None, moment_utc, fault=str(error)), n_bytes)
@@ -202,16 +214,46 @@ def revised_starts(before: Observations, after: Observations) -> list[datetime]:
     return starts.filter(pl.col("start_utc").is_between(*reach)).sort("start_utc")["start_utc"].to_list()
 
 
-def _ask(source: LiveSource, request: LiveRequest, reach: Reach, last: Fetch | None) -> Ask:
-    base = (reach.base_url or source.base_url).rstrip("/")
+def _left(deadline: float | None, clock: Callable[[], float] | None) -> float | None:
+    return None if deadline is None or clock is None else max(deadline - clock(), 0.001)
+
+
+def _bearer(source: LiveSource, reach: Reach, transport: Transport, within_s: float | None) -> str | None:
+    """Show user and password and be given a token, where the publisher wants it so."""
+    access = source.access
+    if access is None or access.login is None:
+        return None
+    url = f"{_base(source, reach)}/{access.login.lstrip('/')}"
+    ask = Ask(source.publisher, url, Body.JSON, secret_headers=access.in_headers(reach.secrets))
+    told = json.loads(transport.get(ask, within_s).body or b"{}")
+    token = told.get("token") if isinstance(told, dict) else None
+    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+        raise PublisherError(
+            source.publisher,
+            f"{source.publisher}: {url} gives no token; try again later, or give another --source",
+        )
+    return token
+
+
+def _base(source: LiveSource, reach: Reach) -> str:
+    return (reach.base_url or source.base_url).rstrip("/")
+
+
+def _headers(access: Access, reach: Reach, token: str | None) -> dict[str, str]:
+    return access.in_headers(reach.secrets) if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def _ask(
+    source: LiveSource, request: LiveRequest, reach: Reach, last: Fetch | None, token: str | None
+) -> Ask:
     access = source.access
     return Ask(
         publisher=source.publisher,
-        url=f"{base}/{request.path.lstrip('/')}",
+        url=f"{_base(source, reach)}/{request.path.lstrip('/')}",
         body=request.body,
         query=request.query,
         secret_query=access.in_query(reach.secrets) if access else {},
-        secret_headers=access.in_headers(reach.secrets) if access else {},
+        secret_headers=_headers(access, reach, token) if access else {},
         etag=last.etag if last else None,
         last_modified=last.last_modified if last else None,
     )

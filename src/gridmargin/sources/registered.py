@@ -29,6 +29,9 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
     "gridmargin.live_sources",
     {
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+        "elexon": "gridmargin.sources.live.elexon:ElexonLive",
+        "elexon_5min": "gridmargin.sources.live.elexon:ElexonInstantLive",
+        "entsoe_api": "gridmargin.sources.live.entsoe:EntsoeLive",
         "isone": "gridmargin.sources.live.isone:IsoNeLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
     },

@@ -59,6 +59,9 @@ class Access:
         Name of the query field or header that the first secret goes into.
     basic : bool
         Whether the two secrets are user and password of HTTP Basic.
+    login : str or None
+        Path below the base address that gives, to user and password as HTTP Basic, the `token` that every request then
+        carries as a bearer; asked once a round, and kept nowhere.
     """
 
     secrets: tuple[str, ...]
@@ -66,6 +69,7 @@ class Access:
     query: str | None = None
     header: str | None = None
     basic: bool = False
+    login: str | None = None
 
     def in_query(self, secrets: Mapping[str, str]) -> dict[str, str]:
         """Give the secret part of a query."""
