@@ -19,6 +19,7 @@ from gridmargin.pipeline import Factory, Feeds, ask_or_say_why, facts_from, payl
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings, of_adapter
 from gridmargin.sources import (
+    COMPARISONS,
     LIVE_SOURCES,
     SOURCES,
     Archive,
@@ -32,7 +33,7 @@ from gridmargin.sources import (
     Transport,
     replay,
 )
-from gridmargin.vocab import GridmarginError, InputError, Interval, PublisherError, format_utc
+from gridmargin.vocab import GridmarginError, InputError, Interval, PublisherError, Registry, format_utc
 
 PRESENT = timedelta(days=1)
 """How long ago is still the present, for which a publisher is asked."""
@@ -253,8 +254,15 @@ class Workplace:
 
     def open_feeds(self, limits: Limits) -> Feeds:
         """Give the live adapters over this archive, with their keys from the environment."""
+        return self._open(LIVE_SOURCES, limits)
+
+    def open_comparisons(self, limits: Limits) -> Feeds:
+        """Give the comparison signals over this archive, with the user's keys from the environment."""
+        return self._open(COMPARISONS, limits)
+
+    def _open(self, registry: Registry[type[LiveSource]], limits: Limits) -> Feeds:
         adapters: list[tuple[LiveSource, Reach]] = [
-            (LIVE_SOURCES.get(name)(), reach_of(name)) for name in LIVE_SOURCES
+            (registry.get(name)(), reach_of(name)) for name in registry
         ]
         return Feeds(
             adapters, transport=open_transport(limits), archive=self.archive, index=self.index, now_utc=now_utc,
@@ -396,6 +404,7 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
 
 
 def replayed(place: Workplace) -> Iterator[Replayed]:
-    """Read every archived answer of every live adapter again."""
-    for name in LIVE_SOURCES:
-        yield from replay(LIVE_SOURCES.get(name)(), place.archive, place.index)
+    """Read every archived answer of every live adapter and comparison signal again."""
+    for registry in (LIVE_SOURCES, COMPARISONS):
+        for name in registry:
+            yield from replay(registry.get(name)(), place.archive, place.index)

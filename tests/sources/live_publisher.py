@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gridmargin.sources import LIVE_SOURCES
-from gridmargin.vocab import Interval
+from gridmargin.vocab import Interval, Registry
 from sources.live_samples import LIVE_SAMPLES, starts_of
 from sources.publisher_server import Publisher, Reply, Seen, publisher
 
@@ -67,6 +67,15 @@ def point_at(monkeypatch, state: NewYork) -> None:
     monkeypatch.delenv("GRIDMARGIN_OFFLINE", raising=False)
     monkeypatch.delenv("GRIDMARGIN_DATA", raising=False)
     monkeypatch.setenv("GRIDMARGIN_NYISO_URL", state.server.url)
+    # Others that want no key would be asked where they really are.
+    mine = {
+        name: f"{kind.__module__}:{kind.__qualname__}"
+        for name, kind in ((name, LIVE_SOURCES.get(name)) for name in LIVE_SOURCES)
+        if name == "nyiso" or kind().access is not None
+    }
+    monkeypatch.setattr(
+        "gridmargin.wiring.LIVE_SOURCES", Registry("live source", "gridmargin.tests_live", mine)
+    )
     for module in ("wiring", "interfaces.cli.grid_commands", "interfaces.cli.source_commands", "interfaces.rest.desk",
                    "interfaces.rest.rounds", "interfaces.cli.up_command"):  # fmt: skip
         monkeypatch.setattr(f"gridmargin.{module}.now_utc", state.clock)

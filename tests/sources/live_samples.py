@@ -46,6 +46,8 @@ class LiveSample:
     column: str
     secrets: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
+    token: str | None = None
+    """What the publisher gives at its login, where it has one."""
 
 
 def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> list[datetime]:
@@ -219,11 +221,60 @@ def entsoe(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datet
     ).encode()
 
 
+def electricity_maps(
+    request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]
+) -> bytes:
+    """A past range of hours, with when each was written and whether it was estimated."""
+    query = request.query
+    records = [
+        {
+            "zone": query["zone"],
+            "carbonIntensity": int(300 + number % 200 + bump.get(start, 0)),
+            "datetime": f"{start:%Y-%m-%dT%H:%M:%S.000Z}",
+            "updatedAt": f"{start + timedelta(hours=2):%Y-%m-%dT%H:%M:%S.000Z}",
+            "createdAt": f"{start:%Y-%m-%dT%H:%M:%S.000Z}",
+            "emissionFactorType": query["emissionFactorType"],
+            "isEstimated": number % 7 == 0,
+            "estimationMethod": "TIME_SLICER_AVERAGE" if number % 7 == 0 else None,
+        }
+        for number, start in enumerate(starts_of(request.interval, 3600, skip))
+    ]
+    return json.dumps({"zone": query["zone"], "temporalGranularity": "hourly", "data": records}).encode()
+
+
+def watttime(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A stretch of the marginal rate with what it says of itself."""
+    data = [
+        {
+            "point_time": f"{start:%Y-%m-%dT%H:%M:%S+00:00}",
+            "value": 900.5 + number % 50 + bump.get(start, 0),
+            "last_updated": f"{start + timedelta(minutes=5):%Y-%m-%dT%H:%M:%S+00:00}",
+        }
+        for number, start in enumerate(starts_of(request.interval, 300, skip))
+    ]
+    meta = {
+        "data_point_period_seconds": 300,
+        "region": request.query["region"],
+        "warnings": [],
+        "signal_type": "co2_moer",
+        "model": {"date": "2023-03-01"},
+        "units": "lbs_co2_per_mwh",
+    }
+    return json.dumps({"data": data, "meta": meta}).encode()
+
+
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
     return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
 
 
 LIVE_SAMPLES: dict[str, LiveSample] = {
+    "electricity_maps": LiveSample(
+        electricity_maps, "DE", _hours(2026, 9, 24, 12, 6), "carbonIntensity", {"token": "maps-secret-0123456789"}
+    ),
+    "watttime": LiveSample(
+        watttime, "US-CISO", _hours(2026, 9, 24, 12), "point_time",
+        {"user": "somebody", "password": "watt-secret-0123456789"}, token="watt-token-0123456789",
+    ),
     "eia930_api": LiveSample(
         eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
     ),

@@ -31,7 +31,7 @@ NOTHING = "the publisher has nothing for this stretch; try again later"
 """Of an answer that says so itself: a gap, and no fault of either side (C2)."""
 
 SUPPLY = "^(generation|published)_"
-"""Quantities without which nothing can be said of the margin."""
+"""Quantities without which nothing can be said of the margin; of a comparison, those that bear its own name."""
 
 EVER = Interval(
     datetime.fromisoformat(f"{EARLIEST_YEAR}-01-01T00:00Z"),
@@ -190,7 +190,7 @@ def _read(
             moment_utc,
             answer.etag,
             answer.last_modified,
-            states_supply=bool(found.frame["quantity"].str.contains(SUPPLY).any()),
+            states_supply=bool(found.frame["quantity"].str.contains(f"{SUPPLY}|^{source.name}_").any()),
         ),
         n_bytes,
     )

@@ -38,9 +38,24 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
 )
 
 
+COMPARISONS: Registry[type[LiveSource]] = Registry(
+    "comparison signal",
+    "gridmargin.comparisons",
+    {
+        "electricity_maps": "gridmargin.sources.live.electricity_maps:ElectricityMaps",
+        "watttime": "gridmargin.sources.live.watttime:WattTime",
+    },
+)
+"""What others say of a zone, to be held beside ours: asked and archived like any live adapter, and never a base of our
+factors, which is why they are not in `LIVE_SOURCES`; no grid state holds their quantities."""
+
+
 def reader_of(payload: Payload) -> type[Source] | type[LiveSource]:
     """Give the adapter that reads a payload; a live one reads what no folder holds."""
-    return (SOURCES if payload.source in SOURCES.names() else LIVE_SOURCES).get(payload.source)
+    for registry in (LIVE_SOURCES, COMPARISONS):
+        if payload.source in registry.names() and payload.source not in SOURCES.names():
+            return registry.get(payload.source)
+    return SOURCES.get(payload.source)
 
 
 def parse(payload: Payload, interval: Interval) -> Observations:
