@@ -7,6 +7,18 @@ at any earlier moment; exports and proofs. Touches its own database, its key and
 from gridmargin.ledger.audit import Audit, audit_book, audit_export
 from gridmargin.ledger.book import Book
 from gridmargin.ledger.changes import Declaration, GridChange, Recalibration
+from gridmargin.ledger.disagreement import (
+    COUNTS,
+    Band,
+    Pair,
+    Ranking,
+    Signal,
+    Table,
+    bands,
+    pairs,
+    rankings,
+    side_by_side,
+)
 from gridmargin.ledger.entry import Entry, PayloadNote
 from gridmargin.ledger.export import Asked, export, manifest_of
 from gridmargin.ledger.lookup import Lookup, Point
@@ -15,24 +27,34 @@ from gridmargin.ledger.questions import Factors
 from gridmargin.ledger.restated import Restated, restated
 
 __all__ = [
+    "COUNTS",
     "Asked",
     "Audit",
+    "Band",
     "Book",
     "Declaration",
     "Entry",
     "Factors",
     "GridChange",
     "Lookup",
+    "Pair",
     "PayloadNote",
     "Point",
     "PublicKey",
+    "Ranking",
     "Recalibration",
     "Restated",
+    "Signal",
     "Signer",
+    "Table",
     "TreeHead",
     "audit_book",
     "audit_export",
+    "bands",
     "export",
     "manifest_of",
+    "pairs",
+    "rankings",
     "restated",
+    "side_by_side",
 ]

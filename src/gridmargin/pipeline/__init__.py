@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
+    from gridmargin.pipeline.signals import given_signals, signals_of
     from gridmargin.pipeline.stream import Stream
     from gridmargin.pipeline.trail import explain
 
@@ -53,6 +54,7 @@ __all__ = [
     "facts_from",
     "fleet_margins",
     "given_fleet",
+    "given_signals",
     "is_stale",
     "issue",
     "listed_fleet",
@@ -66,6 +68,7 @@ __all__ = [
     "recalibrate",
     "recipe",
     "score_forecasts",
+    "signals_of",
     "take_in",
 ]
 
@@ -77,6 +80,8 @@ _LATER = {
     "append_forecasts": "forecasts",
     "Issued": "issuing",
     "issue": "issuing",
+    "given_signals": "signals",
+    "signals_of": "signals",
     "checkable": "recalibration",
     "entries_of": "references",
     "published": "references",

@@ -29,6 +29,7 @@ from gridmargin.interfaces.answers import (
     sources_answer,
     zones_answer,
 )
+from gridmargin.interfaces.disagreement import disagreement_answer
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
@@ -329,6 +330,12 @@ class Desk:
             return factors_answer(self.place, choice, zone, interval, estimator)
 
         return await self._apart(work)
+
+    async def disagreement(self, zone: str, interval: Interval, other: str | None) -> dict[str, Any]:
+        """Hold what is said of a zone side by side."""
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(lambda: disagreement_answer(self.place, zone, interval, other))
 
     async def ledger(
         self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None
