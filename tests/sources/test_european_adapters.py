@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gridmargin.grid import assemble
+from gridmargin.pipeline import Feeds
 from gridmargin.sources import (
     LIVE_SOURCES,
     Archive,
@@ -100,13 +101,19 @@ def test_a_longer_mean_is_laid_on_its_quarters_and_called_adjusted(step, n):
 
 
 def test_what_a_pumped_plant_draws_is_taken_off():
-    """Generation of 300 MW while 120 MW are drawn is 180 MW net; where one of the two is not stated, nothing is."""
+    """Generation of 300 MW while 120 MW are drawn is 180 MW net; a type may be stated by either alone."""
     made = series({1: "300", 2: "310"}, code="B10")
-    drawn = series({1: "120"}, code="B10", out=True)
-    gas = series({1: "5", 2: "6"}, code="B04")
-    found = values(document(made, drawn, gas), "generation-FR-20260924.xml")
-    assert found["generation_pumped_mw"] == [(0, 180.0, "reported")]
-    assert [value for _, value, _ in found["generation_gas_mw"]] == [5.0, 6.0]
+    drawn = series({1: "120", 3: "90"}, code="B10", out=True)
+    found = values(document(made, drawn), "generation-FR-20260924.xml")
+    assert found["generation_pumped_mw"] == [
+        (0, 180.0, "reported"), (15, 310.0, "reported"), (30, -90.0, "reported"),
+    ]  # fmt: skip
+
+
+def test_a_sum_lacks_where_one_of_its_types_does():
+    """Wind at sea without wind on land is not wind (C2)."""
+    body = document(series({1: "300", 2: "310"}, code="B18"), series({1: "20"}, code="B19"))
+    assert values(body, "generation-FR-20260924.xml") == {"generation_wind_mw": [(0, 320.0, "reported")]}
 
 
 def test_each_term_of_a_sum_can_be_read_again():
@@ -252,6 +259,14 @@ def test_of_what_was_published_twice_the_later_stands():
     assert value == 9100.0
 
 
+@pytest.mark.parametrize("name", ["datasets-FUELHH-20260924.json", "demand-outturn-20260924.json"])
+def test_a_day_that_has_only_begun_states_nothing(name):
+    """An empty list is a gap and not a broken table; a list that is not there is one."""
+    assert len(Elexon.parse(Payload("elexon", name, b'{"data": []}'), DAY)) == 0
+    with pytest.raises(TableError, match="no field 'data'"):
+        Elexon.parse(Payload("elexon", name, b'{"error": 1}'), DAY)
+
+
 def test_a_settlement_day_begins_at_londons_midnight():
     """In summer that is 23:00 UTC of the day before; each day has its demand and its generation."""
     asked = Elexon().requests("GB", Interval.starting(NOON, 3600))
@@ -259,3 +274,27 @@ def test_a_settlement_day_begins_at_londons_midnight():
     assert {request.interval.start_utc.hour for request in asked} == {23}
     assert {request.query["settlementDateFrom"] for request in asked} == {"2026-09-24"}
     assert [r.path for r in Instant().requests("GB", Interval.starting(NOON, 3600))] == ["datasets/FUELINST"]
+
+
+def test_in_little_time_generation_comes_first_and_what_came_is_taken_in(tmp_path):
+    """A publisher that is slow with everything after the first answer gives that answer, and the rest is noted."""
+    live, sample = Entsoe(), LIVE_SAMPLES["entsoe_api"]
+
+    def answer(seen: Seen) -> Reply:
+        asked = live.requests(sample.zone, sample.interval)
+        request = next(r for r in asked if dict(r.query).items() <= seen.query.items())
+        drip_s = 0.0 if request.name.startswith("generation") else 0.05
+        return Reply(sample.build(request, (), {}), drip_s=drip_s)
+
+    index = FetchIndex(tmp_path)
+    with publisher(answer) as server:
+        feeds = Feeds(
+            [(live, Reach(server.url, sample.secrets))], archive=Archive(tmp_path), index=index, clock=time.monotonic,
+            now_utc=lambda: sample.interval.end_utc,
+            transport=Transport(clock=time.monotonic, sleep=time.sleep, now_utc=lambda: sample.interval.end_utc),
+        )  # fmt: skip
+        found = feeds.ask(live, sample.zone, sample.interval, within_s=2.0)
+    assert found.n_new == 1
+    assert len(found.faults) == 1
+    assert index.health(live.name, sample.zone).fault is None
+    index.close()

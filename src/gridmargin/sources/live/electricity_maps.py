@@ -14,11 +14,11 @@ import polars as pl
 
 from gridmargin.reference import known_zones
 from gridmargin.sources.delimited import to_numbers
-from gridmargin.sources.json_rows import read_records, record_cell
+from gridmargin.sources.json_rows import lists_nothing, read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import starts_utc, stated
+from gridmargin.sources.stated import nothing, starts_utc, stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Interval, Status, TableError
 
@@ -110,6 +110,8 @@ class ElectricityMaps:
         zone = rest.rpartition("-")[0]
         if kind not in QUANTITIES:
             raise TableError(f"{payload.name}: named after none of {', '.join(QUANTITIES)}")
+        if lists_nothing(payload, RECORDS):
+            return nothing()
         fields = ("datetime", "carbonIntensity", "emissionFactorType", "isEstimated", "zone")
         table = starts_utc(read_records(payload, RECORDS, fields), payload, "datetime")
         for field, due in (("emissionFactorType", kind), ("zone", THEIRS.get(zone, zone))):

@@ -12,11 +12,11 @@ import math
 import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
-from gridmargin.sources.json_rows import read_records, record_cell
+from gridmargin.sources.json_rows import lists_nothing, read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import starts_utc, stated
+from gridmargin.sources.stated import nothing, starts_utc, stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
@@ -99,7 +99,9 @@ class ElexonLive:
 
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
-        """Turn one day's table into observations."""
+        """Turn one day's table into observations; a day that has only begun may have none."""
+        if lists_nothing(payload, RECORDS):
+            return nothing()
         if payload.name.startswith("demand"):
             table = read_records(payload, RECORDS, ("startTime", DEMAND))
             table = table.with_columns(pl.lit(DEMAND).alias("column"), pl.lit("demand_mw").alias("quantity"))

@@ -15,9 +15,9 @@ import polars as pl
 from gridmargin.sources.entsoe import TYPES
 from gridmargin.sources.iec62325 import Series, market_series
 from gridmargin.sources.live.live_source import Access, LiveRequest
-from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
+from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import stated
+from gridmargin.sources.stated import nothing, stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Interval, Status, TableError, generation_column
 
@@ -137,18 +137,18 @@ class EntsoeLive:
         return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
-        """List each document in stretches that begin on fixed days; of each stretch generation last."""
+        """List each document in stretches that begin on fixed days; of each stretch generation last, which is asked first."""
         area = AREAS[zone]
         found = []
         stretch = Interval.containing(interval.start_utc, DAYS_AT_ONCE * DAY_S)
         while stretch.start_utc < interval.end_utc:
-            load = {"documentType": "A65", "processType": "A16", "outBiddingZone_Domain": area}
-            price = {"documentType": "A44", "in_Domain": area, "out_Domain": area}
-            found += [_request(f"load-{zone}", load, stretch), _request(f"price-{zone}", price, stretch)]
             for other in neighbours(zone):
                 for way, into, out_of in (("from", area, AREAS[other]), ("to", AREAS[other], area)):
                     flow = {"documentType": "A11", "in_Domain": into, "out_Domain": out_of}
                     found.append(_request(f"flow-{zone}-{way}-{other}", flow, stretch))
+            price = {"documentType": "A44", "in_Domain": area, "out_Domain": area}
+            load = {"documentType": "A65", "processType": "A16", "outBiddingZone_Domain": area}
+            found += [_request(f"price-{zone}", price, stretch), _request(f"load-{zone}", load, stretch)]
             for day in stretch.split(DAY_S):
                 if day.overlap(interval):
                     made = {"documentType": "A75", "processType": "A16", "in_Domain": area}
@@ -161,7 +161,7 @@ class EntsoeLive:
         """Turn one document into observations of its zone."""
         zone, groups = _what(payload)
         if not groups:
-            return Observations(pl.DataFrame(schema=OBSERVATION_SCHEMA))
+            return nothing()
         table = _table(groups)
         parts = [
             table.select(
@@ -242,7 +242,7 @@ def _what(payload: Payload) -> tuple[str, dict[str, list[tuple[int, Series]]]]:
 
 
 def _table(groups: dict[str, list[tuple[int, Series]]]) -> pl.DataFrame:
-    """Lay every quantity on quarters of an hour; where a part is missing the sum is absent (C2)."""
+    """Lay every quantity on quarters of an hour; where a type is missing the sum is absent (C2)."""
     table: pl.DataFrame | None = None
     for quantity, terms in groups.items():
         mine: pl.DataFrame | None = None
@@ -250,13 +250,20 @@ def _table(groups: dict[str, list[tuple[int, Series]]]) -> pl.DataFrame:
             one = series.frame.rename({"value": f"value{number}", "whole": f"whole{number}"})
             mine = one if mine is None else mine.join(one, on="start_utc", how="full", coalesce=True)
         assert mine is not None
+        types: dict[str, list[pl.Expr]] = {}
+        for number, (sign, series) in enumerate(terms):
+            types.setdefault(series.code, []).append(sign * pl.col(f"value{number}"))
+        # A type is stated by what it gives, by what it draws, or by both.
+        nets = [
+            pl.when(pl.any_horizontal(*(part.is_not_null() for part in parts))).then(
+                pl.sum_horizontal(*parts)
+            )
+            for parts in types.values()
+        ]
         total = mine.select(
             "start_utc",
-            pl.sum_horizontal(
-                *(sign * pl.col(f"value{number}") for number, (sign, _) in enumerate(terms)),
-                ignore_nulls=False,
-            ).alias(quantity),
-            pl.all_horizontal(*(pl.col(f"whole{number}") for number in range(len(terms)))).alias(
+            pl.sum_horizontal(*nets, ignore_nulls=False).alias(quantity),
+            pl.all_horizontal(*(pl.col(f"whole{n}").fill_null(value=True) for n in range(len(terms)))).alias(
                 f"{quantity} whole"
             ),
         )

@@ -14,11 +14,11 @@ import polars as pl
 
 from gridmargin.reference import known_zones
 from gridmargin.sources.delimited import to_numbers
-from gridmargin.sources.json_rows import inside, read_json, read_records, record_cell
+from gridmargin.sources.json_rows import inside, lists_nothing, read_json, read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import starts_utc, stated
+from gridmargin.sources.stated import nothing, starts_utc, stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import G_PER_LB, Cell, Interval, TableError
 
@@ -104,6 +104,8 @@ class WattTime:
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
         """Turn one answer into observations of one zone."""
+        if lists_nothing(payload, RECORDS):
+            return nothing()
         zone = payload.name.removesuffix(".json").partition("-")[2].rpartition("-")[0]
         meta = inside(payload, read_json(payload), ("meta",))
         for field, due in (META | {"region": REGIONS.get(zone, "")}).items():
