@@ -11,10 +11,11 @@ import json
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from gridmargin.sources import LiveRequest
+from gridmargin.sources.packed import pack
 from gridmargin.vocab import Interval
 
 EASTERN, LONDON = ZoneInfo("America/New_York"), ZoneInfo("Europe/London")
@@ -48,6 +49,14 @@ class LiveSample:
     timezone: str | None = None
     token: str | None = None
     """What the publisher gives at its login, where it has one."""
+    beside: Callable[[str, Collection[datetime], Mapping[datetime, float]], bytes | None] = (
+        lambda path, s, b: None
+    )
+    """What stands at a path beside the answers: a folder's page, a table that is packed with them."""
+    keep: Callable[[LiveRequest, bytes], bytes] = lambda request, body: body
+    """What is archived of an answer."""
+    rename: Callable[[bytes, bytes], bytes] = lambda body, column: body.replace(column, b"Renamed")
+    """The answer with a field renamed."""
 
 
 def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> list[datetime]:
@@ -263,6 +272,98 @@ def watttime(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dat
     return json.dumps({"data": data, "meta": meta}).encode()
 
 
+def _market(name: str, tables: Mapping[str, list[str]]) -> bytes:
+    """A file of the operator's: one `I` line and `D` lines a table, and how many lines there are."""
+    lines = [f"C,NEMP.WORLD,{name},AEMO,PUBLIC,2026/09/24,22:05:11,0000000535047618,{name},0000000535047612"]
+    for header, rows in tables.items():
+        head = ",".join(header.split(",")[:3])
+        lines += [f"I,{header}", *(f"D,{head},{row}" for row in rows)]
+    return ("\n".join([*lines, f'C,"END OF REPORT",{len(lines) + 1}']) + "\n").encode()
+
+
+INVENTORY = _market(
+    "CO2EII_AVAILABLE_GENERATORS_WEB",
+    {
+        "CO2EII,PUBLISHING,1,STATIONNAME,DUID,GENSETID,REGIONID,CO2E_EMISSIONS_FACTOR,CO2E_ENERGY_SOURCE,CO2E_DATA_SOURCE": [
+            '"Bayswater",BW01,BW01,NSW1,0.875,"Black coal","NGA 2024"',
+            '"Bayswater",BW02,BW02,NSW1,0.875,"Black coal","NGA 2024"',
+            '"Tallawarra",TALWA1,TALWA1,NSW1,0.4,"Natural Gas (Pipeline)","NGA 2024"',
+            '"Somewhere, Units 1-8",SUN1,SUN1,NSW1,0,Solar,ISP2024',
+            '"Somewhere, Units 1-8",SUN1,SUN1B,NSW1,0,Solar,ISP2024',
+            '"Loy Yang",LYA1,LYA1,VIC1,1.1,"Brown coal","NGA 2024"',
+        ]
+    },
+)
+
+
+def aemo(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A five-minute zip of NEMWEB, or a day's zip of such zips; labels are market time and name the end."""
+    zips = []
+    for start in starts_of(request.interval, 300, skip):
+        end = (start + timedelta(minutes=5)).astimezone(timezone(timedelta(hours=10)))
+        label, number = f'"{end:%Y/%m/%d %H:%M:%S}"', int(start.timestamp()) // 300 % 1000
+        if request.name.startswith("DISPATCHSCADA"):
+            units = {
+                "BW01": 400 + number + bump.get(start, 0),
+                "BW02": 350.5,
+                "TALWA1": 200,
+                "SUN1": 90,
+                "LYA1": 500,
+                "NEW1": 7,
+            }
+            tables = {
+                "DISPATCH,UNIT_SCADA,1,SETTLEMENTDATE,DUID,SCADAVALUE,LASTCHANGED": [
+                    f"{label},{unit},{mw},{label}" for unit, mw in units.items()
+                ]
+            }
+        else:
+            links = ("N-Q-MNSP1", "NSW1-QLD1", "T-V-MNSP1", "V-S-MNSP1", "V-SA", "VIC1-NSW1")
+            tables = {
+                "DISPATCH,PRICE,5,SETTLEMENTDATE,RUNNO,REGIONID,DISPATCHINTERVAL,INTERVENTION,RRP": [
+                    f"{label},1,{region},1,0,{85.25 + number}" for region in ("NSW1", "VIC1")
+                ],
+                "DISPATCH,REGIONSUM,9,SETTLEMENTDATE,RUNNO,REGIONID,DISPATCHINTERVAL,INTERVENTION,TOTALDEMAND,NETINTERCHANGE": [
+                    f"{label},1,{region},1,0,{7000 + number},{-300 - number}" for region in ("NSW1", "VIC1")
+                ],
+                "DISPATCH,INTERCONNECTORRES,3,SETTLEMENTDATE,RUNNO,INTERCONNECTORID,DISPATCHINTERVAL,INTERVENTION,METEREDMWFLOW": [
+                    f"{label},1,{link},1,0,{50 + number}" for link in links
+                ],
+            }
+        kind = request.name.partition("-")[0]
+        zips.append((f"PUBLIC_{kind}_{end:%Y%m%d%H%M}_0000000535047618", _market(kind, tables)))
+    inner = [(f"{name}.CSV", body) for name, body in zips]
+    return pack(inner if request.listed else [(f"{n}.zip", pack([(f"{n}.CSV", body)])) for n, body in zips])
+
+
+def aemo_beside(path: str, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes | None:
+    """The inventory, or a folder's page: the hours of the sample, each name ending in a number of its own."""
+    if path.endswith("CO2EII_AVAILABLE_GENERATORS.CSV"):
+        return INVENTORY
+    if "/Current/" not in path or not path.endswith("/"):
+        return None
+    kind = "DISPATCHSCADA" if "SCADA" in path else "DISPATCHIS"
+    links = []
+    for start in starts_of(LIVE_SAMPLES["aemo_5min"].interval, 300, skip):
+        end = (start + timedelta(minutes=5)).astimezone(timezone(timedelta(hours=10)))
+        name = f"PUBLIC_{kind}_{end:%Y%m%d%H%M}_{535047618 + (start in bump):016d}.zip"
+        links.append(f'<A HREF="{path}{name}">{name}</A>')
+    return f"<html><head><title>nemweb</title></head><body><pre>{'<br>'.join(links)}</pre></body></html>".encode()
+
+
+def aemo_kept(request: LiveRequest, body: bytes) -> bytes:
+    """With the inventory beside what units gave."""
+    if not request.beside:
+        return body
+    return pack([(request.name, body), ("CO2EII_AVAILABLE_GENERATORS.CSV", INVENTORY)])
+
+
+def in_zips(body: bytes, column: bytes) -> bytes:
+    """Rename a field in every table of a zip."""
+    with zipfile.ZipFile(io.BytesIO(body)) as packed:
+        tables = [(name, packed.read(name)) for name in packed.namelist()]
+    return pack((name, table.replace(column, b"Renamed")) for name, table in tables)
+
+
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
     return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
 
@@ -277,6 +378,9 @@ LIVE_SAMPLES: dict[str, LiveSample] = {
     ),
     "eia930_api": LiveSample(
         eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
+    ),
+    "aemo_5min": LiveSample(
+        aemo, "AU-NSW", _hours(2026, 9, 24, 12), "SCADAVALUE", beside=aemo_beside, keep=aemo_kept, rename=in_zips
     ),
     "elexon": LiveSample(elexon, "GB", _hours(2026, 9, 24, 12), "fuelType", timezone="Europe/London"),
     "elexon_5min": LiveSample(elexon, "GB", _hours(2026, 9, 24, 12), "fuelType", timezone="Europe/London"),

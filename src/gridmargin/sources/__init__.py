@@ -16,6 +16,7 @@ from gridmargin.sources.aemo_units import (
     unit_table,
 )
 from gridmargin.sources.archive import Archive
+from gridmargin.sources.asking import Reach
 from gridmargin.sources.avert import (
     OZONE_MONTHS,
     AvertCurve,
@@ -26,7 +27,7 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.caiso_mix import caiso_mix_at
-from gridmargin.sources.collect import Collected, Reach, collect, off_reason
+from gridmargin.sources.collect import Collected, collect, off_reason
 from gridmargin.sources.fetched import Fetch, FetchIndex, Health
 from gridmargin.sources.german_tables import (
     CARBON,

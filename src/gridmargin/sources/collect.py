@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from gridmargin.sources.archive import Archive
+from gridmargin.sources.asking import NOT_THERE, Asking, Reach
 from gridmargin.sources.fetched import Fetch, FetchIndex
-from gridmargin.sources.live.live_source import Access, LiveRequest, LiveSource
+from gridmargin.sources.live.live_source import LiveSource
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.transport import Answer, Ask, Body, Transport
+from gridmargin.sources.transport import Answer, Transport
 from gridmargin.vocab import (
     EARLIEST_YEAR,
     LATEST_YEAR,
@@ -24,8 +24,6 @@ from gridmargin.vocab import (
     TableError,
     sha256_hex,
 )
-
-NOT_THERE = 404
 
 NOTHING = "the publisher has nothing for this stretch; try again later"
 """Of an answer that says so itself: a gap, and no fault of either side (C2)."""
@@ -38,22 +36,6 @@ EVER = Interval(
     datetime.fromisoformat(f"{LATEST_YEAR}-01-01T00:00Z"),
 )
 """All the time there is: whatever an answer states."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Where a live adapter's publisher is, and what it wants to be shown.
-
-    Attributes
-    ----------
-    base_url : str or None
-        Instead of the adapter's own.
-    secrets : mapping of str to str
-        By the names that the adapter's `access` lists.
-    """
-
-    base_url: str | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +110,16 @@ def collect(
     revised: set[datetime] = set()
     faults: list[str] = []
     try:
-        token = _bearer(source, reach, transport, _left(deadline, clock))
+        asking = Asking(
+            source,
+            reach,
+            transport,
+            lambda: None if deadline is None or clock is None else max(deadline - clock(), 0.001),
+        )
         for request in reversed(source.requests(zone, interval)):
             last = index.newest(source.name, zone, request.name)
             try:
-                answer = transport.get(_ask(source, request, reach, last, token), _left(deadline, clock))
+                answer = asking.answer(request, last)
             except PublisherError as error:
                 # A day that is not there yet says nothing about the others; anything else does.
                 if error.status != NOT_THERE and not n_new + n_unchanged:
@@ -212,51 +199,6 @@ def revised_starts(before: Observations, after: Observations) -> list[datetime]:
     if reach[0] is None:
         return []
     return starts.filter(pl.col("start_utc").is_between(*reach)).sort("start_utc")["start_utc"].to_list()
-
-
-def _left(deadline: float | None, clock: Callable[[], float] | None) -> float | None:
-    return None if deadline is None or clock is None else max(deadline - clock(), 0.001)
-
-
-def _bearer(source: LiveSource, reach: Reach, transport: Transport, within_s: float | None) -> str | None:
-    """Show user and password and be given a token, where the publisher wants it so."""
-    access = source.access
-    if access is None or access.login is None:
-        return None
-    url = f"{_base(source, reach)}/{access.login.lstrip('/')}"
-    ask = Ask(source.publisher, url, Body.JSON, secret_headers=access.in_headers(reach.secrets))
-    told = json.loads(transport.get(ask, within_s).body or b"{}")
-    token = told.get("token") if isinstance(told, dict) else None
-    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
-        raise PublisherError(
-            source.publisher,
-            f"{source.publisher}: {url} gives no token; try again later, or give another --source",
-        )
-    return token
-
-
-def _base(source: LiveSource, reach: Reach) -> str:
-    return (reach.base_url or source.base_url).rstrip("/")
-
-
-def _headers(access: Access, reach: Reach, token: str | None) -> dict[str, str]:
-    return access.in_headers(reach.secrets) if token is None else {"Authorization": f"Bearer {token}"}
-
-
-def _ask(
-    source: LiveSource, request: LiveRequest, reach: Reach, last: Fetch | None, token: str | None
-) -> Ask:
-    access = source.access
-    return Ask(
-        publisher=source.publisher,
-        url=f"{_base(source, reach)}/{request.path.lstrip('/')}",
-        body=request.body,
-        query=request.query,
-        secret_query=access.in_query(reach.secrets) if access else {},
-        secret_headers=_headers(access, reach, token) if access else {},
-        etag=last.etag if last else None,
-        last_modified=last.last_modified if last else None,
-    )
 
 
 def _span(found: Observations, zone: str, payload: Payload) -> Interval:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import polars as pl
 
+from gridmargin.sources.packed import unpack
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import TableError
 
@@ -23,7 +22,6 @@ REPEATS = "A03"
 """Curve type in which a point that is left out has the value of the one before."""
 
 NO_DATA = "no matching data"
-MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +151,7 @@ def _moment(where: str, period: ET.Element, name: str) -> datetime:
 
 
 def _documents(payload: Payload) -> list[ET.Element]:
-    bodies = [payload.body]
-    if payload.body[:2] == b"PK":
-        try:
-            with zipfile.ZipFile(io.BytesIO(payload.body)) as packed:
-                if sum(member.file_size for member in packed.infolist()) > MOST_BYTES:
-                    raise TableError(f"{payload.name} unpacks to more than {MOST_BYTES:,} bytes")
-                bodies = [packed.read(name) for name in sorted(packed.namelist())]
-        except (zipfile.BadZipFile, OSError) as error:
-            raise TableError(f"{payload.name} is cut short or damaged ({error}); fetch it again") from None
+    bodies = list(unpack(payload).values()) if payload.body[:2] == b"PK" else [payload.body]
     roots = []
     for body in bodies:
         if b"<!DOCTYPE" in body or b"<!ENTITY" in body:

@@ -28,6 +28,7 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
     "live source",
     "gridmargin.live_sources",
     {
+        "aemo_5min": "gridmargin.sources.live.aemo:AemoLive",
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
         "elexon": "gridmargin.sources.live.elexon:ElexonLive",
         "elexon_5min": "gridmargin.sources.live.elexon:ElexonInstantLive",

@@ -36,6 +36,11 @@ class LiveRequest:
         What the answer can cover.
     query : mapping of str to str
         Nothing secret.
+    listed : str
+        Where a file's name ends in something that only a folder's page tells: a pattern for it, and `path` is the
+        folder's. Of several the last in order is asked for, and once it is there it is not asked for again.
+    beside : tuple of LiveRequest
+        Tables without which the answer cannot be read: asked for once a round, and packed with it into one payload.
     """
 
     name: str
@@ -43,6 +48,8 @@ class LiveRequest:
     body: Body
     interval: Interval
     query: Mapping[str, str] = field(default_factory=dict)
+    listed: str = ""
+    beside: tuple[LiveRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
