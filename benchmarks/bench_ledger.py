@@ -1,6 +1,6 @@
 """Appending a year of quarter-hours to the ledger and asking for it as of a moment, against bare SQLite.
 
-    python benchmarks/bench_ledger.py
+    python benchmarks/bench_ledger.py [--entries N]
 
 Both sides write the same 35,040 rows of the same columns with the same durability (WAL, synchronous FULL) and one
 transaction: the ledger builds its texts and hashes and looks for what it already says; the yardstick is handed
@@ -10,6 +10,7 @@ every entry follows, and both answer what was known before it.
 
 from __future__ import annotations
 
+import argparse
 import sqlite3
 import tempfile
 import tracemalloc
@@ -32,7 +33,7 @@ APPEND_TIMES_BARE, AS_OF_TIMES_BARE = 10.0, 10.0
 RUNS = 3
 POINT_US, POINTS_MB, AS_OF_US = 2.0, 200.0, 200.0
 """10,000 as-of questions in 2 s."""
-N_ZONES, N_POINTS, N_ASKS = 50, 200_000, 2_000
+N_ZONES, N_POINTS, N_ASKS = 50, 200_000, 10_000
 
 FIT = Fit("regression", "1", "US-ERCO", START - timedelta(days=365), START, N, {"made_up": True})
 
@@ -87,20 +88,48 @@ def point(report: Report) -> None:
     report.ratio(f"memory of a year of {N_ZONES} zones / limit", size_mb, POINTS_MB, "MB", at_most=1.0)
 
 
-def random_as_of(report: Report, path: Path) -> None:
-    """Ask a ledger of two versions of a year at random moments of validity and of knowledge."""
+def many_zones(path: Path, n_entries: int) -> list[str]:
+    """Copy the two versions of a year under other zones' names until the ledger has so many entries; name the zones."""
+    with connection_to(path) as ledger:
+        columns = [row[1] for row in ledger.execute("PRAGMA table_info(marginal_entries)")]
+        same = ", ".join(c for c in columns if c not in ("entry_id", "zone", "supersedes"))
+        zones = [f"ZZ-{number:03d}" for number in range(max(1, round(n_entries / (2 * N)) - 1))]
+        ledger.execute("BEGIN")
+        for zone in zones:
+            ledger.execute(
+                f"INSERT INTO marginal_entries (zone, {same})"
+                f" SELECT '{zone}', {same} FROM marginal_entries WHERE zone = 'US-ERCO'"
+            )
+        ledger.execute("COMMIT")
+    ledger.close()
+    return zones
+
+
+def random_as_of(report: Report, path: Path, n_entries: int) -> None:
+    """Ask a ledger of many entries at random zones, moments of validity and moments of knowledge."""
+    zones = many_zones(path, n_entries)
     draw = np.random.default_rng(2)
-    slots, versions = draw.integers(0, N, N_ASKS), draw.integers(0, 2, N_ASKS)
+    picks = (draw.integers(0, bound, N_ASKS) for bound in (len(zones), N, 2))
     asked = [
-        (Interval.starting(START + timedelta(seconds=900 * int(slot)), 900), (FIRST, SECOND)[version])
-        for slot, version in zip(slots, versions, strict=True)
+        (
+            zones[zone],
+            Interval.starting(START + timedelta(seconds=900 * int(slot)), 900),
+            (FIRST, SECOND)[version],
+        )
+        for zone, slot, version in zip(*picks, strict=True)
     ]
     with Book(path) as book:
         start = perf_counter()
-        for interval, known in asked:
-            book.covering(Kind.MARGINAL, "US-ERCO", interval, "regression", as_of_utc=known)
+        for zone, interval, known in asked:
+            book.covering(Kind.MARGINAL, zone, interval, "regression", as_of_utc=known)
         each_us = (perf_counter() - start) / N_ASKS * 1e6
-    report.ratio("a random as-of question / limit", each_us, AS_OF_US, "us", at_most=1.0)
+    report.ratio(
+        f"a random as-of question among {n_entries / 1e6:g} million entries / limit",
+        each_us,
+        AS_OF_US,
+        "us",
+        at_most=1.0,
+    )
 
 
 def connection_to(path: Path) -> sqlite3.Connection:
@@ -112,6 +141,9 @@ def connection_to(path: Path) -> sqlite3.Connection:
 
 
 def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--entries", type=int, default=1_000_000, metavar="N", help="for the as-of questions")
+    n_entries = asked.parse_args().entries
     report = Report("polars", "numpy")
     point(report)
     print(f"SQLite {sqlite3.sqlite_version}")
@@ -155,7 +187,7 @@ def main() -> int:
             bare_asks.append(perf_counter() - start)
             bare.close()
             if len(asks) == RUNS:
-                random_as_of(report, path)
+                random_as_of(report, path, n_entries)
         right = (
             np.array_equal(known.mid, first.mid) and np.array_equal(now.mid, second.mid) and len(plain) == N
         )

@@ -24,6 +24,7 @@ from yardstick import Report
 from gridmargin.ledger import Asked, Book, Signer, audit_export, export
 from gridmargin.ledger.log import Log
 from gridmargin.ledger.records import Written, leaf_data
+from gridmargin.ledger.store.sqlite import SQLiteConnection
 from gridmargin.marginal import Estimates, Fit
 from gridmargin.vocab import Basis, Kind, Status
 
@@ -52,7 +53,7 @@ def leaves(report: Report) -> None:
     records = [
         Written("marginal", i, 1_600_000_000_000_000 + i, None, None, f"{i:064x}") for i in range(N_LEAVES)
     ]
-    connection = sqlite3.connect(":memory:")
+    connection = sqlite3.connect(":memory:", factory=SQLiteConnection)
     connection.execute(
         "CREATE TABLE log_leaves (leaf_index INTEGER PRIMARY KEY, kind TEXT, record_id INTEGER, leaf_sha256 BLOB)"
     )

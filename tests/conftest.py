@@ -1,11 +1,12 @@
-"""What every test may ask for: the data pack, a Chromium, and settled randomness.
+"""What every test may ask for: the data pack, a Chromium, a PostgreSQL server, and settled randomness.
 
-A test marked `data` or `browser` is left out where what it needs is not there, and the summary says how many
-and how to bring them back. With `CI` set a missing browser is a failure instead.
+A test marked `data`, `browser` or `postgresql` is left out where what it needs is not there, and the summary says how many
+and how to bring them back. With `CI` set a missing browser or server is a failure instead.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import shutil
@@ -21,7 +22,9 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 WAY_OUT = {
     "data": "set GRIDMARGIN_DATA to the folder that holds grid/ and inference/, or put it at ../shared/data",
     "browser": "install Chromium, or set GRIDMARGIN_CHROMIUM to its path",
+    "postgresql": "install PostgreSQL 15 or newer (Debian: apt install postgresql) and psycopg (make setup-dev)",
 }
+POSTGRESQL_FOLDER = "/usr/lib/postgresql"
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
 DATA = pytest.StashKey[Path | None]()
 
@@ -78,6 +81,21 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
+def find_postgresql() -> Path | None:
+    """Give the folder of PostgreSQL's programs, the newest that is there, or None; none without its driver."""
+    if importlib.util.find_spec("psycopg") is None:
+        return None
+    on_path = shutil.which("initdb")
+    folders = [Path(on_path).resolve().parent] if on_path else []
+    folders += sorted(
+        Path(POSTGRESQL_FOLDER).glob("*/bin"), key=lambda f: f.parent.name.zfill(3), reverse=True
+    )
+    return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
+
+
+FINDERS = {"browser": find_chromium, "postgresql": find_postgresql}
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = {}
     config.stash[DATA] = find_data(config.rootpath)
@@ -88,8 +106,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = set()
     if config.stash[DATA] is None:
         missing.add("data")
-    if find_chromium() is None and not os.environ.get("CI"):
-        missing.add("browser")
+    if not os.environ.get("CI"):
+        missing |= {name for name, find in FINDERS.items() if find() is None}
     kept, dropped = [], []
     for item in items:
         lacks = sorted(name for name in missing if item.get_closest_marker(name))
@@ -102,8 +120,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("browser") and find_chromium() is None:
-        pytest.fail(f"a browser test without a browser: {WAY_OUT['browser']}", pytrace=False)
+    for name, find in FINDERS.items():
+        if item.get_closest_marker(name) and find() is None:
+            pytest.fail(f"a {name} test without {name}: {WAY_OUT[name]}", pytrace=False)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -156,3 +175,25 @@ def chromium_path() -> str:
     if path is None:
         pytest.fail(f"this test uses chromium_path and there is none: {WAY_OUT['browser']}", pytrace=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Any]:
+    """Run a PostgreSQL server (`Server`) as long as the tests; a test that asks for it is marked `postgresql`."""
+    from postgresql_server import running_server
+
+    binaries = find_postgresql()
+    if binaries is None:
+        pytest.fail(f"this test uses postgresql and there is none: {WAY_OUT['postgresql']}", pytrace=False)
+    with running_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Give what gives places for ledgers (`Store`): a test that asks for it runs on either store."""
+    from ledger_store import in_files, on_server
+
+    if request.param == "sqlite":
+        return in_files(lambda: tmp_path_factory.mktemp("ledger"))
+    return on_server(request.getfixturevalue("postgresql"))

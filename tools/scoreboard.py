@@ -216,6 +216,21 @@ def nem_goal(rows: list[Row]) -> Verdict:
     )
 
 
+def beside(*estimators: str) -> Callable[[list[Row]], Verdict]:
+    """Say the error of some estimators over that of the plain one and of a constant; there is no goal."""
+
+    def judge(rows: list[Row]) -> Verdict:
+        mine = [r for name in estimators for r in rows if r["estimator"] == name and "mae_over_plain" in r]
+        first = {row["estimator"]: row for row in reversed(mine)}
+        said = [
+            f"{name} {row['mae_over_plain']:.2f} × the plain one, {row['mae_over_constant']:.2f} × a constant"
+            for name, row in sorted(first.items())
+        ]
+        return Verdict("; ".join(said) or "no such row", None)
+
+    return judge
+
+
 def de_goal(rows: list[Row]) -> Verdict:
     """Judge r against the price in every period, costs alone where nothing precedes, and the price's range."""
     fitted = rows_where(rows, reference="day-ahead", fit="fitted on all that precedes")
@@ -243,6 +258,8 @@ RUNS = (
     Run("nem", "grid", "unit output r ≥ 0.95; ΔE/ΔG error ≤ 0.8 × a constant's", nem_goal),
     Run("de", "grid", "r ≥ 0.80 against the price of each year", de_goal),
     Run("rts", "grid", "identical to 1e-6 off ties; cost within 1 % of the reference", rts_goal),
+    Run("borders", "grid", "none: what looking across borders gains", beside("regression+imports", "zonal")),
+    Run("modifiers", "grid", "none: what a modifier gains", beside("regression+storage")),
     Run("isone-flag", "grid", "macro-F1 ≥ 2 × always gas; Brier below climatology", flag_goal),
 )  # fmt: skip
 """Every run of the scoreboard; a task that is not registered yet stops it."""

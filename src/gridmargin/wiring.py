@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_data_path, user_state_path
+from pydantic import SecretStr
 
-from gridmargin.ledger import Book, Signer
+from gridmargin.ledger import Book, Place, Shelf, Signer, is_url
 from gridmargin.pipeline import Factory, Feeds, ask_or_say_why, facts_from, payloads_from
+from gridmargin.places import Declarations, Places, read_declarations, read_outlines
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings, of_adapter
 from gridmargin.sources import (
@@ -33,7 +36,16 @@ from gridmargin.sources import (
     Transport,
     replay,
 )
-from gridmargin.vocab import GridmarginError, InputError, Interval, PublisherError, Registry, format_utc
+from gridmargin.vocab import (
+    GridmarginError,
+    InputError,
+    Interval,
+    NotFoundError,
+    PublisherError,
+    Registry,
+    format_utc,
+    sha256_hex,
+)
 
 PRESENT = timedelta(days=1)
 """How long ago is still the present, for which a publisher is asked."""
@@ -53,8 +65,13 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-def read_settings() -> Settings:
+def read_settings(ledger: str | None = None) -> Settings:
     """Read the environment.
+
+    Parameters
+    ----------
+    ledger : str, optional
+        Stands before what the environment says.
 
     Raises
     ------
@@ -62,11 +79,26 @@ def read_settings() -> Settings:
         If a setting cannot be used.
     """
     try:
-        return Settings()
+        return Settings() if ledger is None else Settings(ledger=SecretStr(ledger))
     except ValueError as error:
         first = error.errors()[0] if hasattr(error, "errors") else {"loc": ("?",), "msg": str(error)}
         name = "GRIDMARGIN_" + str(first["loc"][0]).upper()
         raise InputError(f"{name}: {first['msg']}; correct the environment variable") from None
+
+
+def open_places(settings: Settings, places: Path | None = None, geojson: Path | None = None) -> Places:
+    """Give what says where things are: the registry, and the user's files where named.
+
+    Parameters
+    ----------
+    places, geojson : Path, optional
+        In place of `GRIDMARGIN_PLACES` and `GRIDMARGIN_GEOJSON`.
+    """
+    declared, outlines = places or settings.places, geojson or settings.geojson
+    return Places(
+        read_declarations(declared.expanduser()) if declared else Declarations(),
+        read_outlines(outlines.expanduser()) if outlines else None,
+    )
 
 
 class Asks(StrEnum):
@@ -239,13 +271,19 @@ def seen_file(key_id: str) -> Path:
 
 @dataclass(frozen=True)
 class Workplace:
-    """A data folder, opened: ledger and the key that signs it, archive, and what was fetched into it."""
+    """A data folder, opened: archive and what was fetched into it, ledger, its key, and the fits kept."""
 
     folder: Path
     book: Book
     archive: Archive
     signer: Signer
+    shelf: Shelf
+    settings: Settings
     index: FetchIndex
+
+    def apart(self) -> AbstractContextManager[Workplace]:
+        """Open the same once more, with a connection of its own, for work beside other work."""
+        return open_workplace(self.folder, self.settings)
 
     @cached_property
     def feeds(self) -> Feeds:
@@ -376,7 +414,46 @@ class Workplace:
             now_utc,
             asked=tuple(asked),
             payload_of=payloads_from(choice.folder),
+            shelf=self.shelf,
         )
+
+
+def ledger_place(folder: Path, settings: Settings) -> Place:
+    """Say where the ledger of a data folder is: in it, unless settings name another place."""
+    return settings.ledger.get_secret_value() if settings.ledger else folder / "ledger.sqlite"
+
+
+def _key_folder(folder: Path, settings: Settings) -> Path:
+    """Say where a ledger's key is: beside a file, and in the home folder where the ledger is on a server."""
+    place = ledger_place(folder, settings)
+    if not is_url(place):
+        return Path(place).expanduser().parent
+    home = home_folder(None, settings)
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def has_ledger(folder: Path, settings: Settings) -> bool:
+    """Say whether the ledger is there; a server is asked when it is opened."""
+    place = ledger_place(folder, settings)
+    return is_url(place) or Path(place).expanduser().exists()
+
+
+def require_ledger(folder: Path, settings: Settings, way_out: str) -> None:
+    """Refuse to begin an empty ledger for a question to one.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    if has_ledger(folder, settings):
+        return
+    if settings.ledger is None:
+        raise NotFoundError(f"no ledger in {folder}; {way_out}")
+    raise NotFoundError(
+        f"no ledger at {ledger_place(folder, settings)}; correct --ledger or GRIDMARGIN_LEDGER"
+    )
 
 
 def _age(kept: KeptSource, zone: str, now: datetime) -> str:
@@ -386,7 +463,7 @@ def _age(kept: KeptSource, zone: str, now: datetime) -> str:
 
 
 @contextmanager
-def open_workplace(folder: Path) -> Iterator[Workplace]:
+def open_workplace(folder: Path, settings: Settings) -> Iterator[Workplace]:
     """Open the ledger and archive of a data folder; made where absent."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -394,13 +471,30 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
         raise InputError(
             f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
         ) from error
-    signer = Signer(folder / "ledger-key.pem")
-    with Book(folder / "ledger.sqlite", signer) as book:
-        index = FetchIndex(folder / "archive")
+    signer = Signer(_key_folder(folder, settings) / "ledger-key.pem")
+    with Book(ledger_place(folder, settings), signer) as book:
+        archive, index = Archive(folder / "archive"), FetchIndex(folder / "archive")
         try:
-            yield Workplace(folder, book, Archive(folder / "archive"), signer, index)
+            yield Workplace(
+                folder, book, archive, signer, Shelf(folder / "fits", learned_by), settings, index
+            )
         finally:
             index.close()
+
+
+LEARNS = ("grid", "marginal", "pipeline", "vocab")
+"""Packages whose code a fit comes from."""
+
+LEARNS_WITH = ("numpy", "polars", "scikit-learn", "scipy")
+
+
+@cache
+def learned_by() -> str:
+    """Name the code and the libraries that fits come from: what another code learned is not taken for what this would."""
+    code = sorted(path for room in LEARNS for path in (Path(__file__).parent / room).rglob("*.py"))
+    hashes = [sha256_hex(path.read_bytes()) for path in code]
+    versions = [f"{name} {version(name)}" for name in LEARNS_WITH]
+    return f"code {sha256_hex(' '.join(hashes).encode())}, {', '.join(versions)}"
 
 
 def replayed(place: Workplace) -> Iterator[Replayed]:

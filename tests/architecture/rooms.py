@@ -31,9 +31,10 @@ TABLE = {
     "sources": Room(("vocab", "reference"), "files; the archive folder; publishers over the network"),
     "meters": Room(("vocab", "reference"), "recorded files, device libraries"),
     "requests": Room(("vocab",), "request logs on disk"),
+    "places": Room(("vocab", "reference"), "its own outlines; files named by the user"),
     "grid": Room(("vocab", "reference", "sources"), "nothing"),
     "marginal": Room(("vocab", "reference", "grid"), "nothing"),
-    "ledger": Room(("vocab", "marginal"), "its database"),
+    "ledger": Room(("vocab", "marginal"), "its database; the shelf of fits"),
     "attribution": Room(("vocab", "reference", "meters", "requests", "ledger"), "nothing"),
     "receipts": Room(("vocab", "ledger", "attribution"), "its files; the query engine"),
     "evaluation": Room(
@@ -71,6 +72,7 @@ TABLE = {
         (
             "vocab",
             "reference",
+            "places",
             "sources",
             "meters",
             "requests",
@@ -88,6 +90,7 @@ TABLE = {
         (
             "vocab",
             "reference",
+            "places",
             "requests",
             "pipeline",
             "wiring",

@@ -140,7 +140,7 @@ def test_the_route_says_what_the_command_says(home):
     typed = disagree(home, "US-CISO", "--with", "US-ERCO", "--json").json()
 
     async def ask(query):
-        with open_workplace(home) as place:
+        with open_workplace(home, Settings()) as place:
             desk = Desk(place, choose_source("reference", Settings()), "US-ERCO", None)
             transport = httpx.ASGITransport(build_app(desk).app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

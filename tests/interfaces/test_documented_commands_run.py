@@ -1,6 +1,7 @@
 """What the pages tell people to type, typed."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from interfaces.face_server import got, uvicorn_on_loopback
 
 REPO = Path(__file__).resolve().parents[2]
 COMMAND = re.compile(r"^(?: {4,8}|\$ )(?:\.venv/bin/)?(gridmargin .+?)$", re.MULTILINE)
@@ -131,3 +134,39 @@ def test_forecasts_are_issued_and_scored_as_written(tmp_path, data_dir):
     assert len(commands) == 3
     outputs = [run(f"{command} --data-dir work", tmp_path, data=data_dir) for command in commands]
     assert "96 forecasts of US-ERCO, 96 observed by regression" in " ".join(outputs[-1].split())
+
+
+def test_the_export_for_keda_works_as_written(tmp_path):
+    """docs/howto/use-carbon-aware-clients.md: what is printed is a ConfigMap."""
+    [command] = [c for c in commands_in("docs/howto/use-carbon-aware-clients.md") if " export " in c]
+    assert json.loads(run(command, tmp_path))["kind"] == "ConfigMap"
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        ("use-electricity-maps-clients", "carbonIntensity"),
+        ("use-carbon-aware-clients", "optimalDataPoint"),
+    ],
+)
+def test_the_first_question_of_a_page_is_answered(tmp_path, page, says):
+    """What the page asks with curl, over typical days."""
+    text = (REPO / f"docs/howto/{page}.md").read_text(encoding="utf-8")
+    [address] = re.findall(r"^    curl 'http://127.0.0.1:8340(\S+)'$", text, re.MULTILINE)
+    answer = got(tmp_path, address)
+    assert answer.status_code == 200, answer.text
+    assert says in answer.text
+
+
+def test_the_watttime_program_runs_as_written(tmp_path):
+    """docs/howto/use-watttime-clients.md: its Python, with the official client, over typical days."""
+    text = (REPO / "docs/howto/use-watttime-clients.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    [variable] = re.findall(r"^    export (\w+)=http://127.0.0.1:8340$", text, re.MULTILINE)
+    with uvicorn_on_loopback(tmp_path) as address:
+        done = subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, variable: address, "HOME": str(tmp_path)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("point_time") == 2

@@ -1,5 +1,6 @@
 """Beyond loopback everything wants the key, and nobody finds it in what the server prints."""
 
+import base64
 import json
 import os
 import re
@@ -34,8 +35,8 @@ def serving(folder, *arguments, key=None):
             process.kill()
 
 
-def ask(address, key=None):
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {key}"} if key else {})
+def ask(address, key=None, scheme="Bearer"):
+    request = urllib.request.Request(address, headers={"Authorization": f"{scheme} {key}"} if key else {})
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, answer.read(2000).decode()
@@ -55,6 +56,28 @@ def test_a_server_beyond_loopback_answers_its_key_only(tmp_path):
         assert ask(f"{address}/v1/status", KEY)[0] == 200
         assert ask(f"{address}/", KEY)[0] == 200
     assert KEY not in "".join(said)
+
+
+def test_passwords_and_tokens_are_in_nothing_that_was_printed(tmp_path):
+    """Registered, logged in and refused: the server says no secret, and neither does a refusal."""
+    password = "correct horse battery"
+    account = {"username": "ann", "password": password, "email": "ann@example.org"}
+    with serving(tmp_path, "--no-stream") as (address, said):
+        made = urllib.request.Request(
+            f"{address}/register", json.dumps(account).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(made, timeout=20) as answer:
+            assert password not in answer.read().decode()
+        pairs = [base64.b64encode(f"ann:{word}".encode()).decode() for word in (password, password + "x")]
+        (status, body), (refused, why) = (ask(f"{address}/login", pair, "Basic") for pair in pairs)
+        assert (status, refused) == (200, 401)
+        assert password not in why
+        token = json.loads(body)["token"]
+        assert ask(f"{address}/v3/my-access", token)[0] == 200
+        assert ask(f"{address}/v3/my-access", token + "x")[0] == 401
+    printed = "".join(said)
+    assert password not in printed
+    assert token not in printed
 
 
 def test_receipts_come_as_events(tmp_path):

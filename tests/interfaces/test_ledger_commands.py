@@ -159,7 +159,7 @@ def test_the_private_key_is_in_no_answer(home, tmp_path):
 
 @asynccontextmanager
 async def serving(folder):
-    with open_workplace(folder) as place:
+    with open_workplace(folder, Settings()) as place:
         desk = Desk(place, choose_source("reference", Settings()), "US-ERCO", None)
         transport = httpx.ASGITransport(build_app(desk), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -34,7 +34,7 @@ def publisher(monkeypatch):
 
 
 def now(folder, source="auto"):
-    return grid_commands.now(ZONE, None, source, folder)
+    return grid_commands.now(ZONE, None, source, folder, None)
 
 
 def span(estimate):
@@ -119,7 +119,7 @@ def test_a_publisher_that_hangs_holds_nobody_up(publisher, tmp_path, monkeypatch
     monkeypatch.setattr("gridmargin.pipeline.live.ANSWER_WITHIN_S", 0.5)
     publisher.server.answer = lambda seen: Reply(drip_headers=True, drip_s=0.05)
     started = time.monotonic()
-    with open_workplace(tmp_path) as place:
+    with open_workplace(tmp_path, Settings()) as place:
         settled = place.settle(choose_source("auto", Settings(offline=False)), ZONE, None)
         assert time.monotonic() - started < QUICK.total_s
     assert settled.kind == "reference"
@@ -136,7 +136,7 @@ def test_live_alone_fails_where_nobody_answers(publisher, tmp_path, monkeypatch)
 def test_live_alone_says_which_key_turns_a_zone_on(publisher, tmp_path):
     """Texas is answered for by the agency's API only, which wants a key."""
     with pytest.raises(InputError, match="GRIDMARGIN_EIA930_API_KEY"):
-        grid_commands.now("US-ERCO", None, "live", tmp_path)
+        grid_commands.now("US-ERCO", None, "live", tmp_path, None)
 
 
 def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
@@ -151,7 +151,7 @@ def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
 
 def test_a_past_moment_asks_nobody(publisher, tmp_path):
     """A question about last year is answered from what is recorded or typical."""
-    answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path)
+    answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path, None)
     assert answer["source"]["kind"] == "reference"
     assert publisher.server.seen == []
 
@@ -179,7 +179,7 @@ def test_a_revision_that_is_fetched_supersedes_in_the_ledger(publisher, tmp_path
     brought = source_commands.fetch(ZONE, 0, tmp_path)["fetched"][0]
     assert (brought["n_revised"], brought["n_new"]) == (1, 1)
     assert brought["n_new_entries"] >= 2
-    with open_workplace(tmp_path) as place:
+    with open_workplace(tmp_path, Settings()) as place:
         one = Interval.starting(start, 300)
         [entry] = place.book.entries(Kind.AVERAGE, ZONE, one, "average")
         assert entry.supersedes is not None
@@ -192,10 +192,10 @@ def test_a_revision_that_is_fetched_supersedes_in_the_ledger(publisher, tmp_path
 def serve(folder, work, *, stream=False):
     async def whole():
         choice = choose_source("auto", Settings(offline=False))
-        with open_workplace(folder) as place:
+        with open_workplace(folder, Settings()) as place:
             rounds = Rounds(place.feeds, ZONE)
             running = _stream(place, choice, ZONE) if stream else None
-            desk = Desk(place, choice, ZONE, running, rounds)
+            desk = Desk(place, choice, ZONE, running, rounds=rounds)
             app = build_app(desk)
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -240,6 +240,29 @@ def test_a_round_at_the_start_makes_the_page_live(publisher, tmp_path):
     [off] = [row for row in listed if row["source"] == "isone"]
     assert "GRIDMARGIN_ISONE_USER" in off["off"]
     assert json.dumps(listed)
+
+
+def test_the_ledger_goes_on_by_itself(publisher, tmp_path):
+    """After a round the newest intervals stand in the ledger, though nobody asked for them; a later round adds its own."""
+
+    async def written(desk, end):
+        for _ in range(200):
+            found = desk.place.book.extent(Kind.AVERAGE, ZONE, "average", "nyiso")
+            if found is not None and found.end_utc >= end:
+                return found
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"nothing was written down by itself: {found}")
+
+    async def work(client, desk, queue):
+        await told(queue, "source")
+        first = await written(desk, NOW - timedelta(minutes=3))
+        publisher.clock.move(minutes=10)
+        await desk.rounds.once("nyiso", ZONE, desk._after_round)
+        return first, await written(desk, NOW + timedelta(minutes=5))
+
+    first, later = serve(tmp_path, work)
+    assert first.end_utc - first.start_utc >= timedelta(hours=2)
+    assert later.end_utc > first.end_utc
 
 
 def test_a_question_in_the_server_waits_for_no_publisher(publisher, tmp_path):

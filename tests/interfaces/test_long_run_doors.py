@@ -45,7 +45,7 @@ def keys_in(value):
 
 @asynccontextmanager
 async def serving(folder):
-    with open_workplace(folder) as place:
+    with open_workplace(folder, Settings()) as place:
         desk = Desk(place, choose_source("reference", Settings()), "US-ERCO", None)
         transport = httpx.ASGITransport(build_app(desk), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

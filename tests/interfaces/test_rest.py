@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import socket
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
 import pytest
 
-from gridmargin.interfaces.cli.up_command import _stream
+from gridmargin.interfaces.cli.up_command import _listen, _stream
 from gridmargin.interfaces.rest import Desk, build_app
 from gridmargin.settings import Settings
 from gridmargin.wiring import choose_source, open_workplace
@@ -21,7 +22,7 @@ T = "2026-07-15T18:15:00Z"
 async def serving(folder, *, key=None, stream=False):
     """A client of a server in this process, and its desk."""
     choice = choose_source("reference", Settings())
-    with open_workplace(folder) as place:
+    with open_workplace(folder, Settings()) as place:
         desk = Desk(place, choice, "US-ERCO", _stream(place, choice, "US-ERCO") if stream else None)
         transport = httpx.ASGITransport(build_app(desk, key), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -48,6 +49,7 @@ def body(n=3, **more):
     "path",
     [
         "/", "/v1/status", "/v1/zones", "/v1/zones/US-ERCO/now", "/v1/receipts", "/v1/totals", "/openapi.json",
+        "/v1/zones/US-ERCO/factor", "/v1/zones/US-ERCO/factor?kind=average",
         f"/v1/zones/US-ERCO/factors?start={T}&end=2026-07-15T20:15:00Z", f"/v1/zones/US-ERCO/ledger?start={T}",
     ],
 )  # fmt: skip
@@ -180,3 +182,82 @@ def test_openapi_lists_the_one_error_shape(tmp_path):
         for status in ("404", "409", "422"):
             schema = operation["responses"][status]["content"]["application/json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/ErrorModel"}
+
+
+def test_one_factor_is_the_one_that_now_gives(tmp_path):
+    """Marginal by the primary estimator, by another, or the average: each with its ledger entry; never two in one."""
+
+    async def work(client, _desk):
+        now = (await client.get(f"/v1/zones/US-ERCO/now?at={T}")).json()
+        path = f"/v1/zones/US-ERCO/factor?at={T}"
+        return now, [
+            (await client.get(path + more)).json() for more in ("", "&estimator=fleet_curve", "&kind=average")
+        ]
+
+    now, (primary, other, average) = asked(tmp_path, work)
+    by_name = {entry["estimator"]: entry for entry in now["marginal"]}
+    for factor, entry in (
+        (primary, by_name[now["primary"]]), (other, by_name["fleet_curve"]), (average, now["average"]),
+    ):  # fmt: skip
+        for field in ("kind", "estimator", "entry_id", "factor_gco2_per_kwh", "basis", "interval"):
+            assert factor[field] == entry[field]
+        assert factor["status"] == "modelled"
+
+
+def test_one_factor_is_said_again_within_a_second_and_asked_anew_after(tmp_path, monkeypatch):
+    asks = []
+
+    async def work(client, desk):
+        real = desk.now
+
+        async def counted(*arguments):
+            asks.append(arguments)
+            return await real(*arguments)
+
+        monkeypatch.setattr(desk, "now", counted)
+        first = await client.get(f"/v1/zones/US-ERCO/factor?at={T}")
+        again = await client.get(f"/v1/zones/US-ERCO/factor?at={T}")
+        desk._factors = {key: (0.0, body) for key, (_, body) in desk._factors.items()}
+        late = await client.get(f"/v1/zones/US-ERCO/factor?at={T}")
+        return first.content, again.content, late.content
+
+    first, again, late = asked(tmp_path, work)
+    assert first == again == late
+    assert len(asks) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("?estimator=nobody", 404),
+        ("?kind=both", 422),
+        ("?at=2026-07-15T18:15:00", 422),
+        ("?estimator=network", 404),
+    ],
+)
+def test_one_factor_that_is_not_there_is_said(tmp_path, query, status):
+    answer = asked(tmp_path, lambda c, d: c.get(f"/v1/zones/US-ERCO/factor{query}"))
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()["error"]) == {"code", "message", "way_out"}
+
+
+def test_small_answers_are_sent_at_once():
+    """The listening socket names its protocol, so that the event loop turns Nagle's waiting off for every client."""
+
+    async def work():
+        told = asyncio.get_running_loop().create_future()
+
+        async def serve(_reader, writer):
+            told.set_result(
+                writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            )
+            writer.close()
+
+        listener = _listen("127.0.0.1", 0)
+        async with await asyncio.start_server(serve, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            said = await told
+            writer.close()
+            return said
+
+    assert asyncio.run(work())

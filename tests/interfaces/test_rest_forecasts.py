@@ -22,7 +22,7 @@ AT = "2021-05-11T09:00Z"
 @asynccontextmanager
 async def serving(folder):
     """A client of a server whose grid is made up."""
-    with open_workplace(folder) as place:
+    with open_workplace(folder, Settings()) as place:
         desk = Desk(place, choose_source("reference", Settings()), HOME, None)
         transport = httpx.ASGITransport(build_app(desk), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=300) as client:

@@ -1,9 +1,7 @@
 """The ledger says what it said, for ever."""
 
-import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmargin.ledger import Book
-from gridmargin.ledger.store.database import NEWEST_SCHEMA
 from gridmargin.marginal import AverageEstimate, Estimates, Fit, MarginalEstimate
 from gridmargin.vocab import Basis, InputError, Interval, Kind, MixedKindsError, NotFoundError, TableError
 
@@ -53,8 +50,8 @@ def estimates(shares, *, kind=Kind.MARGINAL, fit=FIT, width=0.2):
 
 
 @pytest.fixture
-def book(tmp_path):
-    with Book(tmp_path / "ledger.sqlite") as opened:
+def book(store):
+    with Book(store.ledger()) as opened:
         yield opened
 
 
@@ -95,8 +92,7 @@ def test_saying_the_same_twice_is_saying_it_once(book):
         "UPDATE marginal_entries SET status = 'x'",
         "DELETE FROM marginal_entries",
         "DELETE FROM fits",
-        "INSERT OR REPLACE INTO marginal_entries SELECT * FROM marginal_entries",
-        "INSERT OR REPLACE INTO fits SELECT * FROM fits",
+        "INSERT INTO fits SELECT * FROM fits WHERE true ON CONFLICT (fit_id) DO UPDATE SET zone = 'x'",
     ],
 )
 def test_the_database_itself_refuses_to_rewrite(book, statement):
@@ -119,16 +115,16 @@ def test_marginal_and_average_live_in_tables_that_never_meet(book):
     for combine in (lambda a, b: a + b, lambda a, b: a < b, lambda a, b: a - b, lambda a, b: sum([a, b])):
         with pytest.raises(MixedKindsError, match="C3"):
             combine(marginal, average)
-    columns = {row[1] for row in book._connection.execute("PRAGMA table_info(marginal_entries)")}
+    columns = {c[0] for c in book._connection.execute("SELECT * FROM marginal_entries").description}
     assert "marginal_mid_gco2_per_kwh" in columns
     assert not any("average" in column for column in columns)
 
 
 @given(shares=st.lists(st.floats(0, 1), min_size=1, max_size=6), width=st.floats(0, 0.9))
-def test_an_entry_gives_back_every_digit(tmp_path_factory, shares, width):
+def test_an_entry_gives_back_every_digit(store, shares, width):
     """Factors, probabilities and ranges come back bit for bit."""
     given_in = estimates(shares, width=width)
-    with Book(tmp_path_factory.mktemp("book") / "ledger.sqlite") as book:
+    with Book(store.ledger()) as book:
         book.append(given_in, FIT, T0)
         entries = book.entries(
             Kind.MARGINAL, "US-ERCO", Interval.starting(T0, 900 * len(shares)), "regression"
@@ -151,7 +147,7 @@ def test_only_intervals_that_touch_are_given(book):
 def test_a_failed_append_leaves_nothing_behind(book):
     """A write that fails half-way is rolled back whole."""
     bad = estimates([0.1, 0.2])
-    with pytest.raises(Exception, match="NOT NULL"):
+    with pytest.raises(Exception, match=r"(?i)not.null"):
         book.append(bad, FIT, T0, payload_sha256s=["[]", None])
     assert said(book) == []
     assert book.append(bad, FIT, T0) == 2
@@ -180,21 +176,13 @@ def test_a_file_that_is_no_ledger_is_left_alone(tmp_path):
     assert path.read_bytes().startswith(b"not a database")
 
 
-def test_a_ledger_from_a_newer_version_is_refused(tmp_path):
+def test_a_ledger_from_a_newer_version_is_refused(store):
     """We do not write into a schema we do not know."""
-    path = tmp_path / "ledger.sqlite"
+    path = store.ledger()
     with Book(path) as book:
         book._connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(InputError, match="newer than"):
         Book(path)
-
-
-def test_the_newest_schema_is_the_last_migration():
-    """The constant that lets a warm start skip the migration tool names the last file."""
-    folder = Path(__file__).parents[2] / "src/gridmargin/ledger/store/migrations/versions"
-    numbers = sorted(p.name[:4] for p in folder.glob("[0-9]*.py"))
-    assert numbers, "no migrations found"
-    assert numbers[-1] == NEWEST_SCHEMA
 
 
 def test_a_clock_set_back_changes_no_earlier_answer(book):
@@ -225,40 +213,3 @@ def test_entries_of_two_sources_stand_side_by_side(book):
     with pytest.raises(TableError, match="eia930, reference"):
         said(book)
     assert book.count(Kind.MARGINAL, "US-ERCO", HOUR, "regression", "another version", 900, "eia930") == 0
-
-
-def test_a_ledger_of_the_first_schema_is_brought_up_with_its_rows(tmp_path):
-    """Entries from before keep their words and their hash, and can be superseded."""
-    path = tmp_path / "ledger.sqlite"
-    with Book(path) as book:
-        book.append(estimates([0.1, 0.2]), FIT, T0)
-        rows = book._connection.execute("SELECT * FROM marginal_entries").fetchall()
-    old = tmp_path / "old.sqlite"
-    _first_schema(old, rows, Book, path)
-    with Book(old) as book:
-        assert said(book) == estimates([0.1, 0.2]).mid.tolist()
-        entry = book.entries(Kind.MARGINAL, "US-ERCO", HOUR, "regression")[0]
-        assert entry.source == ""
-        assert book.hashed_again(Kind.MARGINAL, entry.entry_id) == entry.entry_sha256
-        assert book.append(estimates([0.1, 0.3]), FIT, T0 + timedelta(days=1)) == 1
-
-
-def _first_schema(old, rows, book_of, newest):
-    from alembic import command
-    from alembic.config import Config
-
-    folder = Path(__file__).parents[2] / "src/gridmargin/ledger/store/migrations"
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    config.set_main_option("path_separator", "os")
-    config.attributes["path"] = old
-    command.upgrade(config, "0001")
-    connection = sqlite3.connect(old)
-    with book_of(newest) as book:
-        fits = book._connection.execute("SELECT * FROM fits").fetchall()
-    connection.executemany("INSERT INTO fits VALUES (?, ?, ?, ?, ?)", fits)
-    connection.executemany(
-        f"INSERT INTO marginal_entries VALUES ({', '.join('?' * 22)})", [row[:22] for row in rows]
-    )
-    connection.commit()
-    connection.close()

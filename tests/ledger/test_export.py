@@ -30,8 +30,8 @@ MADE = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def book(tmp_path):
-    with Book(tmp_path / "ledger.sqlite", Signer(tmp_path / "key.pem")) as opened:
+def book(store, tmp_path):
+    with Book(store.ledger(), Signer(tmp_path / "key.pem")) as opened:
         rng = Random(5)
         for day in range(3):
             opened.append(

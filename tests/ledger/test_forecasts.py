@@ -16,8 +16,8 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def book(tmp_path):
-    with Book(tmp_path / "ledger.sqlite") as opened:
+def book(store):
+    with Book(store.ledger()) as opened:
         yield opened
 
 
@@ -93,7 +93,7 @@ def test_an_issue_time_and_the_view_forecast_come_together():
 def test_the_database_itself_holds_issue_time_and_view_together(book, view):
     """Not even SQL past our own code can write a forecast without an issue time, or the other way round."""
     book.append(estimates([0.1]), FIT, T0)
-    columns = [row[1] for row in book._connection.execute("PRAGMA table_info(marginal_entries)")]
+    columns = [c[0] for c in book._connection.execute("SELECT * FROM marginal_entries").description]
     kept = [c for c in columns if c not in ("entry_id", "view", "issued_us")]
     with pytest.raises(Exception, match="issue time"):
         book._connection.execute(
@@ -115,9 +115,9 @@ appends = st.lists(
 
 
 @given(appends)
-def test_an_as_of_answer_is_never_changed_by_later_appends(tmp_path_factory, steps):
+def test_an_as_of_answer_is_never_changed_by_later_appends(store, steps):
     """Whatever is appended later, forecast or not, and however the clock jumps: what was answered stays the answer."""
-    with Book(tmp_path_factory.mktemp("book") / "ledger.sqlite") as book:
+    with Book(store.ledger()) as book:
         answered = []
         for shares, issue, minutes in steps:
             issued = None if issue is None else T0 - issue * 15 * MINUTE
@@ -136,9 +136,9 @@ def test_an_as_of_answer_is_never_changed_by_later_appends(tmp_path_factory, ste
 
 
 @given(appends)
-def test_forecast_and_observed_never_mix(tmp_path_factory, steps):
+def test_forecast_and_observed_never_mix(store, steps):
     """Every answer is of one view, and every chain of what superseded what is too."""
-    with Book(tmp_path_factory.mktemp("book") / "ledger.sqlite") as book:
+    with Book(store.ledger()) as book:
         for shares, issue, minutes in steps:
             issued = None if issue is None else T0 - issue * 15 * MINUTE
             book.append(estimates(shares, issued), FIT, T0 + minutes * MINUTE)

@@ -36,8 +36,8 @@ def test_a_moment_has_the_factor_of_its_own_interval_or_none(places, moment_s):
             table.at("US-ERCO", moment_s)
 
 
-def test_it_gives_what_the_book_gives(tmp_path):
-    with Book(tmp_path / "ledger.sqlite") as book:
+def test_it_gives_what_the_book_gives(store):
+    with Book(store.ledger()) as book:
         book.append(estimates([0.1, 0.2, 0.3]), FIT, T0)
         found = book.covering(Kind.MARGINAL, "US-ERCO", Interval.starting(T0, 3600), "regression")
     point = Lookup(Kind.MARGINAL, [found]).at("US-ERCO", (T0 + timedelta(minutes=20)).timestamp())

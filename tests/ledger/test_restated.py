@@ -14,8 +14,8 @@ DAY = Interval.starting(T0, 86_400)
 
 
 @pytest.fixture
-def book(tmp_path):
-    with Book(tmp_path / "ledger.sqlite") as opened:
+def book(store):
+    with Book(store.ledger()) as opened:
         yield opened
 
 
@@ -50,9 +50,9 @@ def test_each_change_says_why(book):
     data=st.data(),
 )
 @settings(deadline=None, max_examples=40)
-def test_it_is_the_difference_of_two_answers(tmp_path_factory, versions, data):
+def test_it_is_the_difference_of_two_answers(store, versions, data):
     moment = T0 + timedelta(days=data.draw(st.integers(0, len(versions) - 1)), hours=1)
-    with Book(tmp_path_factory.mktemp("diff") / "ledger.sqlite") as book:
+    with Book(store.ledger()) as book:
         for day, shares in enumerate(versions):
             book.append(estimates(shares), FIT, T0 + timedelta(days=day))
         then = book.covering(Kind.MARGINAL, "US-ERCO", DAY, "regression", as_of_utc=moment)

@@ -192,7 +192,7 @@ def test_germany_can_be_asked_for_everything(data_dir, tmp_path, name):
     from gridmargin.wiring import choose_source, open_workplace, read_settings
 
     hour = Interval(datetime(2019, 6, 20, 8, tzinfo=UTC), datetime(2019, 6, 20, 9, tzinfo=UTC))
-    with open_workplace(tmp_path) as place:
+    with open_workplace(tmp_path, read_settings()) as place:
         factory = place.factory(
             choose_source(f"recorded:{data_dir}", read_settings()), "DE", hour.start_utc, (name,)
         )
@@ -211,7 +211,7 @@ def test_a_region_names_the_plants_on_its_margin(data_dir, tmp_path):
 
     hour = Interval(datetime(2017, 6, 20, 8, tzinfo=UTC), datetime(2017, 6, 20, 9, tzinfo=UTC))
     choice = choose_source(f"recorded:{data_dir}", read_settings())
-    with open_workplace(tmp_path) as place:
+    with open_workplace(tmp_path, read_settings()) as place:
         factory = place.factory(choice, "AU-VIC", hour.start_utc, ("merit_order+imports", "zonal"))
         factory.ensure("AU-VIC", hour)
         entry = factory.book.entries(Kind.MARGINAL, "AU-VIC", hour, "merit_order+imports")[0]

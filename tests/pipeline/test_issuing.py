@@ -1,10 +1,13 @@
 """Forecasts are issued from what was known, kept with their moment, and name the sources that they expect."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
+from gridmargin.ledger import Shelf
+from gridmargin.marginal import ESTIMATORS, lead_times
 from gridmargin.pipeline import entries_of, issue, score_forecasts
 from gridmargin.sources import Observations
 from gridmargin.vocab import InputError, Interval, Kind, NoFactorError, TimeError
@@ -26,6 +29,32 @@ class AnotherFuture(TiedGrid):
                 pl.when(later).then(pl.col("value") * 3).otherwise(pl.col("value")).alias("value")
             )
         )
+
+
+class Revised(TiedGrid):
+    """Another March than was told before."""
+
+    def fetch(self, zone, interval):
+        for payload in super().fetch(zone, interval):
+            yield replace(payload, body=payload.body + b" ") if payload.name == "part15.json" else payload
+
+    @staticmethod
+    def parse(payload, interval):
+        frame = TiedGrid.parse(payload, interval).frame
+        more = (
+            pl.when(pl.col("quantity") == "generation_gas_mw").then(pl.col("value") * 1.2).otherwise("value")
+        )
+        return Observations(frame.with_columns(more.alias("value")) if payload.body.endswith(b" ") else frame)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_trees():
+    """Fewer trees with longer steps: what is asked here does not need more."""
+    with pytest.MonkeyPatch.context() as patch:
+        for trees in (lead_times.TREES, lead_times.TAIL_TREES):
+            patch.setitem(trees, "max_iter", 8)
+            patch.setitem(trees, "learning_rate", 0.4)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +88,56 @@ def test_issued_again_nothing_is_new(issued):
     factory, made = issued
     assert made.n_new == 30
     assert issue(factory, HOME, AT, 30).n_new == 0
+
+
+def test_issues_of_a_month_share_what_was_learned(issued, tmp_path, monkeypatch):
+    """With a shelf the second process learns no rung and no fit, and says what one without a shelf says."""
+    _, without = issued
+    first = replace(factory_of(tmp_path / "a", ()), shelf=Shelf(tmp_path / "fits", lambda: "code 1"))
+    made = issue(first, HOME, AT, 30)
+    assert [e.entry_sha256 for e in made.entries] == [e.entry_sha256 for e in without.entries]
+    later = AT + timedelta(days=3)
+    alone = issue(factory_of(tmp_path / "b", ()), HOME, later, 20)
+
+    def never(*_):
+        raise AssertionError("nothing is to be learned")
+
+    monkeypatch.setattr(lead_times, "_rung", never)
+    monkeypatch.setattr(type(ESTIMATORS.get("regression")()), "fit", never)
+    second = replace(factory_of(tmp_path / "a", ()), shelf=Shelf(tmp_path / "fits", lambda: "code 1"))
+    again = issue(second, HOME, later, 20)
+    assert [e.entry_sha256 for e in again.entries] == [e.entry_sha256 for e in alone.entries]
+    assert again.notes == ()
+
+
+def test_another_past_is_another_ladder(tmp_path):
+    """A revised month before is learned from anew: the same forecasts as without a shelf."""
+    shelf = Shelf(tmp_path / "fits", lambda: "code 1")
+    issue(replace(factory_of(tmp_path / "a", ()), shelf=shelf), HOME, AT, 3)
+    made = [
+        issue(replace(factory_of(tmp_path / name, (), Revised()), shelf=kept), HOME, AT, 3).entries
+        for name, kept in (("b", shelf), ("c", None))
+    ]
+    assert [e.entry_sha256 for e in made[0]] == [e.entry_sha256 for e in made[1]]
+
+
+def test_a_damaged_rung_is_said_and_learned_anew(issued, tmp_path):
+    """The note names the file; the forecasts are the same."""
+    _, without = issued
+    shelf = Shelf(tmp_path / "fits", lambda: "code 1")
+    issue(replace(factory_of(tmp_path / "a", ()), shelf=shelf), HOME, AT, 30)
+    for path in (tmp_path / "fits").iterdir():
+        path.write_bytes(path.read_bytes()[:-9])
+    again = issue(replace(factory_of(tmp_path / "b", ()), shelf=shelf), HOME, AT, 30)
+    assert [e.entry_sha256 for e in again.entries] == [e.entry_sha256 for e in without.entries]
+    assert any("damaged" in note for note in again.notes)
+
+
+def test_the_ladder_is_learned_before_the_month(issued):
+    """It says to when, and its fit ends there; what rows are made from ends at the issue (C10)."""
+    factory, made = issued
+    fit = factory.book.fit(made.entries[0].fit_id)
+    assert fit.parameters["learned_to_utc"] == "2021-05-01T00:00Z"
 
 
 def test_it_is_scored_when_its_intervals_are_known(issued):

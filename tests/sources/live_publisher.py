@@ -13,6 +13,13 @@ from sources.live_samples import LIVE_SAMPLES, starts_of
 from sources.publisher_server import Publisher, Reply, Seen, publisher
 
 ZONE = "US-NYIS"
+REGISTERED = {
+    "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+    "isone": "gridmargin.sources.live.isone:IsoNeLive",
+    "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
+}
+"""New York, and two that are off without their keys: nobody else is asked, on whatever network the tests run."""
+
 DELAY = timedelta(minutes=2)
 
 
@@ -63,19 +70,12 @@ def new_york(clock: Clock) -> Iterator[NewYork]:
 
 
 def point_at(monkeypatch, state: NewYork) -> None:
-    """Let this process ask the publisher on this machine, by its clock."""
+    """Let this process ask the publisher on this machine, and no other, by its clock."""
+    registry = Registry("live source", "gridmargin.no_other_live_sources", REGISTERED)
+    monkeypatch.setattr("gridmargin.wiring.LIVE_SOURCES", registry)
     monkeypatch.delenv("GRIDMARGIN_OFFLINE", raising=False)
     monkeypatch.delenv("GRIDMARGIN_DATA", raising=False)
     monkeypatch.setenv("GRIDMARGIN_NYISO_URL", state.server.url)
-    # Others that want no key would be asked where they really are.
-    mine = {
-        name: f"{kind.__module__}:{kind.__qualname__}"
-        for name, kind in ((name, LIVE_SOURCES.get(name)) for name in LIVE_SOURCES)
-        if name == "nyiso" or kind().access is not None
-    }
-    monkeypatch.setattr(
-        "gridmargin.wiring.LIVE_SOURCES", Registry("live source", "gridmargin.tests_live", mine)
-    )
     for module in ("wiring", "interfaces.cli.grid_commands", "interfaces.cli.source_commands", "interfaces.rest.desk",
                    "interfaces.rest.rounds", "interfaces.cli.up_command"):  # fmt: skip
         monkeypatch.setattr(f"gridmargin.{module}.now_utc", state.clock)

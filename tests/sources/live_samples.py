@@ -18,7 +18,10 @@ from gridmargin.sources import LiveRequest
 from gridmargin.sources.packed import pack
 from gridmargin.vocab import Interval
 
-EASTERN, LONDON = ZoneInfo("America/New_York"), ZoneInfo("Europe/London")
+EASTERN = ZoneInfo("America/New_York")
+CENTRAL = ZoneInfo("America/Chicago")
+PACIFIC = ZoneInfo("America/Los_Angeles")
+LONDON = ZoneInfo("Europe/London")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class LiveSample:
         Keys, where they are wanted.
     timezone : str or None
         Where the publisher's labels are local time: the clock changes there are tried.
+    is_snapshot : bool
+        Whether an answer states one interval only, so that it cannot have a gap.
     """
 
     build: Callable[[LiveRequest, Collection[datetime], Mapping[datetime, float]], bytes]
@@ -57,6 +62,7 @@ class LiveSample:
     """What is archived of an answer."""
     rename: Callable[[bytes, bytes], bytes] = lambda body, column: body.replace(column, b"Renamed")
     """The answer with a field renamed."""
+    is_snapshot: bool = False
 
 
 def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> list[datetime]:
@@ -364,6 +370,203 @@ def in_zips(body: bytes, column: bytes) -> bytes:
     return pack((name, table.replace(column, b"Renamed")) for name, table in tables)
 
 
+def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A day's table by the wall clock: spring's lost hour stands there empty, autumn's repeated one twice.
+
+    Header and rows as public copies of the files have them; what the file of an autumn day holds is nowhere written.
+    """
+    is_supply = request.name.startswith("fuelsource")
+    header = (
+        "Time,Solar,Wind,Geothermal,Biomass,Biogas,Small hydro,Coal,Nuclear,Natural Gas,Large Hydro,Batteries,Imports,Other"
+        if is_supply
+        else "Time,Day ahead forecast,Hour ahead forecast,Current demand"
+    )
+    lines, last = [header], None
+    for number, start in enumerate(starts_of(request.interval, 300, ())):
+        local = start.astimezone(PACIFIC)
+        if last is not None and local.hour == last + 2:
+            lines += [f"{last + 1:02}:{minute:02}" + "," * header.count(",") for minute in range(0, 60, 5)]
+        last = local.hour
+        moved = bump.get(start, 0.0)
+        cells = (
+            f"{40 + number + moved:g},3657,904,315,210,157,3,2244,10272,1816,-84,6645,0"
+            if is_supply
+            else f"26000,26100,{25000 + number:g}"
+        )
+        lines.append(f"{local:%H:%M}," + ("," * (header.count(",") - 1) if start in skip else cells))
+    lines.append("00:00" + "," * header.count(","))
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The dashboards' JSON: fuels under stamps under days, or a list of demand that runs on into the forecast."""
+    starts = starts_of(request.interval, 300, skip)
+    stamp = {start: start.astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z") for start in starts}
+    if request.name.startswith("supply-demand"):
+        data = [
+            {"epoch": int(start.timestamp()) * 1000, "forecast": 0, "demand": 50000 + number, "timestamp": stamp[start]}
+            for number, start in enumerate(starts)
+        ]  # fmt: skip
+        ahead = {"epoch": 0, "forecast": 1, "demand": 61000, "timestamp": "2026-09-24 23:55:00-0500"}
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "data": [*data, ahead]}).encode()
+    days: dict[str, dict[str, object]] = {}
+    for number, start in enumerate(starts):
+        days.setdefault(stamp[start][:10], {})[stamp[start]] = {
+            "Coal and Lignite": {"gen": 6287.0 + number + bump.get(start, 0.0)},
+            "Natural Gas": {"gen": 31589.56},
+            "Power Storage": {"gen": -769.35},
+            "Power Storage Charging": {"gen": -769.35},
+            "Power Storage Discharging": {"gen": 0},
+        }
+    return json.dumps(
+        {"lastUpdated": stamp[starts[-1]], "monthlyCapacity": {"Wind": 40405}, "data": days}
+    ).encode()
+
+
+def pjm(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """One answer of Data Miner: hours in UTC by their start, and how many rows there are."""
+    items: list[dict[str, object]] = []
+    for number, start in enumerate(starts_of(request.interval, 3600, skip)):
+        at = {"datetime_beginning_utc": f"{start:%Y-%m-%dT%H:%M:%S}"}
+        if request.name.startswith("hourly_marginal_emissions"):
+            items.append({**at, "pnode_id": 1, "pnode_name": "PJM-RTO", "marginal_co2_rate": 1200.5})
+            continue
+        for fuel, mw in (
+            ("Coal", 15000 + number + bump.get(start, 0)),
+            ("Gas", 40000.0),
+            ("Multiple Fuels", 120.5),
+            ("Storage", -20.0),
+        ):
+            items.append({**at, "fuel_type": fuel, "mw": mw})
+    return json.dumps(
+        {"links": [], "items": items, "searchSpecification": {"startRow": 1}, "totalRows": len(items)}
+    ).encode()
+
+
+def miso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The public API's fuel mix: every number a text, times in EST all year."""
+    records = []
+    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+        label = f"{start - timedelta(hours=5):%Y-%m-%d %I:%M:%S %p}"
+        for category, mw in (
+            ("Coal", 30866 + number + int(bump.get(start, 0))),
+            ("Natural Gas", 34168),
+            ("Other", 1323),
+            ("Imports", 900),
+        ):
+            records.append(
+                {"INTERVALEST": label, "CATEGORY": category, "ACT": str(mw), "FUEL_CATEGORY": f"{category}  ({mw:,} MW)"}
+            )  # fmt: skip
+    return json.dumps(
+        {"RefId": "24-Sep-2026 - Interval 10:25 EST", "TotalMW": "90140", "Fuel": {"Type": records}}
+    ).encode()
+
+
+def spp(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The two hours' table with a column a fuel, and the year's with two; labels are UTC and name the end."""
+    fuels = ("Coal", "Diesel Fuel Oil", "Hydro", "Natural Gas", "Nuclear", "Solar", "Waste Disposal Services", "Wind",
+             "Waste Heat", "Other")  # fmt: skip
+    if request.name.startswith("GenMix2Hour"):
+        lines = ["GMT MKT Interval,BAA," + ",".join([*fuels[:-1], "Energy Storage", fuels[-1]]) + ",Load"]
+    else:
+        halves = [f"{fuel} Market, {'Gas' if fuel == 'Natural Gas' else fuel} Self" for fuel in fuels]
+        lines = ["GMT MKT Interval, " + ", ".join(halves) + ", Load"]
+    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+        label = f"{start + timedelta(minutes=5):%Y-%m-%dT%H:%M:%S}Z"
+        coal = 7761.8 + number + bump.get(start, 0.0)
+        if request.name.startswith("GenMix2Hour"):
+            cells = f"SPP,{coal:.2f},0.00,976.70,9519.40,1857.10,2256.10,11.50,20211.00,0.00,-18.10,65.70,41852.580"
+        else:
+            cells = (
+                f"{coal - 1000:.2f},1000,"
+                + "0,0,900,76.7,9500,19.4,0,1857.1,2256,0.1,0,11.5,20000,211,0,0,60,5.7,41852.58"
+            )
+        lines.append(f"{label},{cells}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def ieso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A day's report of generators, or a year's of fuels; hours 1 to 24 in EST all year."""
+    est = timedelta(hours=-5)
+    starts = starts_of(request.interval, 3600, ())
+    if "GenOutputCapability" in request.name:
+        generators = []
+        for name, fuel, mw in (
+            ("BRUCEA-G1", "NUCLEAR", 780),
+            ("LENNOX-G1", "GAS", 120),
+            ("HALTONHILLS-LT.G1", "GAS", 200),
+        ):
+            outputs = "".join(
+                f"<Output><Hour>{(start + est).hour + 1}</Hour>"
+                + (
+                    ""
+                    if start in skip
+                    else f"<EnergyMW>{mw + n + (bump.get(start, 0) if mw == 780 else 0):g}</EnergyMW>"
+                )
+                + "</Output>"
+                for n, start in enumerate(starts)
+            )
+            generators.append(
+                f"<Generator><GeneratorName>{name}</GeneratorName><FuelType>{fuel}</FuelType>"
+                f"<Outputs>{outputs}</Outputs><Capabilities/></Generator>"
+            )
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?><IMODocument docID="GenOutputCapability"'
+            ' xmlns="http://www.theIMO.com/schema"><IMODocHeader><DocTitle>Generator Output</DocTitle></IMODocHeader>'
+            f"<IMODocBody><Date>{starts[0] + est:%Y-%m-%d}</Date><Generators>{''.join(generators)}</Generators>"
+            "</IMODocBody></IMODocument>"
+        ).encode()
+    days: dict[str, list[str]] = {}
+    for n, start in enumerate(starts):
+        fuels = "".join(
+            f"<FuelTotal><Fuel>{fuel}</Fuel><EnergyValue><OutputQuality>0</OutputQuality><Output>{mw + n}</Output>"
+            "</EnergyValue></FuelTotal>"
+            for fuel, mw in (("NUCLEAR", 780), ("GAS", 320))
+        )
+        hour = (
+            f"<HourlyData><Hour>{(start + est).hour + 1}</Hour>{'' if start in skip else fuels}</HourlyData>"
+        )
+        days.setdefault(f"{start + est:%Y-%m-%d}", []).append(hour)
+    body = "".join(f"<DailyData><Day>{day}</Day>{''.join(hours)}</DailyData>" for day, hours in days.items())
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><Document xmlns="http://www.ieso.ca/schema"><DocHeader/>'
+        f"<DocBody><DeliveryYear>2026</DeliveryYear>{body}</DocBody></Document>"
+    ).encode()
+
+
+def aeso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """The current supply and demand summary: one moment in UTC; what leaves counts positive."""
+    [start] = starts_of(request.interval, 300, skip)
+    mix = {"COGENERATION": 3100, "COMBINED CYCLE": 2300, "DUAL FUEL": 466, "ENERGY STORAGE": 0, "GAS FIRED STEAM": 800,
+           "HYDRO": 108, "OTHER": 204, "SIMPLE CYCLE": 736 + int(bump.get(start, 0)), "SOLAR": 0, "WIND": 1822}  # fmt: skip
+    return json.dumps(
+        {
+            "timestamp": f"{start:%Y-%m-%d %H:%M:%S}.667+0000",
+            "responseCode": "200",
+            "return": {
+                "effective_datetime_utc": f"{start + timedelta(minutes=3):%Y-%m-%d %H:%M}",
+                "effective_datetime_mpt": f"{start - timedelta(hours=6):%Y-%m-%d %H:%M}",
+                "total_net_generation": sum(mix.values()),
+                "net_actual_interchange": -276,
+                "alberta_internal_load": 10208,
+                "generation_data_list": [
+                    {
+                        "fuel_type": fuel,
+                        "aggregated_maximum_capability": 5000,
+                        "aggregated_net_generation": mw,
+                    }
+                    for fuel, mw in mix.items()
+                ],
+                "interchange_list": [
+                    {"path": "British Columbia", "actual_flow": -24},
+                    {"path": "Montana", "actual_flow": -130},
+                    {"path": "Saskatchewan", "actual_flow": -122},
+                ],
+            },
+        }
+    ).encode()
+
+
 def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
     return Interval.starting(datetime(year, month, day, hour, tzinfo=UTC), 3600 * n)
 
@@ -376,6 +579,13 @@ LIVE_SAMPLES: dict[str, LiveSample] = {
         watttime, "US-CISO", _hours(2026, 9, 24, 12), "point_time",
         {"user": "somebody", "password": "watt-secret-0123456789"}, token="watt-token-0123456789",
     ),
+    "aeso": LiveSample(
+        aeso, "CA-AB", Interval.starting(datetime(2026, 9, 24, 15, tzinfo=UTC), 300), "aggregated_net_generation",
+        {"key": "aeso-secret-0123456789"}, is_snapshot=True,
+    ),
+    "caiso": LiveSample(
+        caiso, "US-CISO", _hours(2026, 9, 24, 15), "Natural Gas", timezone="America/Los_Angeles"
+    ),
     "eia930_api": LiveSample(
         eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
     ),
@@ -387,10 +597,15 @@ LIVE_SAMPLES: dict[str, LiveSample] = {
     "entsoe_api": LiveSample(
         entsoe, "BE", _hours(2026, 9, 24, 12), "timeInterval", {"token": "entsoe-secret-0123456789"}
     ),
+    "ercot_dashboards": LiveSample(ercot, "US-ERCO", _hours(2026, 9, 24, 15), "gen"),
+    "ieso": LiveSample(ieso, "CA-ON", _hours(2026, 9, 24, 12, 6), "FuelType"),
     "isone": LiveSample(
         isone, "US-ISNE", _hours(2026, 9, 24, 15), "MarginalFlag",
         {"user": "somebody@example.org", "password": "isone-secret-0123456789"}, "America/New_York",
     ),
+    "miso": LiveSample(miso, "US-MISO", _hours(2026, 9, 24, 15), "INTERVALEST"),
     "nyiso": LiveSample(nyiso, "US-NYIS", _hours(2026, 9, 24, 15), "Fuel Category", timezone="America/New_York"),
+    "pjm": LiveSample(pjm, "US-PJM", _hours(2026, 9, 24, 12, 6), "fuel_type", {"key": "pjm-secret-0123456789"}),
+    "spp": LiveSample(spp, "US-SWPP", _hours(2026, 9, 24, 15), "Wind"),
 }  # fmt: skip
 """Per live adapter: what builds its answers, and how it is asked."""

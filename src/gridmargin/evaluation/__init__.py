@@ -39,6 +39,7 @@ TASKS: Registry[Task] = Registry(
         "modifiers": "gridmargin.evaluation.modifiers:run",
         "nem": "gridmargin.evaluation.nem:run",
         "published-rate": "gridmargin.evaluation.published_rate:run",
+        "quality": "gridmargin.evaluation.quality:run",
         "rts": "gridmargin.evaluation.rts:run",
     },
 )

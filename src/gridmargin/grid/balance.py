@@ -228,18 +228,35 @@ def _negative(states: GridStates) -> list[Fault]:
     return found
 
 
+def balance_residual_mw(states: GridStates) -> FloatArray:
+    """Give ``Σ_f G_f + net imports − demand`` of each state, NaN where a usual term is not known; shape (n,). [MW]"""
+    total = _total_generation(states)
+    residual: FloatArray = total + states.values("net_imports_mw") - states.values("demand_mw")
+    return residual
+
+
+def _usual_generation(states: GridStates) -> dict[str, FloatArray]:
+    generation = {generation_column(fuel): states.generation_mw(fuel) for fuel in states.fuels}
+    return {name: mw for name, mw in generation.items() if np.isfinite(mw).mean() >= _USUAL_FRAC}
+
+
+def _total_generation(states: GridStates) -> FloatArray:
+    usual = _usual_generation(states) if len(states) else {}
+    if not usual:
+        return np.full(len(states), np.nan)
+    # A fuel that is seldom stated counts where it is; a usual one that is absent leaves the balance open.
+    total: FloatArray = np.sum(list(usual.values()), axis=0)
+    for fuel in states.fuels:
+        if generation_column(fuel) not in usual:
+            total = total + np.nan_to_num(states.generation_mw(fuel), nan=0.0)
+    return total
+
+
 def _unbalanced(states: GridStates, tolerance_frac: float, tolerance_mw: float) -> list[Fault]:
     demand, imports = states.values("demand_mw"), states.values("net_imports_mw")
-    generation = {generation_column(fuel): states.generation_mw(fuel) for fuel in states.fuels}
-    usual = {name: mw for name, mw in generation.items() if np.isfinite(mw).mean() >= _USUAL_FRAC}
+    usual, total, residual = _usual_generation(states), _total_generation(states), balance_residual_mw(states)
     if not usual:
         return []
-    # A fuel that is seldom stated counts where it is; a usual one that is absent leaves the balance open.
-    total = np.sum(list(usual.values()), axis=0)
-    for name, mw in generation.items():
-        if name not in usual:
-            total = total + np.nan_to_num(mw, nan=0.0)
-    residual = total + imports - demand
     off = np.abs(residual) > tolerance_frac * np.abs(demand) + tolerance_mw
     rows = np.flatnonzero(off)  # NaN is not
     if not len(rows):

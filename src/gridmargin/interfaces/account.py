@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from gridmargin.interfaces.answers import receipt_answer
+from gridmargin.interfaces.placing import place_answer
 from gridmargin.pipeline import Job, account_log, recipe
+from gridmargin.places import Places, overheads_of
 from gridmargin.receipts import find_receipt
-from gridmargin.reference import profile_for, zone_named
+from gridmargin.reference import profile_for
 from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, format_utc, parse_utc, sha256_hex
-from gridmargin.wiring import SourceChoice, Workplace
+from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 LONGEST = timedelta(days=32)
 """Longest stretch priced at once: each month of it is a fit."""
@@ -27,9 +29,11 @@ def alignment_text(align_to: str | None) -> str | None:
     return f"first arrival moved to {format_utc(parse_utc(align_to, 'align_to'))}" if align_to else None
 
 
-def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, Any]) -> dict[str, Any]:
+def price_requests(
+    place: Workplace, choice: SourceChoice, body: Mapping[str, Any], places: Places
+) -> dict[str, Any]:
     """Keep the list as a log of token counts and times, price it, and give the summary with its receipts."""
-    zone_named(body["zone"])
+    places.where(body["zone"], now_utc())
     recipe(body["estimator"])
     profile = profile_for(body["device"], body["model"])
     requests = body["requests"]
@@ -52,8 +56,13 @@ def price_requests(place: Workplace, choice: SourceChoice, body: Mapping[str, An
             f"the requests span {(log.last_utc - log.first_utc).days} days, more than {LONGEST.days};"
             " price them in parts, or use `gridmargin account`"
         )
-    job = Job(body["zone"], body["estimator"], profile, alignment=alignment_text(align_to))
-    factory = place.factory(choice, body["zone"], log.first_utc, (body["estimator"],))
+    found = places.where(body["zone"], log.first_utc)
+    stated = overheads_of(found.centre)
+    job = Job(
+        found.zone, body["estimator"], profile, alignment=alignment_text(align_to), cooling=stated.get("cooling"),
+        loss=stated.get("loss"), place=place_answer(found),
+    )  # fmt: skip
+    factory = place.factory(choice, found.zone, log.first_utc, (body["estimator"],))
     summary = account_log(log, job, factory, place.folder, lambda _n: None)
     rows = range(1, len(requests) + 1)
     receipts = [

@@ -12,9 +12,12 @@ from gridmargin.pipeline import (
     Factory,
     Feeds,
     Freshness,
+    facts_from,
+    installed_mw,
     is_stale,
     moment_for,
     outside,
+    quality_of,
     recipe,
 )
 from gridmargin.reference import known_zones, zone_named
@@ -212,6 +215,16 @@ def _time(moment: datetime | None) -> str | None:
     return format_utc(moment) if moment else None
 
 
+def quality_answer(
+    workplace: Workplace, choice: SourceChoice, zone: str, interval: Interval
+) -> dict[str, Any]:
+    """Say how good the data of a zone are over a stretch of time: of the source that answers at its start."""
+    settled = workplace.settle(choice, zone, interval.start_utc)
+    source = workplace.source(settled, zone, interval.start_utc)
+    facts = facts_from(choice.folder)(zone, interval.start_utc.year - 1)
+    return quality_of(source, zone, interval, installed_mw(facts.units, zone))
+
+
 def now_answer(
     workplace: Workplace,
     choice: SourceChoice,
@@ -269,6 +282,38 @@ def asked(
         "stale": stale,
         "marginal": widened,
         "average": average,
+    }
+
+
+def one_factor_answer(answer: dict[str, Any], estimator: str | None, kind: Kind) -> dict[str, Any]:
+    """Give one factor of what is on the margin: the primary one, an estimator's, or the average.
+
+    Raises
+    ------
+    NoFactorError
+        If there is none of that kind and estimator.
+    """
+    if kind is Kind.AVERAGE:
+        found = answer["average"]
+    else:
+        wanted = estimator or answer["primary"]
+        found = next((e for e in answer["marginal"] if e["estimator"] == wanted), None)
+    if found is None:
+        by = f" by {estimator}" if estimator else ""
+        raise NoFactorError(
+            f"no {kind.value} factor{by} for {answer['zone']} from {answer['interval']['start_utc']}; ask for another"
+            " estimator or moment, or see what there is under /now"
+        )
+    return {
+        **{
+            name: found[name]
+            for name in ("zone", "kind", "interval", "estimator", "entry_id", "basis", "regime")
+        },
+        "factor_gco2_per_kwh": found["factor_gco2_per_kwh"],
+        "status": answer["status"] or found["status"],
+        "source": answer["source"],
+        "stale": answer["stale"],
+        "note": answer["note"],
     }
 
 

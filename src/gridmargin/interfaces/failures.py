@@ -44,8 +44,14 @@ def told(error: Exception) -> tuple[int, str, str]:
         named = f"{error.filename}: " if error.filename else ""
         way_out = _WAYS_OUT.get(error.errno, "check the path and try again")
         return MENDABLE, "OSError", f"{named}{error.strerror}; {way_out}"
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), kind)
+    if type(error).__module__.partition(".")[0] == "psycopg":
+        return (
+            MENDABLE,
+            kind,
+            f"the ledger's server did not do it: {first[:300]}; see that it runs and has room, then try again",
+        )
     if type(error).__module__.partition(".")[0] in _FILE_ENGINES or isinstance(error, EOFError):
-        first = next((line.strip() for line in str(error).splitlines() if line.strip()), kind)
         return (
             MENDABLE,
             kind,

@@ -55,6 +55,7 @@ def issued_answer(
     if hours < 1 or not _reach(entries, issued_utc, hours):
         made = issue(factory, zone, issued_utc, hours)
         entries, n_new = made.entries, made.n_new
+        note = "; ".join([*([note] if note else []), *made.notes]) or None
     end = issued_utc + timedelta(hours=hours)
     inside = [entry for entry in entries if entry.estimate.interval.start_utc < end]
     return _answer(zone, inside) | {"hours": hours, "note": note, "n_new": n_new}

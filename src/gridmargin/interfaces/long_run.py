@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.pipeline import fleet_margins, given_fleet, listed_fleet, published_long_run
 from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, format_utc
@@ -34,7 +35,7 @@ def long_run_answer(
     fleet : (str, bytes), optional
         Name and body of a list of plants that serves instead.
     """
-    zone_named(zone)
+    zone = zone_of(zone)
     plants = given_fleet(*fleet) if fleet else listed_fleet(folder, zone, year)
     asked, factors, notes = fleet_margins(plants, zone, year, weights)
     return _answer(zone, factors, notes) | {"fleet": plants.name, "year": asked}
@@ -51,7 +52,7 @@ def long_run_table_answer(
     spread90_frac: float | None,
 ) -> dict[str, Any]:
     """Give a published rate of the region that stands for a zone; the zone's own name where none is given."""
-    zone_named(zone)
+    zone = zone_of(zone)
     factor = published_long_run(
         *table, region=region or zone, start_year=start_year, evaluation_years=evaluation_years, scenario=scenario,
         spread90_frac=spread90_frac,

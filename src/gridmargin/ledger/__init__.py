@@ -1,7 +1,8 @@
 """Append-only book: what we said about each interval's factor, and when we said it.
 
 Comes in: `Estimates` and the fits that gave them. Goes out: `Entry` records and `Factors` arrays, now or as known
-at any earlier moment; exports and proofs. Touches its own database, its key and the files of an export.
+at any earlier moment; exports and proofs. Touches its own database, in SQLite or PostgreSQL, its key, the files of an
+export, and a shelf of fits that may be deleted.
 """
 
 from gridmargin.ledger.audit import Audit, audit_book, audit_export
@@ -25,6 +26,8 @@ from gridmargin.ledger.lookup import Lookup, Point
 from gridmargin.ledger.notes import PublicKey, Signer, TreeHead
 from gridmargin.ledger.questions import Factors
 from gridmargin.ledger.restated import Restated, restated
+from gridmargin.ledger.shelf import Shelf
+from gridmargin.ledger.store import Place, is_url
 
 __all__ = [
     "COUNTS",
@@ -39,11 +42,13 @@ __all__ = [
     "Lookup",
     "Pair",
     "PayloadNote",
+    "Place",
     "Point",
     "PublicKey",
     "Ranking",
     "Recalibration",
     "Restated",
+    "Shelf",
     "Signal",
     "Signer",
     "Table",
@@ -52,6 +57,7 @@ __all__ = [
     "audit_export",
     "bands",
     "export",
+    "is_url",
     "manifest_of",
     "pairs",
     "rankings",

@@ -95,7 +95,7 @@ def audit_book(book: Book, public: PublicKey | None) -> Audit:
     """
     size = len(book.log)
     if not size:
-        raise InputError(f"the ledger {book.path} is empty; `gridmargin now ZONE` writes the first entries")
+        raise InputError(f"the ledger {book.name} is empty; `gridmargin now ZONE` writes the first entries")
     signed = book.log.heads()
     found = Audit(TreeHead.read(signed[-1]) if signed else TreeHead("unsigned", size, EMPTY))
     found.faults += book.damage()

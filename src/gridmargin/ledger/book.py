@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +19,7 @@ from gridmargin.ledger.notes import Signer, TreeHead
 from gridmargin.ledger.questions import Questions
 from gridmargin.ledger.records import Written, last_ids, records_after
 from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, named, rows_of, stored_name
-from gridmargin.ledger.store import open_database
+from gridmargin.ledger.store import Connection, Place, open_database, shown
 from gridmargin.marginal import Estimates, Fit
 from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json
 
@@ -44,20 +42,25 @@ class _Said:
 
 
 class Book(Questions):
-    """The ledger of one data folder.
+    """One ledger.
 
     Parameters
     ----------
-    path : Path
-        The SQLite file; made where absent.
+    place : Path or str
+        A file, made where absent, or the URL of a PostgreSQL database.
     signer : Signer, optional
         Signs the log's head with everything that is written; without it the log grows unsigned.
+
+    Attributes
+    ----------
+    name : str
+        The place as people may see it, without a password.
     """
 
-    def __init__(self, path: Path, signer: Signer | None = None) -> None:
-        self.path = path
+    def __init__(self, place: Place, signer: Signer | None = None) -> None:
+        self.name = shown(place)
         self.signer = signer
-        self._connection = open_database(path)
+        self._connection = open_database(place)
         self.log = Log(self._connection)
 
     def __enter__(self) -> Book:
@@ -69,7 +72,7 @@ class Book(Questions):
         self.close()
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """The database, for what reads the book's tables in this package."""
         return self._connection
 
@@ -204,16 +207,9 @@ class Book(Questions):
 
     def damage(self) -> list[str]:
         """Ask the database whether its file is whole; give what it says is wrong, nothing where it is."""
-        try:
-            rows = self._connection.execute("PRAGMA integrity_check(20)").fetchall()
-        except sqlite3.DatabaseError as error:
-            return [
-                f"the database file is damaged: {error}; `gridmargin ledger export --salvage` takes out the rest"
-            ]
         return [
-            f"the database file is damaged: {row[0]}; `gridmargin ledger export --salvage` takes out the rest"
-            for row in rows
-            if row[0] != "ok"
+            f"the database file is damaged: {what}; `gridmargin ledger export --salvage` takes out the rest"
+            for what in self._connection.damage()
         ]
 
     def hashed_anew(self, kind: Kind) -> Iterator[tuple[list[int], list[str], list[str]]]:
@@ -238,16 +234,11 @@ class Book(Questions):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+    def _transaction(self) -> Iterator[Connection]:
+        with self._connection.transaction():
             before = last_ids(self._connection)
             yield self._connection
             self._seal(records_after(self._connection, before))
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def _seal(self, records: Sequence[Written]) -> None:
         """Give each new record its leaf, and sign the head over them."""
@@ -262,7 +253,7 @@ class Book(Questions):
         self.log.keep_head(size, note)
         return note
 
-    def _put_fit(self, connection: sqlite3.Connection, fit: Fit, recorded_us: int) -> None:
+    def _put_fit(self, connection: Connection, fit: Fit, recorded_us: int) -> None:
         body = asdict(fit)
         body["train_start_utc"] = fit.train_start_utc.isoformat()
         body["train_end_utc"] = fit.train_end_utc.isoformat()
@@ -272,7 +263,7 @@ class Book(Questions):
         )
 
     @staticmethod
-    def _moment_to_write(connection: sqlite3.Connection, recorded_utc: datetime) -> int:
+    def _moment_to_write(connection: Connection, recorded_utc: datetime) -> int:
         """Give the moment, moved past whatever the book holds where the clock stands behind it. [µs]"""
         newest = [
             connection.execute(f"SELECT recorded_us FROM {table} ORDER BY {key} DESC LIMIT 1").fetchone()
@@ -282,7 +273,7 @@ class Book(Questions):
 
     def _put(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         said: Sequence[_Said],
         recorded_us: int,
         recalibration_id: int | None = None,
@@ -316,27 +307,25 @@ class Book(Questions):
             pl.col("known_sha256").is_null() | (pl.col("known_sha256") != pl.col("entry_sha256"))
         )
         columns = [c for c in frame.columns if c != "part"] + ["supersedes"]
-        sql = (
-            f"INSERT INTO {kind.value}_entries ({', '.join(stored_name(c, kind) for c in columns)},"
-            f" recalibration_id, recorded_us) VALUES ({', '.join('?' * len(columns))},"
-            f" {'NULL' if recalibration_id is None else recalibration_id}, {recorded_us})"
+        connection.insert(
+            f"{kind.value}_entries",
+            [stored_name(column, kind) for column in columns],
+            fresh.select(columns).iter_rows(),
+            {"recalibration_id": recalibration_id, "recorded_us": recorded_us},
         )
-        connection.executemany(sql, fresh.select(columns).iter_rows())
         return fresh.height
 
-    def _current(
-        self, connection: sqlite3.Connection, estimates: Estimates, source: str
-    ) -> list[tuple[Any, ...]]:
+    def _current(self, connection: Connection, estimates: Estimates, source: str) -> list[tuple[Any, ...]]:
         """Give what an append would supersede; of forecasts, the newest that was not issued after these."""
         basis, issued = estimates.basis, estimates.issued_utc
         return connection.execute(
             named(
                 "SELECT start_s, entry_id, entry_sha256 FROM ("
                 " SELECT start_s, entry_id, entry_sha256, ROW_NUMBER() OVER"
-                " (PARTITION BY start_s ORDER BY issued_us DESC, recorded_us DESC, entry_id DESC) AS newest"
+                " (PARTITION BY start_s ORDER BY issued_us DESC NULLS LAST, recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s BETWEEN ? AND ?"
                 " AND horizon = ? AND gases = ? AND boundary = ? AND (view = 'forecast') = ?"
-                " AND (issued_us IS NULL OR issued_us <= ?) AND source = ?) WHERE newest = 1",
+                " AND (issued_us IS NULL OR issued_us <= ?) AND source = ?) AS said WHERE newest = 1",
                 basis.kind,
             ),
             (estimates.zone, estimates.estimator, estimates.interval_s, int(estimates.start_epoch_s[0]),

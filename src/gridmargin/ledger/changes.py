@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from gridmargin.ledger.rows import epoch_us, moment_of
+from gridmargin.ledger.store import Connection
 from gridmargin.vocab import InputError, Interval, Kind, canonical_json
 
 
@@ -91,7 +91,7 @@ class Recalibration:
             raise InputError("a recalibration needs a reason; say it in --reason")
 
 
-def put_declaration(connection: sqlite3.Connection, declaration: Declaration, recorded_us: int) -> int:
+def put_declaration(connection: Connection, declaration: Declaration, recorded_us: int) -> int:
     """Write a declaration down and give its id; the same words twice are one declaration."""
     said = (declaration.zone, declaration.what.value, epoch_us(declaration.from_utc), declaration.note)
     connection.execute(
@@ -106,7 +106,7 @@ def put_declaration(connection: sqlite3.Connection, declaration: Declaration, re
     return int(row[0])
 
 
-def declarations(connection: sqlite3.Connection, zone: str) -> list[Declaration]:
+def declarations(connection: Connection, zone: str) -> list[Declaration]:
     """Give the declared changes of a zone, by the moment from which they hold."""
     rows = connection.execute(
         "SELECT zone, what, from_us, note, recorded_us, declaration_id FROM declarations WHERE zone = ?"
@@ -116,21 +116,19 @@ def declarations(connection: sqlite3.Connection, zone: str) -> list[Declaration]
     return [Declaration(r[0], GridChange(r[1]), moment_of(r[2]), r[3], moment_of(r[4]), r[5]) for r in rows]
 
 
-def put_recalibration(connection: sqlite3.Connection, record: Recalibration, recorded_us: int) -> int:
+def put_recalibration(connection: Connection, record: Recalibration, recorded_us: int) -> int:
     """Write a recalibration down and give its id; both fits must stand in the book."""
-    cursor = connection.execute(
-        f"INSERT INTO recalibrations ({_COLUMNS}) VALUES ({', '.join('?' * 13)})",
+    new = connection.execute(
+        f"INSERT INTO recalibrations ({_COLUMNS}) VALUES ({', '.join('?' * 13)}) RETURNING recalibration_id",
         (record.kind.value, record.zone, record.estimator, record.reference, canonical_json(dict(record.event)),
          record.cause, record.reason, int(record.interval.start_utc.timestamp()),
          int(record.interval.end_utc.timestamp()), record.old_fit_id, record.new_fit_id,
          canonical_json(dict(record.changes)), recorded_us),
-    )  # fmt: skip
-    return int(cursor.lastrowid or 0)
+    ).fetchall()  # fmt: skip
+    return int(new[0][0])
 
 
-def recalibrations(
-    connection: sqlite3.Connection, zone: str, estimator: str | None = None
-) -> list[Recalibration]:
+def recalibrations(connection: Connection, zone: str, estimator: str | None = None) -> list[Recalibration]:
     """Give the recalibrations of a zone, oldest first."""
     rows = connection.execute(
         f"SELECT {_COLUMNS}, recalibration_id FROM recalibrations WHERE zone = ? AND (? IS NULL OR estimator = ?)"

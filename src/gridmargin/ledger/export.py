@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from sqlite3 import DatabaseError
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -138,7 +137,7 @@ def export(
                     progress(hi - lo)
         if not indices:
             raise InputError(
-                f"nothing to export: the ledger {book.path} has no such entries; ask for another zone or time"
+                f"nothing to export: the ledger {book.name} has no such entries; ask for another zone or time"
             )
         kept = stretches(indices)
         body = {
@@ -175,7 +174,7 @@ def _rest(
     for lo, hi in left_out(size, kept):
         try:
             rest.append((lo, hi, book.log.subtree(lo, hi).hex()))
-        except (DatabaseError, TableError):
+        except (book.connection.DatabaseError, TableError):
             if not salvage:
                 raise
     return rest
@@ -184,12 +183,12 @@ def _rest(
 def _last_head(book: Book) -> str:
     try:
         heads = book.log.heads()
-    except DatabaseError as error:
+    except book.connection.DatabaseError as error:
         raise InputError(
-            f"the ledger {book.path} is too damaged to say what it had signed ({error}); restore a copy of the file"
+            f"the ledger {book.name} is too damaged to say what it had signed ({error}); restore a copy of the file"
         ) from None
     if not heads:
-        raise InputError(f"the ledger {book.path} was never signed; export it without --salvage")
+        raise InputError(f"the ledger {book.name} was never signed; export it without --salvage")
     return heads[-1]
 
 
@@ -197,7 +196,7 @@ def _salvaged(book: Book, asked: Asked, lo: int, hi: int, lost: list[int]) -> pl
     """Give the rows of leaves that can be read; halve the stretch until what cannot be read stands alone."""
     try:
         rows = _rows(book, asked, lo, hi)
-    except DatabaseError:
+    except book.connection.DatabaseError:
         if hi - lo == 1:
             lost.append(lo)
             return pl.DataFrame(schema=dict(SCHEMA))

@@ -7,7 +7,6 @@ only grow; everything else is hashed from them when it is asked for.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from gridmargin.ledger.merkle import (
 )
 from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
 from gridmargin.ledger.records import Written, leaf_data
+from gridmargin.ledger.store import Connection
 from gridmargin.vocab import NotFoundError, TableError
 
 BLOCK_LEVEL = 8
@@ -53,11 +53,11 @@ class Log:
 
     Parameters
     ----------
-    connection : sqlite3.Connection
+    connection : Connection
         Of the book; writing happens inside the book's own transaction.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def __len__(self) -> int:
@@ -72,9 +72,10 @@ class Log:
         leaves = [(r.kind, r.record_id, leaf_hash(leaf_data(r))) for r in records]
         if not leaves:
             return size
-        self._connection.executemany(
-            "INSERT INTO log_leaves (leaf_index, kind, record_id, leaf_sha256) VALUES (?, ?, ?, ?)",
-            [(size + i, *leaf) for i, leaf in enumerate(leaves)],
+        self._connection.insert(
+            "log_leaves",
+            ("leaf_index", "kind", "record_id", "leaf_sha256"),
+            ((size + i, *leaf) for i, leaf in enumerate(leaves)),
         )
         self._complete(size, [leaf[2] for leaf in leaves])
         return size + len(leaves)
@@ -95,9 +96,7 @@ class Log:
             nodes = [node_hash(a, b) for a, b in zip(nodes[::2], nodes[1::2], strict=False)]
             level, position = level + 1, position // 2
         if kept:
-            self._connection.executemany(
-                "INSERT INTO log_nodes (level, position, node_sha256) VALUES (?, ?, ?)", kept
-            )
+            self._connection.insert("log_nodes", ("level", "position", "node_sha256"), kept)
 
     def keep_head(self, tree_size: int, note: str) -> None:
         """Keep a signed head; the first word for a size stands."""

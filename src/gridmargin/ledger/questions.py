@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from gridmargin.ledger.rows import (
     named,
     stored_name,
 )
+from gridmargin.ledger.store import Connection
 from gridmargin.marginal import Fit
 from gridmargin.vocab import Horizon, Interval, Kind, NotFoundError, TableError, sha256_hex
 
@@ -70,8 +69,8 @@ class Factors:
 class Questions:
     """The reading side of a book; `Book` adds the writing."""
 
-    path: Path
-    _connection: sqlite3.Connection
+    name: str
+    _connection: Connection
 
     def covering(
         self,
@@ -238,7 +237,8 @@ class Questions:
                 " start_s, interval_s, issued_us ORDER BY recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND issued_us >= ? AND issued_us < ? AND start_s < ?"
                 " AND start_s + interval_s > ? AND (? IS NULL OR estimator = ?) AND recorded_us <= ?"
-                " AND (? IS NULL OR source = ?)) WHERE newest = 1 ORDER BY issued_us, start_s, estimator, source",
+                " AND (? IS NULL OR source = ?)) AS issues WHERE newest = 1"
+                " ORDER BY issued_us, start_s, estimator, source",
                 kind,
             ),
             (zone, epoch_us(issues.start_utc), epoch_us(issues.end_utc), asked.end_utc.timestamp(),
@@ -311,7 +311,7 @@ class Questions:
                 f"SELECT start_s, interval_s, {LOW}, {MID}, {HIGH}, regime, status, view, entry_id, fit_id,"
                 " recalibration_id, payload_sha256s FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY start_s, interval_s"
                 f" ORDER BY recorded_us {order}, entry_id {order}) AS place FROM {{kind}}_entries WHERE zone = ?"
-                " AND estimator = ? AND start_s >= ? AND start_s < ? AND view <> 'forecast' AND (? IS NULL OR source = ?))"
+                " AND estimator = ? AND start_s >= ? AND start_s < ? AND view <> 'forecast' AND (? IS NULL OR source = ?)) AS said"
                 " WHERE place = 1 ORDER BY start_s, interval_s",
                 kind,
             ),
@@ -345,7 +345,7 @@ class Questions:
             named(f"SELECT {ENTRY_COLUMNS} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
         ).fetchone()
         if row is None:
-            raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.path}")
+            raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.name}")
         return entry_of(kind, row)
 
     def history(self, kind: Kind, entry_id: int) -> list[Entry]:
@@ -365,7 +365,7 @@ class Questions:
         """
         row = self._connection.execute("SELECT body FROM fits WHERE fit_id = ?", (fit_id,)).fetchone()
         if row is None:
-            raise NotFoundError(f"no fit {fit_id} in the ledger {self.path}")
+            raise NotFoundError(f"no fit {fit_id} in the ledger {self.name}")
         body = json.loads(row[0])
         for moment in ("train_start_utc", "train_end_utc"):
             body[moment] = datetime.fromisoformat(body[moment])
@@ -386,7 +386,7 @@ class Questions:
             named(f"SELECT {columns} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
         ).fetchone()
         if row is None:
-            raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.path}")
+            raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.name}")
         return hashes(pl.DataFrame([row], schema=list(wanted), orient="row"))[0]
 
     def has_payload(self, sha256: str) -> bool:
@@ -406,7 +406,7 @@ class Questions:
             "SELECT sha256, source, name, recorded_us FROM payloads WHERE sha256 = ?", (sha256,)
         ).fetchone()
         if row is None:
-            raise NotFoundError(f"no payload {sha256} noted in the ledger {self.path}")
+            raise NotFoundError(f"no payload {sha256} noted in the ledger {self.name}")
         return PayloadNote(row[0], row[1], row[2], moment_of(row[3]))
 
     def zones(self) -> list[str]:
@@ -466,10 +466,10 @@ class Questions:
         return self._connection.execute(
             named(
                 f"SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY start_s, interval_s, source"
-                " ORDER BY issued_us DESC, recorded_us DESC, entry_id DESC) AS newest"
+                " ORDER BY issued_us DESC NULLS LAST, recorded_us DESC, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND start_s < ? AND start_s + interval_s > ?"
                 " AND start_s > ? AND recorded_us <= ? AND (view = 'forecast') = ? AND horizon = ?"
-                " AND (? IS NULL OR source = ?)) WHERE newest = 1 ORDER BY start_s, source",
+                " AND (? IS NULL OR source = ?)) AS said WHERE newest = 1 ORDER BY start_s, source",
                 kind,
             ),
             (zone, estimator, interval.end_utc.timestamp(), interval.start_utc.timestamp(),

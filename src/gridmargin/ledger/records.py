@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gridmargin.ledger.store import Connection
 from gridmargin.vocab import canonical_json, sha256_hex
 
 
@@ -64,7 +64,7 @@ def leaf_data(record: Written) -> bytes:
     ).encode()
 
 
-def last_ids(connection: sqlite3.Connection) -> dict[str, int]:
+def last_ids(connection: Connection) -> dict[str, int]:
     """Give the newest id of each kind; 0 where there is none."""
     return {
         kind: connection.execute(f"SELECT max({key}) FROM {table}").fetchone()[0] or 0
@@ -72,7 +72,7 @@ def last_ids(connection: sqlite3.Connection) -> dict[str, int]:
     }
 
 
-def records_after(connection: sqlite3.Connection, ids: Mapping[str, int]) -> list[Written]:
+def records_after(connection: Connection, ids: Mapping[str, int]) -> list[Written]:
     """Give what was written after these ids, kind by kind, each in the order of its ids."""
     found: list[Written] = []
     for kind, (table, key) in KINDS.items():
@@ -92,13 +92,13 @@ def records_after(connection: sqlite3.Connection, ids: Mapping[str, int]) -> lis
     return found
 
 
-def records_in_order(connection: sqlite3.Connection) -> list[Written]:
+def records_in_order(connection: Connection) -> list[Written]:
     """Give everything in the book by when it was written: what a log begins with."""
     return sorted(records_after(connection, {}), key=lambda record: record.recorded_us)
 
 
 def changes_text(
-    connection: sqlite3.Connection, kind: str, where: str, values: tuple[Any, ...]
+    connection: Connection, kind: str, where: str, values: tuple[Any, ...]
 ) -> list[tuple[int, int, str]]:
     """Give id, recorded time [µs] and canonical JSON of the recalibrations or declarations that a condition picks."""
     table, key = KINDS[kind]

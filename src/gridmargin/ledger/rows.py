@@ -70,9 +70,10 @@ def rows_of(
     return pl.DataFrame(
         {
             **table,
-            "low_gco2_per_kwh": estimates.low,
-            "mid_gco2_per_kwh": estimates.mid,
-            "high_gco2_per_kwh": estimates.high,
+            # SQLite keeps no negative zero, so none is hashed.
+            "low_gco2_per_kwh": estimates.low + 0.0,
+            "mid_gco2_per_kwh": estimates.mid + 0.0,
+            "high_gco2_per_kwh": estimates.high + 0.0,
             "conditions": pl.Series(list(conditions), dtype=pl.String),
             "regime": estimates.regime.astype(str),
             "status": estimates.status.astype(str),

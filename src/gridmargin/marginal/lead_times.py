@@ -23,8 +23,9 @@ stands at the floor cannot be missed: there the high end has the whole allowance
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from gridmargin.marginal.blend import simplex_weights
 from gridmargin.marginal.forecast_features import DAY_S, HOUR_S, RateSeries, design
+from gridmargin.marginal.grown_trees import GrownTrees, array_as_json, array_of, grown
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
@@ -121,7 +123,7 @@ class Trees:
         Column that the median starts from.
     fallback : dict of str to float
         What stands in for an anchor or a naive rule that is not known. [g kWh⁻¹]
-    models : tuple
+    models : tuple of GrownTrees
         By `LEVELS`.
     floor_gco2_per_kwh : float
         The least that a forecast may be: zero, or the lowest rate seen where rates were negative. [g kWh⁻¹]
@@ -131,7 +133,7 @@ class Trees:
     kept: NDArray[np.intp]
     anchor: str
     fallback: dict[str, float]
-    models: tuple[Any, ...]
+    models: tuple[GrownTrees, ...]
     floor_gco2_per_kwh: float
 
     def stack(self, rows: FloatArray) -> FloatArray:
@@ -193,6 +195,64 @@ class Rung:
             "weights": dict(zip(("trees", *NAIVE), self.weights.tolist(), strict=True)),
             "offsets": {"low": moved.low, "high": moved.high, "high_at_floor": moved.high_at_floor, "n": moved.n},
         }  # fmt: skip
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all that a forecast needs as plain JSON, to the last bit."""
+        trees = self.trees
+        return {
+            "from_s": self.from_s,
+            "below_s": self.below_s,
+            "learned_leads_s": list(self.learned_leads_s),
+            "n_rows": self.n_rows,
+            "weights": array_as_json(self.weights),
+            "offsets": asdict(self.offsets),
+            "trees": {
+                "names": list(trees.names),
+                "kept": array_as_json(trees.kept),
+                "anchor": trees.anchor,
+                "fallback": trees.fallback,
+                "models": [model.as_json() for model in trees.models],
+                "floor_gco2_per_kwh": trees.floor_gco2_per_kwh,
+            },
+        }
+
+    @staticmethod
+    def of(told: Mapping[str, Any]) -> Rung:
+        """Read what `as_json` gave."""
+        trees = told["trees"]
+        return Rung(
+            told["from_s"],
+            told["below_s"],
+            tuple(told["learned_leads_s"]),
+            told["n_rows"],
+            Trees(
+                tuple(trees["names"]),
+                array_of(trees["kept"]),
+                trees["anchor"],
+                trees["fallback"],
+                tuple(GrownTrees.of(model) for model in trees["models"]),
+                trees["floor_gco2_per_kwh"],
+            ),
+            array_of(told["weights"]),
+            Offsets(**told["offsets"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Leads that share a rung.
+
+    Attributes
+    ----------
+    from_s, below_s : int
+        The leads. [s]
+    leads_s : tuple of int
+        Leads of the rows that it learns on. [s]
+    """
+
+    from_s: int
+    below_s: int
+    leads_s: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,25 +326,49 @@ def learn(series: RateSeries, timezone: str, longest_s: int = LONGEST_S) -> Ladd
     InputError
         If the series holds fewer than `FEWEST_DAYS` days of rates.
     """
-    days = int(np.isfinite(series.rate_gco2_per_kwh).sum()) * series.step_s / DAY_S
+    refuse_too_short(series)
+    jobs = stretches(series.step_s, longest_s)
+    return Ladder(tuple(learn_rungs(series, timezone, jobs)), series.step_s, timezone)
+
+
+def refuse_too_short(series: RateSeries) -> None:
+    """Raise `InputError` if a series holds fewer than `FEWEST_DAYS` days of rates."""
+    days = known_days(series)
     if days < FEWEST_DAYS:
         raise InputError(
             f"{days:.1f} days of rates precede the issue and a forecast needs {FEWEST_DAYS};"
             " ask for a later issue time, or give a longer record"
         )
+
+
+def known_days(series: RateSeries) -> float:
+    """Give how many days of rates a series holds. [d]"""
+    return int(np.isfinite(series.rate_gco2_per_kwh).sum()) * series.step_s / DAY_S
+
+
+def stretches(step_s: int, longest_s: int) -> list[Stretch]:
+    """Give the leads of each rung that begins below a lead."""
+    found = []
+    for from_s, below_s in zip((0, *RUNGS_S[:-1]), RUNGS_S, strict=True):
+        inside = [s for s in range(0, below_s, step_s) if s >= from_s]
+        if inside and from_s < longest_s:
+            leads = sorted({rounded_lead(s, step_s) for s in inside})
+            chosen = np.unique(np.linspace(0, len(leads) - 1, LEARNED_LEADS).round().astype(int))
+            found.append(Stretch(from_s, below_s, tuple(leads[k] for k in chosen)))
+    return found
+
+
+def learn_rungs(series: RateSeries, timezone: str, jobs: Sequence[Stretch]) -> list[Rung]:
+    """Learn the rungs of some stretches of leads, as `learn` does; none depends on another."""
+    if not jobs:
+        return []
     from threadpoolctl import threadpool_limits
 
-    work = []
-    for from_s, below_s in zip((0, *RUNGS_S[:-1]), RUNGS_S, strict=True):
-        inside = [s for s in range(0, below_s, series.step_s) if s >= from_s]
-        if inside and from_s < longest_s:
-            leads = sorted({rounded_lead(s, series.step_s) for s in inside})
-            chosen = np.unique(np.linspace(0, len(leads) - 1, LEARNED_LEADS).round().astype(int))
-            work.append((from_s, below_s, [leads[k] for k in chosen]))
     # Two rungs at a time, each on one thread: OpenMP's own threads wait busily for one another.
     with threadpool_limits(1, "openmp"), ThreadPoolExecutor(2) as pool:
-        rungs = list(pool.map(lambda job: _rung(series, timezone, *job), work))
-    return Ladder(tuple(rungs), series.step_s, timezone)
+        return list(
+            pool.map(lambda job: _rung(series, timezone, job.from_s, job.below_s, list(job.leads_s)), jobs)
+        )
 
 
 def ahead(ladder: Ladder, series: RateSeries, n: int) -> Ahead:
@@ -297,8 +381,6 @@ def ahead(ladder: Ladder, series: RateSeries, n: int) -> Ahead:
     n : int
         At most as far as the ladder reaches.
     """
-    from threadpoolctl import threadpool_limits
-
     step_s = ladder.step_s
     longest_s = ladder.rungs[-1].below_s
     if series.step_s != step_s or not 0 < n * step_s <= longest_s:
@@ -319,8 +401,7 @@ def ahead(ladder: Ladder, series: RateSeries, n: int) -> Ahead:
             places.append(place)
         if parts:
             at = np.concatenate(places)
-            with threadpool_limits(1, "openmp"):
-                low[at], mid[at], high[at] = rung.forecast(np.concatenate(parts))
+            low[at], mid[at], high[at] = rung.forecast(np.concatenate(parts))
     return Ahead(shown.starts()[len(shown) - n :], lead_s, low, mid, high)
 
 
@@ -385,7 +466,8 @@ def _grown(rows: FloatArray, rate: FloatArray, names: tuple[str, ...]) -> Trees:
             **loss, min_samples_leaf=leaf, max_features=0.4, early_stopping=False, random_state=0,
             **(TREES if is_middle else TAIL_TREES),
         )  # fmt: skip
-        models.append(model.fit(rows[:, kept], rate - starts[anchor if is_middle else ANCHORS[0]]))
+        x = rows[:, kept]
+        models.append(grown(model.fit(x, rate - starts[anchor if is_middle else ANCHORS[0]]), x))
     return Trees(names, kept, anchor, fallback, tuple(models), floor)
 
 

@@ -50,6 +50,9 @@ FADED_HALF_LIVES = 8
 MIN_DAYS = 7
 """A week: how much of the listed capacity runs, and how far the load moves, cannot be told from less."""
 
+FEW_TABLES = 8
+"""Up to so many sets of fuel prices, a stack without a compiler is done before the compiler is loaded."""
+
 _TAILS = (0.05, 0.95)
 _DAY_S = 86_400
 
@@ -168,8 +171,11 @@ class MeritOrder:
         regime = np.full(n, SURPLUS, dtype="U40")
         base = np.array(p["factor_gco2_per_kwh"])
         mean_factor = _source_factors(p, base)
-        for rows, prices in self.price_groups(states, p):
-            table = margin_table(blocks_at(p, prices), len(p["sources"]), p["load_sd_mw"])
+        groups = list(self.price_groups(states, p))
+        for rows, prices in groups:
+            table = margin_table(
+                blocks_at(p, prices), len(p["sources"]), p["load_sd_mw"], compiled=len(groups) > FEW_TABLES
+            )
             at = load[rows]
             mine = np.maximum(_at(table, table.probability, at), 0.0)
             emission = np.maximum(_at(table, table.emission, at), 0.0)

@@ -22,7 +22,9 @@ Baleriaux, Jamoulle and Guertechin 1967 and Booth 1972, doi:10.1109/TPAS.1972.29
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +100,9 @@ class MarginTable:
     factor_probability: FloatArray
 
 
-def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int = N_STEPS) -> MarginTable:
+def margin_table(
+    blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int = N_STEPS, *, compiled: bool = True
+) -> MarginTable:
     """Give the probability of every source to be on the margin, for every load.
 
     Parameters
@@ -111,6 +115,8 @@ def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int 
         Standard deviation of the load's error, 0 for none. [MW]
     n_steps : int
         Grid steps over the whole capacity.
+    compiled : bool
+        False spares loading the compiler where only a few tables are wanted; the numbers are the same.
 
     Returns
     -------
@@ -138,9 +144,7 @@ def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int 
     load: FloatArray = (np.arange(n_steps + 2 * pad + 2, dtype=np.float64) - pad) * step
     pmf = _noise(len(load), pad, load_sd_mw / step)
     factors, bin_of = _factor_bins(factor)
-    from gridmargin.marginal.stack_kernel import pass_over  # numba: only a stack needs it
-
-    probability, emission, by_factor, cost, surplus, scarce = pass_over(
+    probability, emission, by_factor, cost, surplus, scarce = _pass(compiled)(
         pmf, capacity / step, outage, bid, factor, group, bin_of, n_groups, len(factors)
     )
     return MarginTable(
@@ -153,6 +157,16 @@ def margin_table(blocks: Blocks, n_groups: int, load_sd_mw: float, n_steps: int 
         factors=factors,
         factor_probability=by_factor.T,
     )
+
+
+def _pass(compiled: bool) -> Callable[..., tuple[FloatArray, ...]]:
+    if compiled:
+        from gridmargin.marginal.stack_kernel import pass_over  # numba: only many stacks need it
+
+        return cast(Callable[..., tuple[FloatArray, ...]], pass_over)
+    from gridmargin.marginal import stack_once
+
+    return stack_once.pass_over
 
 
 def expected_output(blocks: Blocks, load_mw: FloatArray, load_sd_mw: float) -> FloatArray:

@@ -6,11 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from gridmargin.marginal.stack_once import NEGLIGIBLE
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-
-NEGLIGIBLE = 1e-15
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]

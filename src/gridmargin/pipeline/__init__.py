@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from gridmargin.pipeline.derived import recipe
 from gridmargin.pipeline.factors import Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
-from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, take_in
+from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, roll, take_in
 from gridmargin.pipeline.moment import STALE_WIDENING, is_stale, moment_for, outside
 from gridmargin.pipeline.months import month_starts
 
 if TYPE_CHECKING:
     from gridmargin.marginal import LongRunFactor
     from gridmargin.pipeline.account import Job, account_log, manifest_of
+    from gridmargin.pipeline.average_issuing import issue_average
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
     from gridmargin.pipeline.issuing import Issued, issue
     from gridmargin.pipeline.long_run import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
+    from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
     from gridmargin.pipeline.signals import given_signals, signals_of
@@ -55,8 +57,10 @@ __all__ = [
     "fleet_margins",
     "given_fleet",
     "given_signals",
+    "installed_mw",
     "is_stale",
     "issue",
+    "issue_average",
     "listed_fleet",
     "manifest_of",
     "moment_for",
@@ -65,8 +69,10 @@ __all__ = [
     "payloads_from",
     "published",
     "published_long_run",
+    "quality_of",
     "recalibrate",
     "recipe",
+    "roll",
     "score_forecasts",
     "signals_of",
     "take_in",
@@ -82,7 +88,10 @@ _LATER = {
     "issue": "issuing",
     "given_signals": "signals",
     "signals_of": "signals",
+    "issue_average": "average_issuing",
     "checkable": "recalibration",
+    "installed_mw": "quality",
+    "quality_of": "quality",
     "entries_of": "references",
     "published": "references",
     "recalibrate": "recalibration",

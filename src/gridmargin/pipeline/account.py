@@ -49,6 +49,10 @@ class Job:
         Fill intervals without a factor from the nearest (C8).
     alignment : str or None
         How the log's times were moved, in words; stamped on the run.
+    cooling, loss : tuple of Range and str, or None
+        PUE and line losses that a declared data centre states, and where; the reference tables' where None. [1]
+    place : mapping or None
+        How the zone was found, where it was asked for by another name; kept with the run.
     """
 
     zone: str
@@ -59,11 +63,20 @@ class Job:
     n_devices: int = 1
     fill: bool = False
     alignment: str | None = None
+    cooling: tuple[Range, str] | None = None
+    loss: tuple[Range, str] | None = None
+    place: Mapping[str, Any] | None = None
+
+    def stated_overheads(self) -> list[Any]:
+        """Give what a data centre states in place of the reference tables, as plain JSON."""
+        stated = (("cooling", self.cooling), ("loss", self.loss))
+        return [[name, figure[0].as_dict()] for name, figure in stated if figure is not None]
 
 
 def overheads_for(job: Job) -> tuple[Overheads, str]:
     """Give the overheads of a job and a sentence on where they come from."""
-    (cooling, cooling_source), (loss, loss_source) = pue(job.site), line_loss(job.zone)
+    cooling, cooling_source = job.cooling or pue(job.site)
+    loss, loss_source = job.loss or line_loss(job.zone)
     host, host_source = host_factor(job.profile.device) if job.site != "device" else (Range(1, 1, 1), "none")
     price = price_usd_per_kwh(job.zone)
     plug = Range(cooling.low * host.low, cooling.mid * host.mid, cooling.high * host.high)
@@ -104,6 +117,7 @@ def manifest_of(
             "note": note,
         },
         "alignment": job.alignment,
+        "place": dict(job.place) if job.place else None,
         "log": dict(log),
     }
 
@@ -121,6 +135,7 @@ def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
             job.n_devices,
             job.fill,
             job.alignment,
+            *job.stated_overheads(),
         ]
     )
     return "r" + sha256_hex(text.encode())[:10]
@@ -238,7 +253,7 @@ def account_log(
         }
         manifest["views"] = sorted(set(marginal.view.tolist()))
         manifest["n_filled"] = accountant.n_filled
-        manifest["work"] = _seen_from(folder, factory.book.path.parent)
+        manifest["work"] = _seen_from(folder, factory.archive.folder.parent)
         writer.commit(manifest)
     return summary_of(folder, run_id, manifest, sample)
 
@@ -279,7 +294,7 @@ def _model_notes(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _seen_from(folder: Path, work: Path) -> str:
-    """Name the folder of the ledger as `folder` sees it, so that both can be moved together."""
+    """Name the folder of ledger and archive as `folder` sees it, so that both can be moved together."""
     here, there = folder.resolve(), work.resolve()
     return there.relative_to(here).as_posix() if there.is_relative_to(here) else str(there)
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import polars as pl
 
 from gridmargin.grid import GridState, GridStates, assemble
-from gridmargin.ledger import Book, Declaration, PayloadNote
+from gridmargin.ledger import Book, Declaration, PayloadNote, Shelf
 from gridmargin.marginal import (
     Estimator,
     Facts,
@@ -25,6 +25,7 @@ from gridmargin.pipeline.derived import (
     recipe,
 )
 from gridmargin.pipeline.facts import FactsOf
+from gridmargin.pipeline.kept_fits import kept_or_learned
 from gridmargin.pipeline.months import HISTORY, first_of_month, mid_month, month_starts, whole_slots
 from gridmargin.pipeline.provenance import (
     lineage_of,
@@ -94,6 +95,8 @@ class Factory:
         Names beyond these, such as `regression+storage` or `blend`, or those that were asked for among them.
     payload_of : callable
         Gives the payload behind facts by its hash, so that it can be kept; None where it is not to be had.
+    shelf : Shelf or None
+        Where fits are kept from one process to the next; None learns each anew.
     """
 
     source: Source
@@ -104,6 +107,7 @@ class Factory:
     estimators: Sequence[str] = USUAL
     asked: Sequence[str] = ()
     payload_of: Callable[[str], Payload | None] = lambda _sha256: None
+    shelf: Shelf | None = None
 
     def ensure(self, zone: str, interval: Interval, *, renew: bool = False) -> Outcome:
         """Make the book cover `interval`, as far as the source reaches.
@@ -111,7 +115,8 @@ class Factory:
         Parameters
         ----------
         renew : bool
-            Read and estimate again even where entries exist; entries that come out different supersede (C9).
+            Read, learn and estimate again even where entries exist and fits were kept; entries that come out different
+            supersede (C9).
 
         Raises
         ------
@@ -137,6 +142,7 @@ class Factory:
         pending = [e for e in pending if e.name not in [name for name, _ in lacking]]
         if not pending:
             return Outcome(0, tuple(notes))
+        maker = replace(self, shelf=None) if renew else self
         states, lineage = self.states(zone, self.reading(wanted, known))
         n_new = 0
         for part in self._parts(zone, wanted):
@@ -147,7 +153,7 @@ class Factory:
             )
             fitted: dict[str, tuple[Fit, View]] = {}
             for sought in pending:
-                found = estimated(self, sought, at_hand, lineage, fitted)
+                found = estimated(maker, sought, at_hand, lineage, fitted)
                 if isinstance(found, str):
                     if self._tells(sought.name):
                         notes.append(f"{sought.name}, {part.start_utc:%Y-%m}: {found}")
@@ -163,6 +169,7 @@ class Factory:
                     *payloads_and_conditions(estimates, behind),
                     source=self.source.name,
                 )
+        notes += self.shelf.faults() if self.shelf else []
         return Outcome(n_new, tuple(dict.fromkeys(notes)))
 
     @property
@@ -238,13 +245,25 @@ class Factory:
         facts: Facts,
         changes: Sequence[tuple[str, datetime, str]],
     ) -> Fit | str:
-        """Fit on a history in which the grid changed, or say what is missing.
+        """Fit on a history in which the grid changed, or say what is missing; a fit that was kept is taken up again.
 
         Parameters
         ----------
         changes : sequence of (what, from, note)
             In order of time. What became of each stands in the fit's parameters, under `grid_changes`.
         """
+        return kept_or_learned(
+            self.shelf, estimator, history, facts, changes,
+            lambda: self._learned(estimator, history, facts, changes),
+        )  # fmt: skip
+
+    def _learned(
+        self,
+        estimator: Estimator,
+        history: GridStates,
+        facts: Facts,
+        changes: Sequence[tuple[str, datetime, str]],
+    ) -> Fit | str:
         seen, effects = weigh_history(
             history, [moment for _, moment, _ in changes], lambda part: estimator.can_fit(part, facts) is None
         )

@@ -13,11 +13,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.ledger import Entry
-from gridmargin.marginal import Estimates, Fit, forecast_features, lead_times, tilt
+from gridmargin.ledger import Entry, Shelf
+from gridmargin.marginal import ESTIMATORS, Estimates, Fit, forecast_features, lead_times, tilt
 from gridmargin.pipeline.factors import WARM_UP, Factory
 from gridmargin.pipeline.forecasts import append_forecasts
-from gridmargin.pipeline.months import HISTORY
+from gridmargin.pipeline.kept_fits import hash_of
+from gridmargin.pipeline.months import HISTORY, first_of_month
 from gridmargin.reference import zone_named
 from gridmargin.vocab import (
     Basis,
@@ -29,12 +30,13 @@ from gridmargin.vocab import (
     TimeError,
     View,
     format_utc,
+    sha256_hex,
 )
 
 FloatArray = NDArray[np.float64]
 
 LONGEST_H = 72
-VERSION = "1"
+VERSION = "2"
 
 SOURCE_DAYS = 28
 """Over how many of the newest days the sources at a local hour are taken."""
@@ -51,18 +53,23 @@ class Issued:
         In order of time.
     n_new : int
         How many of them are new in the book.
+    notes : tuple of str
+        What could not be estimated or read, and why.
     """
 
     issued_utc: datetime
     entries: list[Entry]
     n_new: int
+    notes: tuple[str, ...] = ()
 
 
 def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issued:
     """Forecast every interval that begins within some hours of the issue.
 
     What is forecast is the published rate where the source states one, else the factor of `regression`. Nothing is seen
-    that begins at the issue or later, and no factor whose fit saw something later (C10).
+    that begins at the issue or later, and no factor whose fit saw something later (C10). The ladder is learned from the
+    year before the issue's month, so that all issues of a month share it; where too little is known by then, from all
+    that is known at the issue. Rows are made from what is known at the issue.
 
     Raises
     ------
@@ -88,25 +95,31 @@ def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issu
             f" nothing can be issued at {format_utc(issued_utc)}; give a moment in between"
         )
     base = "published" if source.states_margin else "regression"
-    past = Interval(max(known.start_utc, end - HISTORY), end)
-    outcome = replace(factory, estimators=(base,), asked=()).ensure(zone, past)
+    month = first_of_month(end)
+    past = Interval(max(known.start_utc, month - HISTORY), end)
+    notes = _cover(factory, zone, base, past, month)
     said = _known(factory, zone, base, past)
     if not said.height:
         raise NoFactorError(
             f"no factor of {zone} was known by {format_utc(end)}: the record begins at {format_utc(known.start_utc)}, and its"
             f" first factors come from a fit on {WARM_UP.days} days; issue later"
-            + "".join(f"; {note}" for note in outcome.notes)
+            + "".join(f"; {note}" for note in notes)
         )
     series = _series(said, past, step_s)
+    lesson = _lesson(factory, said, past, month, step_s)
+    lead_times.refuse_too_short(lesson)
     timezone = zone_named(zone).timezone
-    ladder = lead_times.learn(series, timezone, hours * 3600)
+    ladder = _ladder(factory.shelf, lesson, timezone, hours * 3600)
     made = lead_times.ahead(ladder, series, hours * 3600 // step_s)
+    learned_to = datetime.fromtimestamp(lesson.start_epoch_s + len(lesson) * step_s, UTC)
+    notes += factory.shelf.faults() if factory.shelf else []
     name = f"forecast_{base}"
     hashes = sorted({digest for text in said["payload_sha256s"].unique() for digest in json.loads(text)})
     fit = Fit(
         name, VERSION, zone, past.start_utc, end, said.height,
         {
             "of": base,
+            "learned_to_utc": format_utc(learned_to),
             "settings": lead_times.settings(),
             "rungs": [rung.told() for rung in ladder.rungs],
             "fit_ids": sorted(said["fit_id"].unique().to_list()),
@@ -139,8 +152,81 @@ def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issu
     ).taken(np.flatnonzero(started))
     n_new = append_forecasts(factory.book, estimates, fit, factory.now_utc(), source=source.name)
     moment = Interval(issued_utc, issued_utc + timedelta(microseconds=1))
-    kept = factory.book.forecasts(zone, issued=moment, estimator=name, source=source.name)
-    return Issued(issued_utc, kept, n_new)
+    entries = factory.book.forecasts(zone, issued=moment, estimator=name, source=source.name)
+    return Issued(issued_utc, entries, n_new, tuple(dict.fromkeys(notes)))
+
+
+def _cover(factory: Factory, zone: str, base: str, past: Interval, month: datetime) -> list[str]:
+    """Make the book cover the past, and give what could not be estimated; months before this one are tried once.
+
+    Some intervals can never be estimated, so that the book alone does not tell whether an old stretch was tried. The
+    shelf tells that it was: from the same payloads, by the same code, with as many entries as there are now.
+    """
+    maker = replace(factory, estimators=(base,), asked=())
+    notes: list[str] = []
+    for stretch in _at_month(past, month):
+        if factory.shelf is None or stretch.start_utc >= month:
+            notes += maker.ensure(zone, stretch).notes
+            continue
+        if factory.shelf.get(_tried(maker, zone, base, stretch)) is None:
+            outcome = maker.ensure(zone, stretch)
+            notes += outcome.notes
+            factory.shelf.put(_tried(maker, zone, base, stretch), {"notes": list(outcome.notes)})
+    return notes
+
+
+def _at_month(past: Interval, month: datetime) -> list[Interval]:
+    """Cut a stretch where a month begins."""
+    if not past.start_utc < month < past.end_utc:
+        return [past]
+    return [Interval(past.start_utc, month), Interval(month, past.end_utc)]
+
+
+def _tried(factory: Factory, zone: str, base: str, stretch: Interval) -> str:
+    """Say on what it depends whether more of a stretch could be estimated."""
+    book, source = factory.book, factory.source
+    known, version_now = source.span(zone), ESTIMATORS.get(base)().version
+    seen = (p for part in factory.reading(stretch, known) for p in source.fetch(zone, part))
+    return hash_of(
+        "tried", source.name, zone, base, version_now, stretch, [[p.name, sha256_hex(p.body)] for p in seen],
+        book.count(Kind.MARGINAL, zone, stretch, base, version_now, source.interval_s(zone), source.name),
+        factory.changes(zone, base, stretch.start_utc, stretch.end_utc),
+        [d.recorded_utc for d in factory.declared(zone, stretch.start_utc, stretch.end_utc)],
+    )  # fmt: skip
+
+
+def _lesson(
+    factory: Factory, said: pl.DataFrame, past: Interval, month: datetime, step_s: int
+) -> forecast_features.RateSeries:
+    """Give what the ladder is learned from: what was known when the month began, if that is enough."""
+    before = Interval(past.start_utc, month) if past.start_utc < month else None
+    if before is not None:
+        fits = [f for f in said["fit_id"].unique() if factory.book.fit(f).train_end_utc <= month]
+        early = said.filter(pl.col("fit_id").is_in(fits) & (pl.col("start_s") < int(month.timestamp())))
+        if early.height:
+            series = _series(early, before, step_s)
+            if lead_times.known_days(series) >= lead_times.FEWEST_DAYS:
+                return series
+    return _series(said, past, step_s)
+
+
+def _ladder(
+    shelf: Shelf | None, series: forecast_features.RateSeries, timezone: str, longest_s: int
+) -> lead_times.Ladder:
+    """Take the rungs that were kept for this series, and learn and keep the others."""
+    stretches = lead_times.stretches(series.step_s, longest_s)
+    asked = {s: hash_of("rung", VERSION, lead_times.settings(), series, timezone, s) for s in stretches}
+    rungs: dict[lead_times.Stretch, lead_times.Rung] = {}
+    for stretch in stretches if shelf else ():
+        kept = shelf.get(asked[stretch]) if shelf else None
+        if kept is not None:
+            rungs[stretch] = lead_times.Rung.of(kept)
+    lacking = [stretch for stretch in stretches if stretch not in rungs]
+    for stretch, rung in zip(lacking, lead_times.learn_rungs(series, timezone, lacking), strict=True):
+        rungs[stretch] = rung
+        if shelf:
+            shelf.put(asked[stretch], rung.as_json())
+    return lead_times.Ladder(tuple(rungs[s] for s in stretches), series.step_s, timezone)
 
 
 def _known(factory: Factory, zone: str, base: str, past: Interval) -> pl.DataFrame:

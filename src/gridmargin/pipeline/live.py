@@ -20,7 +20,7 @@ from gridmargin.sources import (
     collect,
     off_reason,
 )
-from gridmargin.vocab import GridmarginError, Interval, PublisherError
+from gridmargin.vocab import GridmarginError, Interval, NoFactorError, PublisherError
 
 ANSWER_WITHIN_S = 5.0
 """How long somebody who asks for the present waits for a publisher. [s]"""
@@ -33,6 +33,9 @@ PROBE_MEMORY = timedelta(minutes=5)
 
 LOOK_BACK = timedelta(hours=2)
 """How far back a round asks; where the last success is longer ago, back to it."""
+
+ROLLED = timedelta(hours=2)
+"""How far back from the newest interval the ledger is filled after every round; what is older is filled when asked for."""
 
 FIRST_HISTORY = timedelta(days=45)
 """How much of the past is fetched for fits, once."""
@@ -238,6 +241,21 @@ def take_in(factory: Factory, zone: str, revised: Sequence[datetime]) -> int:
         if factory.speaks_of(zone, interval):
             n_new += factory.ensure(zone, interval, renew=True).n_new
     return n_new
+
+
+def roll(factory: Factory, zone: str) -> int:
+    """Write down what the newest intervals cause, whether or not anybody asks: the ledger goes on by itself.
+
+    Returns
+    -------
+    int
+        How many entries are new; none where no estimator can speak yet.
+    """
+    end = factory.source.span(zone).end_utc
+    try:
+        return factory.ensure(zone, Interval(end - ROLLED, end)).n_new
+    except NoFactorError:
+        return 0
 
 
 def _within(limit_s: float, work: Callable[[], Collected]) -> Collected:

@@ -2,7 +2,8 @@
 
 The log is replayed again for the energy, grams and half-widths are multiplied again from energy, factor and overheads,
 the factor is estimated again from the archived payload with the stored fit, and each cell is read again from the payload's
-bytes. The fit itself is taken as it stands, with the hashes of what it was fitted on. A step that cannot be checked, as
+bytes. The fit itself is taken as it stands in the ledger, with the hashes of what it was fitted on, unless it is to be
+learned again: then from the archived payloads, and never from what was kept on the shelf. A step that cannot be checked, as
 when the log is gone, says so and counts neither for nor against.
 """
 
@@ -20,6 +21,8 @@ from gridmargin.ledger import Book, Entry
 from gridmargin.marginal import ESTIMATORS
 from gridmargin.pipeline.again import replayed_again
 from gridmargin.pipeline.derived import made_again
+from gridmargin.pipeline.facts import FactsOf
+from gridmargin.pipeline.learned_again import learned_again
 from gridmargin.receipts import CAUSES, FILL_WIDENING, Overheads, Receipt, Slice, read_run
 from gridmargin.requests import log_cells
 from gridmargin.sources import Archive, Observations, Payload, cell_text, parse
@@ -74,7 +77,12 @@ class _Trail:
 
 
 def explain(
-    receipt: Receipt, folder: Path, book: Book, archive: Archive, manifest: Mapping[str, Any] | None = None
+    receipt: Receipt,
+    folder: Path,
+    book: Book,
+    archive: Archive,
+    manifest: Mapping[str, Any] | None = None,
+    facts_of: FactsOf | None = None,
 ) -> dict[str, Any]:
     """Trace a receipt.
 
@@ -88,6 +96,8 @@ def explain(
         Where its entries and payloads are.
     manifest : mapping, optional
         The run's manifest, where it is not written yet.
+    facts_of : callable, optional
+        Gives fleets and fuel rates: with it each fit is learned again too, which takes seconds.
 
     Returns
     -------
@@ -105,6 +115,11 @@ def explain(
     _range(trail, receipt)
     for entry in entries:
         _entry(trail, entry, book, archive)
+        if facts_of is not None:
+            closes, detail = learned_again(entry, book, archive, facts_of)
+            trail.add(
+                f"learned again, entry {entry.entry_id}", detail, closes=closes, unchecked=closes is None
+            )
     return {
         "receipt_id": receipt.receipt_id,
         "run_id": receipt.run_id,

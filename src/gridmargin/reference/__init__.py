@@ -5,6 +5,17 @@ Comes in: nothing. Goes out: sourced tables of figures. Touches its own CSV file
 
 from gridmargin.reference.fuel_prices import UnitDefaults, fuel_prices_before, unit_defaults
 from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
+from gridmargin.reference.names import (
+    CLOUDS,
+    SCHEMES,
+    Naming,
+    every_name,
+    named,
+    names_of,
+    names_version,
+    namings,
+    read_namings,
+)
 from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
@@ -12,11 +23,15 @@ from gridmargin.reference.zone_borders import ZoneBorder, zone_border
 from gridmargin.reference.zones import Zone, known_zones, zone_named
 
 __all__ = [
+    "CLOUDS",
+    "SCHEMES",
     "FuelRateRow",
+    "Naming",
     "Profile",
     "UnitDefaults",
     "Zone",
     "ZoneBorder",
+    "every_name",
     "fuel_prices_before",
     "fuel_rates_for",
     "host_factor",
@@ -26,9 +41,14 @@ __all__ = [
     "known_zones",
     "line_loss",
     "load_table",
+    "named",
+    "names_of",
+    "names_version",
+    "namings",
     "price_usd_per_kwh",
     "profile_for",
     "pue",
+    "read_namings",
     "unit_defaults",
     "zone_border",
     "zone_named",

@@ -17,7 +17,7 @@ Row = dict[str, str]
 
 @cache
 def load_table(name: str) -> tuple[Row, ...]:
-    """Read `NAME.csv` of this folder.
+    """Read `NAME.csv` of this folder; a name may begin with a folder inside it.
 
     Raises
     ------

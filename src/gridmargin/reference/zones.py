@@ -18,7 +18,8 @@ class Zone:
     id : str
         Our own identifier, such as `US-ERCO`.
     kind : str
-        What sort of area: balancing_authority, load_area, bidding_zone, market_region.
+        What sort of area: balancing_authority, generation_only (an authority without load), load_area, bidding_zone,
+        market_region, control_area, national_system.
     timezone : str
         IANA name of its prevailing local time.
     parent : str or None

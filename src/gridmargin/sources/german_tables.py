@@ -12,6 +12,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -168,6 +169,7 @@ def power_plants(payload: Payload) -> PlantTable:
     )
 
 
+@lru_cache(maxsize=4)
 def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
     """Read hourly prices of a country labelled by the start of the hour in local time with its offset. [EUR MWh⁻¹]
 
@@ -193,6 +195,7 @@ def day_ahead_price(payload: Payload, country: str = "DE") -> Series:
     )
 
 
+@lru_cache(maxsize=4)
 def carbon_price(payload: Payload) -> Series:
     """Read the weekly price of an emission allowance, whose decimal comma stands unquoted. [EUR t⁻¹]
 

@@ -29,12 +29,19 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
     "gridmargin.live_sources",
     {
         "aemo_5min": "gridmargin.sources.live.aemo:AemoLive",
+        "aeso": "gridmargin.sources.live.aeso:AesoLive",
+        "caiso": "gridmargin.sources.live.caiso:CaisoLive",
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
         "elexon": "gridmargin.sources.live.elexon:ElexonLive",
         "elexon_5min": "gridmargin.sources.live.elexon:ElexonInstantLive",
         "entsoe_api": "gridmargin.sources.live.entsoe:EntsoeLive",
+        "ercot_dashboards": "gridmargin.sources.live.ercot:ErcotLive",
+        "ieso": "gridmargin.sources.live.ieso:IesoLive",
         "isone": "gridmargin.sources.live.isone:IsoNeLive",
+        "miso": "gridmargin.sources.live.miso:MisoLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
+        "pjm": "gridmargin.sources.live.pjm:PjmLive",
+        "spp": "gridmargin.sources.live.spp:SppLive",
     },
 )
 

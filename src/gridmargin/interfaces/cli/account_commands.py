@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,29 @@ from rich.table import Table
 
 from gridmargin.interfaces.account import alignment_text
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
+from gridmargin.interfaces.placing import conflict_lines, place_answer, place_line, placed_throughout
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
-from gridmargin.pipeline import Job, account_log, recipe
+from gridmargin.pipeline import Job, account_log, facts_from, recipe
 from gridmargin.pipeline import explain as explain_receipt
+from gridmargin.places import Placed, overheads_of
 from gridmargin.receipts import find_receipt, read_run, write_json
-from gridmargin.reference import profile_for, pue, zone_named
+from gridmargin.reference import profile_for, pue
 from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
-from gridmargin.wiring import choose_source, home_folder, open_workplace, read_settings, recent_file
+from gridmargin.wiring import (
+    choose_source,
+    has_ledger,
+    home_folder,
+    now_utc,
+    open_places,
+    open_workplace,
+    read_settings,
+    recent_file,
+)
+
+DEFAULT_SITE = "hyperscale"
+"""Kind of site where neither the command nor a declared data centre says one."""
 
 OVERLOADED = 1.02
 """Busy time over the span of a log above which its devices could not keep up. [1]"""
@@ -35,28 +50,39 @@ def account(
     estimator: str,
     n_devices: int,
     max_batch: int,
-    site: str,
+    site: str | None,
     fill_gaps: bool,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
     quiet: bool,
+    workload: str | None = None,
+    places: Path | None = None,
+    geojson: Path | None = None,
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
-    zone_named(zone)
+    settings = read_settings(ledger)
+    registry = open_places(settings, places, geojson)
+    registry.where(zone, now_utc(), workload)
     profile = profile_for(device, model)
-    pue(site)
+    pue(site or DEFAULT_SITE)
     recipe(estimator)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder")
     align_utc = parse_utc(align_to, "--align-to") if align_to else None
-    choice = choose_source(source, read_settings())
+    choice = choose_source(source, settings)
     log = read_log(requests, align_utc)
-    job = Job(zone, estimator, profile, site, max_batch, n_devices, fill_gaps, alignment_text(align_to))
+    found = placed_throughout(registry, zone, log.first_utc, log.last_utc, workload)
+    zone, stated = found.zone, _stated(found, site)
+    job = Job(
+        zone, estimator, profile, site or DEFAULT_SITE, max_batch, n_devices, fill_gaps, alignment_text(align_to),
+        cooling=stated.get("cooling"), loss=stated.get("loss"), place=place_answer(found),
+    )  # fmt: skip
     fresh = not out.exists()
     work = data_dir or out / "work"
     try:
         with (
-            open_workplace(work) as place,
+            open_workplace(work, settings) as place,
             progress_bar("pricing requests", log.n_requests, quiet=quiet) as advance,
         ):
             choice = place.settle(choice, zone, log.first_utc)
@@ -75,6 +101,16 @@ def account(
     return summary
 
 
+def _stated(found: Placed, site: str | None) -> Mapping[str, Any]:
+    """Give the overheads that a declared data centre states; a kind of site beside its PUE would hide one of the two."""
+    stated = overheads_of(found.centre)
+    if site is not None and "cooling" in stated and found.centre is not None:
+        raise InputError(
+            f"--site {site} and {found.centre.where} both state a PUE; leave --site out, or the PUE of the data centre"
+        )
+    return stated
+
+
 def show_account(summary: dict[str, Any]) -> None:
     """Print the totals for people, marginal and average side by side."""
     totals, console = summary["totals"], people_console()
@@ -84,6 +120,9 @@ def show_account(summary: dict[str, Any]) -> None:
         f"{totals['requests']:,} requests in {summary['zone']}, {summary['first_utc']} to {summary['last_utc']}\n"
         f"grid: {summary['source_detail']}; energy: profile {profile['device']} × {profile['model']}, {profile['source']}"
     )
+    if manifest["place"]:
+        for line in (place_line(manifest["place"]), *conflict_lines(manifest["place"])):
+            console.print(line)
     if summary["alignment"]:
         console.print(f"alignment: {summary['alignment']}")
     for note in summary["notes"]:
@@ -140,9 +179,16 @@ def show_account(summary: dict[str, Any]) -> None:
     )
 
 
-def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[str, Any]:
-    """Answer `gridmargin explain`."""
-    settings = read_settings()
+def explain(
+    receipt_id: str,
+    out: Path | None,
+    data_dir: Path | None,
+    ledger: str | None,
+    refit_source: str | None = None,
+) -> dict[str, Any]:
+    """Answer `gridmargin explain`; with a source for fleets and fuel rates each fit is learned again."""
+    settings = read_settings(ledger)
+    facts_of = facts_from(choose_source(refit_source, settings).folder) if refit_source else None
     folders = [f for f in (out, data_dir) if f is not None] or [
         home_folder(None, settings), *recent_folders(recent_file())
     ]  # fmt: skip
@@ -151,18 +197,19 @@ def explain(receipt_id: str, out: Path | None, data_dir: Path | None) -> dict[st
             receipt = find_receipt(folder, receipt_id)
         except NotFoundError:
             continue
-        with open_workplace(_ledger_folder(folder, receipt.run_id, data_dir)) as place:
-            return explain_receipt(receipt, folder, place.book, place.archive)
+        work = _work_folder(folder, receipt.run_id, data_dir, ledger)
+        with open_workplace(work, settings) as place:
+            return explain_receipt(receipt, folder, place.book, place.archive, facts_of=facts_of)
     raise NotFoundError(
         f"no receipt {receipt_id} in {', '.join(str(f) for f in folders)}; check the id, or say where it is with --out or --data-dir"
     )
 
 
-def _ledger_folder(receipts: Path, run_id: str, data_dir: Path | None) -> Path:
+def _work_folder(receipts: Path, run_id: str, data_dir: Path | None, ledger: str | None) -> Path:
     """Where the entries of a run are: as the user says, else as the run says, seen from its receipts."""
     said = receipts / read_run(receipts, run_id).get("work", ".")
     for folder in (data_dir, said):
-        if folder is not None and (folder / "ledger.sqlite").exists():
+        if folder is not None and has_ledger(folder, read_settings(ledger)):
             return folder
     raise NotFoundError(
         f"no ledger in {said}, where run {run_id} had it; say where it is now with --data-dir"

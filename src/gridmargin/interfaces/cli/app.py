@@ -8,13 +8,24 @@ import signal
 import sys
 import threading
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from gridmargin.interfaces.cli.ledger_app import ledger_app
-from gridmargin.interfaces.cli.options import DataDirOption, JsonOption, SourceOption, ZoneArgument, emit
+from gridmargin.interfaces.cli.options import (
+    DataDirOption,
+    GeojsonOption,
+    JsonOption,
+    LedgerOption,
+    PlacesOption,
+    SourceOption,
+    WorkloadOption,
+    ZoneArgument,
+    emit,
+)
 from gridmargin.interfaces.failures import MENDABLE, error_answer, told
 from gridmargin.vocab import GridmarginError
 
@@ -30,6 +41,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(ledger_app, name="ledger")
+export_app = typer.Typer(help="Signals in the format of another system.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
+zones_app = typer.Typer(help="The zones we know, and which one a place lies in.", invoke_without_command=True)
+app.add_typer(zones_app, name="zones")
 
 
 class OnGap(StrEnum):
@@ -37,6 +52,13 @@ class OnGap(StrEnum):
 
     REFUSE = "refuse"
     NEAREST = "nearest"
+
+
+class FactorKind(StrEnum):
+    """Which factor; the two never mix (C3)."""
+
+    MARGINAL = "marginal"
+    AVERAGE = "average"
 
 
 class GridChange(StrEnum):
@@ -64,12 +86,48 @@ def _root(
     del version
 
 
-@app.command()
-def zones(source: SourceOption = "auto", as_json: JsonOption = False) -> None:
+@zones_app.callback()
+def zones(
+    context: typer.Context,
+    source: SourceOption = "auto",
+    every: Annotated[
+        bool, typer.Option("--all", help="Those without data too; --json has them all.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List the zones we know, and what the source has for each."""
+    if context.invoked_subcommand is not None:
+        return
     from gridmargin.interfaces.cli import grid_commands
 
-    emit(grid_commands.zones(source), grid_commands.show_zones, as_json)
+    emit(grid_commands.zones(source), partial(grid_commands.show_zones, every=every), as_json)
+
+
+# A point south of the equator begins with a minus, as an option does.
+@zones_app.command("where", context_settings={"ignore_unknown_options": True})
+def zones_where(
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="aws:us-east-1, azure:eastus, gcp:us-central1, eia:ERCO, wt:…, em:…, eic:…, a zone, LAT,LON, or a declared"
+            " data centre.",
+            metavar="PLACE",
+        ),
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(help="Moment that overrides are read at; now if absent.", metavar="TIME"),
+    ] = None,
+    workload: WorkloadOption = None,
+    places: PlacesOption = None,
+    geojson: GeojsonOption = None,
+    source: SourceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Say which zone a place lies in, which rule decided, how sure that is, and what else it may be."""
+    from gridmargin.interfaces.cli import grid_commands
+
+    emit(grid_commands.where(place, at, workload, source, places, geojson), grid_commands.show_where, as_json)
 
 
 @app.command()
@@ -85,14 +143,17 @@ def now(
             metavar="NAME",
         ),
     ] = None,
+    workload: WorkloadOption = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is on the margin: factor with range, the plants behind it, the average apart."""
     from gridmargin.interfaces.cli import grid_commands
 
-    emit(grid_commands.now(zone, at, source, data_dir, estimator or ()), grid_commands.show_now, as_json)
+    answer = grid_commands.now(zone, at, source, data_dir, ledger, estimator or (), workload)
+    emit(answer, grid_commands.show_now, as_json)
 
 
 @app.command()
@@ -127,6 +188,26 @@ def fetch(
 
 
 @app.command()
+def quality(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[str, typer.Option(help="First moment after it.", metavar="TIME")],
+    source: SourceOption = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Write the report as JSON here too.", metavar="FILE")
+    ] = None,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how good a zone's data are: what is absent, what is suspect and why, and whether it adds up."""
+    from gridmargin.interfaces.cli import quality_command
+
+    answer = quality_command.quality(zone, start, end, source, out, data_dir, ledger)
+    emit(answer, quality_command.show_quality, as_json)
+
+
+@app.command()
 def forecast(
     zone: ZoneArgument,
     at: Annotated[
@@ -136,13 +217,14 @@ def forecast(
     hours: Annotated[int, typer.Option(help="How far ahead, 1 to 72 hours.")] = 24,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Forecast the factor from what is known at a moment, with ranges, and keep the issue in the ledger."""
     from gridmargin.interfaces.cli import forecast_commands
 
     emit(
-        forecast_commands.forecast(zone, at, hours, source, data_dir),
+        forecast_commands.forecast(zone, at, hours, source, data_dir, ledger),
         forecast_commands.show_forecast,
         as_json,
     )
@@ -215,6 +297,7 @@ def recalibrate(
     reason: Annotated[str | None, typer.Option(help="Why, with --force; recorded.", metavar="TEXT")] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look for drift; where there is some, fit again, record what changed and why, and supersede."""
@@ -222,7 +305,7 @@ def recalibrate(
 
     answer = recalibrate_commands.recalibrated(
         zone, estimator=estimator, against=against, start=start, end=end, force=force, reason=reason, source=source,
-        data_dir=data_dir,
+        data_dir=data_dir, ledger=ledger,
     )  # fmt: skip
     emit(answer, recalibrate_commands.show_recalibrated, as_json)
 
@@ -234,19 +317,22 @@ def declare(
     since: Annotated[str, typer.Option("--from", help="When, ISO 8601 with offset.", metavar="TIME")],
     note: Annotated[str, typer.Option(help="What happened, and where it is written.", metavar="TEXT")],
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare a change of the grid: fits after it leave out or down-weight what was before."""
     from gridmargin.interfaces.cli import recalibrate_commands
 
-    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir)
+    answer = recalibrate_commands.declare(zone, what.value, since, note, data_dir, ledger)
     emit(answer, recalibrate_commands.show_declared, as_json)
 
 
 @app.command()
 def account(
     requests: Annotated[Path, typer.Argument(help="Request log: Parquet, CSV or JSONL.", metavar="REQUESTS")],
-    zone: Annotated[str, typer.Option(help="Zone whose grid served it.")],
+    zone: Annotated[
+        str, typer.Option(help="Zone whose grid served it, or a place in it: aws:us-east-1, a data centre.")
+    ],
     device: Annotated[str, typer.Option(help="Accelerator, such as H100; an unknown name lists them.")],
     model: Annotated[str, typer.Option(help="Model, such as llama-3.1-8b.")],
     out: Annotated[Path, typer.Option(help="Folder for the receipts and the summary.", metavar="DIR")],
@@ -265,13 +351,20 @@ def account(
     ] = 1,
     max_batch: Annotated[int, typer.Option(help="Most requests a device runs at once.", min=1)] = 256,
     site: Annotated[
-        str, typer.Option(help="Kind of site, for PUE; an unknown name lists them.")
-    ] = "hyperscale",
+        str | None,
+        typer.Option(
+            help="Kind of site, for PUE; an unknown name lists them. Hyperscale unless a data centre says."
+        ),
+    ] = None,
+    workload: WorkloadOption = None,
+    places: PlacesOption = None,
+    geojson: GeojsonOption = None,
     on_gap: Annotated[
         OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
     ] = OnGap.REFUSE,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Price a request log: joules and grams for every request, with ranges."""
@@ -280,7 +373,7 @@ def account(
     answer = account_commands.account(
         requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
-        data_dir=data_dir, quiet=as_json,
+        data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 
@@ -294,13 +387,18 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="Folder that `account --out` wrote.", metavar="DIR")
     ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Learn each fit again from the archived payloads, too.")
+    ] = False,
+    source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trace a receipt to the raw table cells and back; exit code 1 if its arithmetic does not close."""
     from gridmargin.interfaces.cli import account_commands
 
-    answer = account_commands.explain(receipt, out, data_dir)
+    answer = account_commands.explain(receipt, out, data_dir, ledger, source if refit else None)
     emit(answer, account_commands.show_explain, as_json)
     if not answer["closes"]:
         raise typer.Exit(1)
@@ -340,6 +438,31 @@ def backtest(
     emit(result, backtest_commands.show_backtest, as_json)
 
 
+@export_app.command("keda")
+def export_keda(
+    zone: ZoneArgument,
+    hours: Annotated[int, typer.Option(help="How far ahead.", min=1, max=72)] = 24,
+    factor: Annotated[FactorKind, typer.Option(help="Which factor.")] = FactorKind.MARGINAL,
+    location: Annotated[
+        str | None, typer.Option(help="What the records call the place; the zone id if absent.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the ConfigMap.")] = "carbon-intensity",
+    namespace: Annotated[str, typer.Option(help="Its namespace.")] = "kube-system",
+    source: SourceOption = "auto",
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a forecast as the ConfigMap that the carbon-aware KEDA operator reads, for `kubectl apply -f -`."""
+    from gridmargin.interfaces.cli import export_commands
+
+    answer = export_commands.keda(
+        zone, hours=hours, kind=factor.value, location=location, name=name, namespace=namespace, source=source,
+        data_dir=data_dir, ledger=ledger,
+    )  # fmt: skip
+    emit(answer, export_commands.show, as_json)
+
+
 @app.command()
 def up(
     host: Annotated[
@@ -351,12 +474,15 @@ def up(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     stream: Annotated[bool, typer.Option(help="Replay a synthetic request stream, marked as such.")] = True,
 ) -> None:
     """Serve the page and the REST API on one port."""
     from gridmargin.interfaces.cli import up_command
 
-    up_command.up(host=host, port=port, zone=zone, source=source, data_dir=data_dir, stream=stream)
+    up_command.up(
+        host=host, port=port, zone=zone, source=source, data_dir=data_dir, ledger=ledger, stream=stream
+    )
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from gridmargin.interfaces.answers import entry_answer
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.interfaces.forecasts import issued_answer, moment_to_issue
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import Entry
 from gridmargin.pipeline import (
     Reference,
@@ -20,7 +21,6 @@ from gridmargin.pipeline import (
     published,
     score_forecasts,
 )
-from gridmargin.reference import zone_named
 from gridmargin.vocab import Interval, Kind, NotFoundError, format_utc, parse_utc
 from gridmargin.wiring import (
     Workplace,
@@ -29,20 +29,21 @@ from gridmargin.wiring import (
     now_utc,
     open_workplace,
     read_settings,
+    require_ledger,
 )
 
 PUBLISHED = "published"
 
 
 def forecast(
-    zone: str, at: str | None, hours: int, source_text: str, data_dir: Path | None
+    zone: str, at: str | None, hours: int, source_text: str, data_dir: Path | None, ledger: str | None
 ) -> dict[str, Any]:
     """Answer `gridmargin forecast`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     asked = parse_utc(at, "--at") if at else now_utc()
-    settings = read_settings()
+    settings = read_settings(ledger)
     choice = choose_source(source_text, settings)
-    with open_workplace(home_folder(data_dir, settings)) as place:
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         choice = place.settle(choice, zone, asked)
         factory = place.factory(choice, zone, asked)
         moment, note = (asked, None) if at else moment_to_issue(factory, zone, asked)
@@ -89,16 +90,16 @@ def forecasts(
     against: str,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger forecasts`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     first = parse_utc(issued_from, "--issued-from")
     issued = Interval(first, parse_utc(issued_to, "--issued-to") if issued_to else first + timedelta(hours=1))
-    settings = read_settings()
+    settings = read_settings(ledger)
     folder = home_folder(data_dir, settings)
-    if not (folder / "ledger.sqlite").exists():
-        raise NotFoundError(f"no ledger in {folder}; give the --data-dir that forecasts were written to")
-    with open_workplace(folder) as place:
+    require_ledger(folder, settings, "give the --data-dir that forecasts were written to")
+    with open_workplace(folder, settings) as place:
         held = place.book.forecasts(zone, issued=issued, estimator=estimator)
         if not held:
             by = f" by {estimator}" if estimator else ""

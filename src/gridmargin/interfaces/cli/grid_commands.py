@@ -1,4 +1,4 @@
-"""`zones`, `now` and `ledger`."""
+"""`zones`, `zones where`, `now` and `ledger`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,25 @@ from rich.table import Table
 
 from gridmargin.interfaces.answers import entry_answer, interval_answer, now_answer, zones_answer
 from gridmargin.interfaces.cli.terminal import people_console
-from gridmargin.reference import zone_named
-from gridmargin.vocab import Interval, Kind, NotFoundError, parse_utc
-from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace, read_settings
+from gridmargin.interfaces.placing import (
+    conflict_lines,
+    data_line,
+    names_lines,
+    place_answer,
+    place_line,
+    placed,
+    where_answer,
+    zone_of,
+)
+from gridmargin.vocab import Interval, Kind, parse_utc
+from gridmargin.wiring import (
+    choose_source,
+    home_folder,
+    now_utc,
+    open_workplace,
+    read_settings,
+    require_ledger,
+)
 
 MOST_NAMED = 9
 """Sources named in a table; `--json` has them all."""
@@ -24,22 +40,76 @@ def zones(source: str) -> dict[str, Any]:
     return {"zones": zones_answer(choose_source(source, read_settings()))}
 
 
-def show_zones(answer: dict[str, Any]) -> None:
-    """Print the zones as a table."""
+def show_zones(answer: dict[str, Any], *, every: bool = True) -> None:
+    """Print the zones as a table; those without data too where `every` is asked for."""
+    without = sum(zone["source"] is None for zone in answer["zones"])
     table = Table(box=None, pad_edge=False)
     for heading in ("zone", "name", "source", "every", "from", "to"):
         table.add_column(heading, no_wrap=True)
     for zone in answer["zones"]:
-        every = f"{zone['interval_s'] // 60} min" if zone["interval_s"] else ""
+        if zone["source"] is None and not every:
+            continue
+        step = f"{zone['interval_s'] // 60} min" if zone["interval_s"] else ""
         table.add_row(
             zone["id"],
             zone["name"],
             _source_words(zone),
-            every,
+            step,
             zone["first_utc"] or "",
             zone["last_utc"] or "",
         )
-    people_console().print(table)
+    console = people_console()
+    console.print(table)
+    if without and not every:
+        console.print(
+            f"{without} more zones are known by name and have no data here; `gridmargin zones --all` lists them"
+        )
+
+
+def where(
+    place: str, at: str | None, workload: str | None, source: str, places: Path | None, geojson: Path | None
+) -> dict[str, Any]:
+    """Answer `gridmargin zones where`."""
+    moment = parse_utc(at, "--at") if at else now_utc()
+    found = placed(place, moment, workload, places, geojson)
+    return where_answer(found, choose_source(source, read_settings()))
+
+
+def show_where(answer: dict[str, Any]) -> None:
+    """Print where a place is, and who says so."""
+    console = people_console()
+    console.print(f"{answer['asked']}: {answer['zone']}, {answer['name']}", style="bold")
+    rule = f"{answer['rule']}, confidence {answer['confidence']}"
+    console.print(f"rule: {rule}" + (f"; {answer['place']}" if answer["place"] else ""))
+    as_of = f" (as of {answer['as_of']})" if answer["as_of"] else ""
+    console.print(f"source: {answer['source']}{as_of}")
+    if answer["note"]:
+        console.print(f"note: {answer['note']}")
+    if answer["alternatives"]:
+        console.print(f"may lie instead in: {', '.join(answer['alternatives'])}")
+    for line in conflict_lines(answer):
+        console.print(line)
+    for line in _centre_lines(answer["data_centre"]):
+        console.print(line)
+    console.print(data_line(answer))
+    for line in names_lines(answer):
+        console.print(f"  {line}", style="dim")
+
+
+def _centre_lines(centre: dict[str, Any] | None) -> list[str]:
+    """Say what a data centre declares of itself."""
+    if centre is None:
+        return []
+    lines = []
+    for key, label in (("pue", "PUE"), ("losses_frac", "line losses")):
+        if centre[key]:
+            lines.append(
+                f"{label}: {centre[key]['mid']:g} ({centre[key]['low']:g} to {centre[key]['high']:g}), declared"
+            )
+    bought = ", ".join(f"{p['share_frac']:.0%} {p['kind']}" for p in centre["procurement"])
+    if bought:
+        lines.append(f"procurement: {bought}; no part of a marginal or location-based figure")
+    return lines
 
 
 def _source_words(zone: dict[str, Any]) -> str:
@@ -49,21 +119,31 @@ def _source_words(zone: dict[str, Any]) -> str:
 
 
 def now(
-    zone: str, at: str | None, source: str, data_dir: Path | None, estimators: Sequence[str] = ()
+    zone: str,
+    at: str | None,
+    source: str,
+    data_dir: Path | None,
+    ledger: str | None,
+    estimators: Sequence[str] = (),
+    workload: str | None = None,
 ) -> dict[str, Any]:
     """Answer `gridmargin now`."""
-    zone_named(zone)
     asked = parse_utc(at, "--at") if at else now_utc()
-    settings = read_settings()
+    found = placed(zone, asked, workload)
+    settings = read_settings(ledger)
     choice = choose_source(source, settings)
-    with open_workplace(home_folder(data_dir, settings)) as place:
-        return now_answer(place, choice, zone, asked, stands_in=at is None, estimators=estimators)
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
+        answer = now_answer(place, choice, found.zone, asked, stands_in=at is None, estimators=estimators)
+    return answer | {"place": place_answer(found)}
 
 
 def show_now(answer: dict[str, Any]) -> None:
     """Print the margin for people."""
     console = people_console()
     interval = answer["interval"]
+    if answer["place"]:
+        for line in (place_line(answer["place"]), *conflict_lines(answer["place"])):
+            console.print(line)
     console.print(f"{answer['name']} ({answer['zone']})  {interval['start_utc']} to {interval['end_utc']}")
     console.print(f"source: {answer['source']['detail']}; status: {answer['status']}")
     if answer["note"]:
@@ -126,18 +206,24 @@ def _estimate_row(estimate: dict[str, Any], label: str) -> tuple[str, ...]:
 
 
 def ledger(
-    zone: str, start: str, end: str | None, estimator: str, known_utc: datetime | None, data_dir: Path | None
+    zone: str,
+    start: str,
+    end: str | None,
+    estimator: str,
+    known_utc: datetime | None,
+    data_dir: Path | None,
+    place: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger show` and `as-of`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     interval = _stretch(start, end)
-    folder = home_folder(data_dir, read_settings())
-    if not (folder / "ledger.sqlite").exists():
-        raise NotFoundError(
-            f"no ledger in {folder}; `gridmargin now {zone}` or `account` starts one, or give --data-dir"
-        )
-    with open_workplace(folder) as place:
-        found = [e for kind in Kind for e in place.book.entries(kind, zone, interval, estimator, known_utc)]
+    settings = read_settings(place)
+    folder = home_folder(data_dir, settings)
+    require_ledger(folder, settings, f"`gridmargin now {zone}` or `account` starts one, or give --data-dir")
+    with open_workplace(folder, settings) as workplace:
+        found = [
+            e for kind in Kind for e in workplace.book.entries(kind, zone, interval, estimator, known_utc)
+        ]
     return {"zone": zone, "estimator": estimator, "entries": [entry_answer(entry) for entry in found]}
 
 
@@ -146,13 +232,15 @@ def _stretch(start: str, end: str | None) -> Interval:
     return Interval(start_utc, parse_utc(end, "--end") if end else start_utc + timedelta(hours=1))
 
 
-def refresh(zone: str, start: str, end: str | None, source: str, data_dir: Path | None) -> dict[str, Any]:
+def refresh(
+    zone: str, start: str, end: str | None, source: str, data_dir: Path | None, ledger: str | None
+) -> dict[str, Any]:
     """Answer `gridmargin ledger refresh`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     interval = _stretch(start, end)
-    settings = read_settings()
+    settings = read_settings(ledger)
     choice = choose_source(source, settings)
-    with open_workplace(home_folder(data_dir, settings)) as place:
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         choice = place.settle(choice, zone, interval.start_utc)
         outcome = place.factory(choice, zone, interval.start_utc).ensure(zone, interval, renew=True)
     return {

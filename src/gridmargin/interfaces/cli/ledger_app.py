@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gridmargin.interfaces.cli.options import DataDirOption, JsonOption, SourceOption, ZoneArgument, emit
+from gridmargin.interfaces.cli.options import (
+    DataDirOption,
+    JsonOption,
+    LedgerOption,
+    SourceOption,
+    ZoneArgument,
+    emit,
+)
 from gridmargin.vocab import parse_utc
 
 ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_help=True)
@@ -23,13 +30,16 @@ def ledger_show(
     ] = None,
     estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the entries that cover a stretch of time, as known now."""
     from gridmargin.interfaces.cli import grid_commands
 
     emit(
-        grid_commands.ledger(zone, start, end, estimator, None, data_dir), grid_commands.show_ledger, as_json
+        grid_commands.ledger(zone, start, end, estimator, None, data_dir, ledger),
+        grid_commands.show_ledger,
+        as_json,
     )
 
 
@@ -46,6 +56,7 @@ def ledger_as_of(
     ] = None,
     estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the entries that cover a stretch of time, as known at an earlier moment."""
@@ -53,7 +64,7 @@ def ledger_as_of(
 
     known_utc = parse_utc(known, "KNOWN")
     emit(
-        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir),
+        grid_commands.ledger(zone, start, end, estimator, known_utc, data_dir, ledger),
         grid_commands.show_ledger,
         as_json,
     )
@@ -69,12 +80,15 @@ def ledger_refresh(
     ] = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read the source again and append what came out different; what stood before stays, as known then."""
     from gridmargin.interfaces.cli import grid_commands
 
-    emit(grid_commands.refresh(zone, start, end, source, data_dir), grid_commands.show_refresh, as_json)
+    emit(
+        grid_commands.refresh(zone, start, end, source, data_dir, ledger), grid_commands.show_refresh, as_json
+    )
 
 
 @ledger_app.command("forecasts")
@@ -93,6 +107,7 @@ def ledger_forecasts(
     ] = "regression",
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show forecasts as they were issued, beside what was later observed, with the error."""
@@ -100,7 +115,7 @@ def ledger_forecasts(
 
     answer = forecast_commands.forecasts(
         zone, issued_from=issued_from, issued_to=issued_to, estimator=estimator, against=against, source=source,
-        data_dir=data_dir,
+        data_dir=data_dir, ledger=ledger,
     )  # fmt: skip
     emit(answer, forecast_commands.show_forecasts, as_json)
 
@@ -125,12 +140,15 @@ def ledger_disagree(
         list[str] | None, typer.Option(help="The same for the other zone.", metavar="NAME:KIND:FILE")
     ] = None,
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hold our estimators, the published rate and third-party signals side by side: the band, pairs, rankings."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    answer = ledger_commands.disagree(zone, start, end, other, signals or [], signals_with or [], data_dir)
+    answer = ledger_commands.disagree(
+        zone, start, end, other, signals or [], signals_with or [], data_dir, ledger
+    )
     emit(answer, ledger_commands.show_disagreement, as_json)
 
 
@@ -139,12 +157,13 @@ def ledger_diff(
     since: Annotated[str, typer.Option(help="What was known when, ISO 8601 with offset.", metavar="TIME")],
     zone: Annotated[str | None, typer.Option(help="Only this zone.", metavar="ZONE")] = None,
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what the ledger says differently now from what it said at a moment, and why."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    emit(ledger_commands.diff(since, zone, data_dir), ledger_commands.show_diff, as_json)
+    emit(ledger_commands.diff(since, zone, data_dir, ledger), ledger_commands.show_diff, as_json)
 
 
 @ledger_app.command("export")
@@ -167,12 +186,15 @@ def ledger_export(
         bool, typer.Option("--salvage", help="Take what can still be read from a damaged ledger.")
     ] = False,
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write entries with their places in the log and a signed manifest, for somebody to check without us."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    answer = ledger_commands.export_to(out, zone, start, end, data_dir, salvage=salvage, quiet=as_json)
+    answer = ledger_commands.export_to(
+        out, zone, start, end, data_dir, ledger, salvage=salvage, quiet=as_json
+    )
     emit(answer, ledger_commands.show_export, as_json)
 
 
@@ -195,31 +217,36 @@ def ledger_verify(
         ),
     ] = None,
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check an export with the public key alone, or the ledger in its database; exit code 1 if anything is wrong."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    answer = ledger_commands.verify(export, public_key, seen, data_dir)
+    answer = ledger_commands.verify(export, public_key, seen, data_dir, ledger)
     emit(answer, ledger_commands.show_verify, as_json)
     if not answer["holds"]:
         raise typer.Exit(1)
 
 
 @ledger_app.command("head")
-def ledger_head(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+def ledger_head(
+    data_dir: DataDirOption = None, ledger: LedgerOption = None, as_json: JsonOption = False
+) -> None:
     """Print the signed head of the log: its size and root under the ledger's name."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    emit(ledger_commands.head(data_dir), ledger_commands.show_head, as_json)
+    emit(ledger_commands.head(data_dir, ledger), ledger_commands.show_head, as_json)
 
 
 @ledger_app.command("key")
-def ledger_key(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+def ledger_key(
+    data_dir: DataDirOption = None, ledger: LedgerOption = None, as_json: JsonOption = False
+) -> None:
     """Print the public key that checks this ledger; hand it over by another way than its exports."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    emit(ledger_commands.key(data_dir), lambda answer: typer.echo(answer["public_key"]), as_json)
+    emit(ledger_commands.key(data_dir, ledger), lambda answer: typer.echo(answer["public_key"]), as_json)
 
 
 @ledger_app.command("prove")
@@ -229,9 +256,10 @@ def ledger_prove(
     ],
     record_id: Annotated[int, typer.Argument(help="Its id, as `ledger show` prints it.", metavar="ID")],
     data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove that one record stands in the log: its leaf, the audit path and the signed head (RFC 6962)."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    emit(ledger_commands.prove(kind, record_id, data_dir), ledger_commands.show_proof, as_json)
+    emit(ledger_commands.prove(kind, record_id, data_dir, ledger), ledger_commands.show_proof, as_json)

@@ -12,30 +12,38 @@ from rich.table import Table
 from gridmargin.interfaces.answers import diff_answer, head_answer, proof_answer
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.disagreement import disagreement_answer
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import Asked, Audit, PublicKey, TreeHead, audit_book, audit_export, export, manifest_of
-from gridmargin.reference import zone_named
-from gridmargin.vocab import InputError, Interval, NotFoundError, parse_utc
-from gridmargin.wiring import Workplace, home_folder, now_utc, open_workplace, read_settings, seen_file
+from gridmargin.vocab import InputError, Interval, parse_utc
+from gridmargin.wiring import (
+    Workplace,
+    home_folder,
+    now_utc,
+    open_workplace,
+    read_settings,
+    require_ledger,
+    seen_file,
+)
 
 MOST_SHOWN = 40
 """Rows of a comparison shown; `--json` has them all."""
 
 
 @contextmanager
-def _opened(data_dir: Path | None) -> Iterator[Workplace]:
-    folder = home_folder(data_dir, read_settings())
-    if not (folder / "ledger.sqlite").exists():
-        raise NotFoundError(f"no ledger in {folder}; `gridmargin now ZONE` starts one, or give --data-dir")
-    with open_workplace(folder) as place:
+def _opened(data_dir: Path | None, ledger: str | None) -> Iterator[Workplace]:
+    settings = read_settings(ledger)
+    folder = home_folder(data_dir, settings)
+    require_ledger(folder, settings, "`gridmargin now ZONE` starts one, or give --data-dir")
+    with open_workplace(folder, settings) as place:
         yield place
 
 
-def diff(since: str, zone: str | None, data_dir: Path | None) -> dict[str, Any]:
+def diff(since: str, zone: str | None, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin ledger diff`."""
     since_utc = parse_utc(since, "--since")
     if zone is not None:
-        zone_named(zone)
-    with _opened(data_dir) as place:
+        zone = zone_of(zone)
+    with _opened(data_dir, ledger) as place:
         return diff_answer(place.book, since_utc, zone)
 
 
@@ -66,10 +74,12 @@ def disagree(
     given: Sequence[str],
     given_other: Sequence[str],
     data_dir: Path | None,
+    ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger disagree`."""
     interval = Interval(parse_utc(start, "--start"), parse_utc(end, "--end"))
-    with _opened(data_dir) as place:
+    with _opened(data_dir, ledger) as place:
+        zone, other = zone_of(zone), zone_of(other) if other else None
         return disagreement_answer(place, zone, interval, other, given, given_other)
 
 
@@ -122,6 +132,7 @@ def export_to(
     start: str | None,
     end: str | None,
     data_dir: Path | None,
+    ledger: str | None,
     *,
     salvage: bool,
     quiet: bool,
@@ -130,9 +141,12 @@ def export_to(
     if (start is None) != (end is None):
         raise InputError("--start and --end go together; give both, or neither for every interval")
     if zone is not None:
-        zone_named(zone)
+        zone = zone_of(zone)
     interval = Interval(parse_utc(start, "--start"), parse_utc(end, "--end")) if start and end else None
-    with _opened(data_dir) as place, progress_bar("leaves", len(place.book.log), quiet=quiet) as moved:
+    with (
+        _opened(data_dir, ledger) as place,
+        progress_bar("leaves", len(place.book.log), quiet=quiet) as moved,
+    ):
         manifest = export(place.book, out, Asked(zone, interval), now_utc(), salvage=salvage, progress=moved)
         public = str(place.signer.public())
     return {
@@ -158,14 +172,18 @@ def show_export(answer: dict[str, Any]) -> None:
 
 
 def verify(
-    export_path: Path | None, public_key: str | None, seen: Path | None, data_dir: Path | None
+    export_path: Path | None,
+    public_key: str | None,
+    seen: Path | None,
+    data_dir: Path | None,
+    ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger verify`; a head that holds is remembered, so that a later one can be held against it."""
     if export_path is None:
-        with _opened(data_dir) as place:
+        with _opened(data_dir, ledger) as place:
             public = _read_key(public_key) if public_key else place.signer.public()
             found = audit_book(place.book, public)
-            return _audit_answer(found, place.folder / "ledger.sqlite", public)
+            return _audit_answer(found, place.book.name, public)
     if public_key is None:
         raise InputError("--export needs --public-key; `gridmargin ledger key` prints it where the ledger is")
     public = _read_key(public_key)
@@ -197,7 +215,7 @@ def _remembered(memory: Path) -> TreeHead | None:
         ) from None
 
 
-def _audit_answer(found: Audit, what: Path, public: PublicKey) -> dict[str, Any]:
+def _audit_answer(found: Audit, what: Path | str, public: PublicKey) -> dict[str, Any]:
     return {
         "checked": str(what),
         "holds": found.holds,
@@ -222,9 +240,9 @@ def show_verify(answer: dict[str, Any]) -> None:
     )
 
 
-def head(data_dir: Path | None) -> dict[str, Any]:
+def head(data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin ledger head`."""
-    with _opened(data_dir) as place:
+    with _opened(data_dir, ledger) as place:
         return head_answer(place.book)
 
 
@@ -233,15 +251,15 @@ def show_head(answer: dict[str, Any]) -> None:
     people_console().print(answer["note"], end="")
 
 
-def key(data_dir: Path | None) -> dict[str, Any]:
+def key(data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin ledger key`."""
-    with _opened(data_dir) as place:
+    with _opened(data_dir, ledger) as place:
         return {"public_key": str(place.signer.public())}
 
 
-def prove(kind: str, record_id: int, data_dir: Path | None) -> dict[str, Any]:
+def prove(kind: str, record_id: int, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin ledger prove`."""
-    with _opened(data_dir) as place:
+    with _opened(data_dir, ledger) as place:
         return proof_answer(place.book, kind, record_id)
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.vocab import InputError
 from gridmargin.wiring import choose_source, read_settings
 
@@ -28,6 +29,7 @@ def long_run(
     source: str,
 ) -> dict[str, Any]:
     """Answer `gridmargin long-run`."""
+    zone = zone_of(zone)
     only_one(fleet, rates)
     of_table = {"--region": region, "--start-year": start_year, "--years": years, "--scenario": scenario, "--spread": spread}  # fmt: skip
     if rates is not None:

@@ -10,7 +10,23 @@ from typing import Annotated, Any
 import typer
 
 ZoneArgument = Annotated[
-    str, typer.Argument(help="Zone id, such as US-ERCO; `gridmargin zones` lists them.", metavar="ZONE")
+    str,
+    typer.Argument(
+        help="Zone id such as US-ERCO, or a name such as aws:us-east-1; `gridmargin zones` lists the ids.",
+        metavar="ZONE",
+    ),
+]
+WorkloadOption = Annotated[
+    str | None,
+    typer.Option("--workload", help="Whose declared overrides decide before anything else.", metavar="NAME"),
+]
+PlacesOption = Annotated[
+    Path | None,
+    typer.Option("--places", help="TOML file of data centres and overrides.", metavar="FILE"),
+]
+GeojsonOption = Annotated[
+    Path | None,
+    typer.Option("--geojson", help="Outlines of zones, in place of the coarse ones.", metavar="FILE"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SourceOption = Annotated[
@@ -19,6 +35,15 @@ SourceOption = Annotated[
 DataDirOption = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder for the ledger, archive and receipts.", metavar="DIR"),
+]
+
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        help="Where the ledger is, if not in the data folder: a file, or postgresql://USER@HOST/DATABASE.",
+        metavar="PLACE",
+    ),
 ]
 
 

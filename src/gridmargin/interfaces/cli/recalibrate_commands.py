@@ -8,9 +8,9 @@ from typing import Any
 
 from gridmargin.interfaces.answers import interval_answer
 from gridmargin.interfaces.cli.terminal import people_console
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import Declaration, GridChange
 from gridmargin.pipeline import Checked, checkable, recalibrate
-from gridmargin.reference import zone_named
 from gridmargin.vocab import GridmarginError, InputError, Interval, NotFoundError, format_utc, parse_utc
 from gridmargin.wiring import (
     Workplace,
@@ -19,6 +19,7 @@ from gridmargin.wiring import (
     now_utc,
     open_workplace,
     read_settings,
+    require_ledger,
     zones_of,
 )
 
@@ -34,10 +35,11 @@ def recalibrated(
     reason: str | None,
     source: str,
     data_dir: Path | None,
+    ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin recalibrate`."""
     if zone is not None:
-        zone_named(zone)
+        zone = zone_of(zone)
     if force and not (reason or "").strip():
         raise InputError("--force needs --reason; say why the estimator is to be fitted again without drift")
     if reason is not None and not force:
@@ -45,14 +47,13 @@ def recalibrated(
     if (start is None) != (end is None):
         raise InputError("--from and --to go together; give both, or neither for everything in the ledger")
     stretch = Interval(parse_utc(start, "--from"), parse_utc(end, "--to")) if start and end else None
-    settings = read_settings()
+    settings = read_settings(ledger)
     choice = choose_source(source, settings)
     folder = home_folder(data_dir, settings)
-    if not (folder / "ledger.sqlite").exists():
-        raise NotFoundError(f"no ledger in {folder}; `gridmargin now ZONE` starts one, or give --data-dir")
+    require_ledger(folder, settings, "`gridmargin now ZONE` starts one, or give --data-dir")
     checked: list[Checked] = []
     notes: list[str] = []
-    with open_workplace(folder) as place:
+    with open_workplace(folder, settings) as place:
         zones = [zone] if zone else [z for z in place.book.zones() if z in zones_of(choice)]
         for each in zones:
             factory = place.factory(choice, each, stretch.start_utc if stretch else None)
@@ -142,12 +143,15 @@ def show_recalibrated(answer: dict[str, Any]) -> None:
         console.print(f"note: {note}")
 
 
-def declare(zone: str, what: str, from_text: str, note: str, data_dir: Path | None) -> dict[str, Any]:
+def declare(
+    zone: str, what: str, from_text: str, note: str, data_dir: Path | None, ledger: str | None
+) -> dict[str, Any]:
     """Answer `gridmargin declare`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     from_utc = parse_utc(from_text, "--from")
     said = Declaration(zone, GridChange(what), from_utc, note.strip(), now_utc())
-    with open_workplace(home_folder(data_dir, read_settings())) as place:
+    settings = read_settings(ledger)
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         number = place.book.declare(said)
         held = next(d for d in place.book.declarations(zone) if d.declaration_id == number)
     return {

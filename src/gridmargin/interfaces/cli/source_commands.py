@@ -10,8 +10,8 @@ from rich.table import Table
 
 from gridmargin.interfaces.answers import freshness_answer, sources_answer
 from gridmargin.interfaces.cli.terminal import people_console
+from gridmargin.interfaces.placing import zone_of
 from gridmargin.pipeline import take_in
-from gridmargin.reference import zone_named
 from gridmargin.vocab import InputError, Interval
 from gridmargin.wiring import (
     PATIENT,
@@ -26,8 +26,8 @@ from gridmargin.wiring import (
 
 def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
     """Answer `gridmargin sources`."""
-    folder = home_folder(data_dir, read_settings())
-    with open_workplace(folder) as place:
+    settings = read_settings()
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         rows = sources_answer(place.feeds) + sources_answer(place.open_comparisons(PATIENT))
         checked = list(replayed(place)) if check else []
     faults = [one for one in checked if one.fault]
@@ -71,11 +71,11 @@ def show_sources(answer: dict[str, Any]) -> None:
 
 def fetch(zone: str, days: int, data_dir: Path | None) -> dict[str, Any]:
     """Answer `gridmargin fetch`."""
-    zone_named(zone)
+    zone = zone_of(zone)
     settings = read_settings()
     choice = choose_source("live", settings)
     found = []
-    with open_workplace(home_folder(data_dir, settings)) as place:
+    with open_workplace(home_folder(data_dir, settings), settings) as place:
         feeds = place.open_feeds(PATIENT)
         comparisons = place.open_comparisons(PATIENT)
         adapters, compared = feeds.of_zone(zone), comparisons.of_zone(zone)

@@ -23,6 +23,7 @@ from gridmargin.wiring import (
     choose_source,
     home_folder,
     now_utc,
+    open_places,
     open_workplace,
     read_settings,
     source_for,
@@ -31,9 +32,18 @@ from gridmargin.wiring import (
 ZONES_TO_OPEN_ON = ("US-ERCO", "US-CISO", "US-PJM", "US-NYIS", "US-MISO", "DE", "AU-NSW")
 
 
-def up(*, host: str, port: int, zone: str | None, source: str, data_dir: Path | None, stream: bool) -> None:
+def up(
+    *,
+    host: str,
+    port: int,
+    zone: str | None,
+    source: str,
+    data_dir: Path | None,
+    ledger: str | None,
+    stream: bool,
+) -> None:
     """Serve until stopped."""
-    settings = read_settings()
+    settings = read_settings(ledger)
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not is_loopback(host) and key is None:
         raise InputError(
@@ -41,12 +51,14 @@ def up(*, host: str, port: int, zone: str | None, source: str, data_dir: Path | 
             " its holders are answered, or stay on 127.0.0.1"
         )
     choice = choose_source(source, settings)
+    places = open_places(settings)
+    asked = places.where(zone, now_utc()).zone if zone else None
     if choice.kind != "live":
-        source_for(choice, zone or _first_zone(choice))
+        source_for(choice, asked or _first_zone(choice))
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(host, port))
-        place = stack.enter_context(open_workplace(home_folder(data_dir, settings)))
-        opened = zone or (_first_live_zone(place) if choice.kind == "live" else _first_zone(choice))
+        place = stack.enter_context(open_workplace(home_folder(data_dir, settings), settings))
+        opened = asked or (_first_live_zone(place) if choice.kind == "live" else _first_zone(choice))
         running = _stream(place, choice, opened) if stream else None
         rounds = None
         if choice.asks is not Asks.NEVER:
@@ -55,7 +67,7 @@ def up(*, host: str, port: int, zone: str | None, source: str, data_dir: Path | 
         typer.echo(f"gridmargin: {address}  (zone {opened}; source: {choice.detail})")
         typer.echo("stop with Ctrl-C")
         config = uvicorn.Config(
-            build_app(Desk(place, choice, opened, running, rounds), key),
+            build_app(Desk(place, choice, opened, running, places, rounds), key),
             log_level="warning", access_log=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listener])
@@ -85,7 +97,8 @@ def _first_live_zone(place: Workplace) -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, the event loop sends small answers at once; without it each waits 40 ms for the client.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

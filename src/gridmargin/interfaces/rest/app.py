@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -18,10 +18,12 @@ from starlette.types import ASGIApp
 
 from gridmargin.interfaces.answers import PRIMARY
 from gridmargin.interfaces.dashboard import assets
+from gridmargin.interfaces.faces.doors import Faces
 from gridmargin.interfaces.rest import errors, schemas
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import Guard
-from gridmargin.vocab import Interval, parse_utc
+from gridmargin.vocab import Interval, Kind, parse_utc
+from gridmargin.wiring import now_utc
 
 _ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": schemas.ErrorModel} for code in (404, 409, 422)}
 
@@ -55,9 +57,11 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     _grid_routes(app, desk)
     _ledger_routes(app, desk)
     _receipt_routes(app, desk)
+    faces = Faces(desk.place, desk.choice, now_utc, api_key)
+    faces.install(app)
     _page_routes(app)
 
-    return Guard(app, api_key)
+    return Guard(app, api_key, faces.admits)
 
 
 def _page_routes(app: FastAPI) -> None:
@@ -87,6 +91,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """List the zones we know and what the source has for each."""
         return {"zones": await desk.zones()}
 
+    @app.get("/v1/zones/where", tags=["grid"], response_model=schemas.WhereModel)
+    async def where(place: str, at: str | None = None, workload: str | None = None) -> Any:
+        """Say which zone `place` lies in, by which rule and source, how sure that is, and what else it may be."""
+        return await desk.where(place, parse_utc(at, "at") if at else None, workload)
+
     @app.get("/v1/sources", tags=["grid"])
     async def sources() -> dict[str, Any]:
         """Say how fresh every zone of every live source is: newest interval, its age, last success, last error."""
@@ -98,6 +107,13 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
     ) -> Any:
         """Say what is on the margin now, or at a moment; `estimator` asks one more, such as `blend`, and may repeat."""
         return await desk.now(zone, parse_utc(at, "at") if at else None, tuple(estimator or ()))
+
+    @app.get("/v1/zones/{zone}/factor", tags=["grid"], response_model=schemas.FactorModel)
+    async def factor(
+        zone: str, at: str | None = None, estimator: str | None = None, kind: Kind = Kind.MARGINAL
+    ) -> Response:
+        """Give one factor, now or at a moment: short, and quick to ask for every request."""
+        return Response(await desk.factor(zone, at, estimator, kind), media_type="application/json")
 
     @app.get("/v1/zones/{zone}/forecast", tags=["grid"], response_model=schemas.ForecastModel)
     async def forecast(
@@ -144,6 +160,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
             zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")), other
         )
 
+    @app.get("/v1/zones/{zone}/quality", tags=["grid"])
+    async def quality(zone: str, start: str, end: str) -> dict[str, Any]:
+        """Say how good up to 32 days of data are: what is absent, what is suspect and why, and whether it adds up."""
+        return await desk.quality(zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")))
+
     @app.get("/v1/zones/{zone}/ledger", tags=["ledger"], response_model=schemas.LedgerModel)
     async def ledger(
         zone: str, start: str, end: str | None = None, estimator: str = PRIMARY, as_of: str | None = None
@@ -188,9 +209,9 @@ def _receipt_routes(app: FastAPI, desk: Desk) -> None:
         return await desk.receipt(receipt_id)
 
     @app.get("/v1/receipts/{receipt_id}/explain", tags=["receipts"])
-    async def explain(receipt_id: str) -> dict[str, Any]:
-        """Trace a receipt to the raw table cells and back."""
-        return await desk.explain(receipt_id)
+    async def explain(receipt_id: str, refit: bool = False) -> dict[str, Any]:
+        """Trace a receipt to the raw table cells and back; `refit` learns each fit again, too."""
+        return await desk.explain(receipt_id, refit=refit)
 
     @app.get("/v1/totals", tags=["receipts"])
     async def totals() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,7 +25,9 @@ from gridmargin.interfaces.answers import (
     freshness_answer,
     head_answer,
     margin_answer,
+    one_factor_answer,
     proof_answer,
+    quality_answer,
     receipt_answer,
     sources_answer,
     zones_answer,
@@ -33,13 +36,23 @@ from gridmargin.interfaces.disagreement import disagreement_answer
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
+from gridmargin.interfaces.placing import place_answer, where_answer
 from gridmargin.interfaces.rest.rounds import Rounds
 from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
-from gridmargin.pipeline import Stream, explain, moment_for, outside, recipe, take_in
+from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, roll, take_in
+from gridmargin.places import Places
 from gridmargin.receipts import Receipt, find_receipt, latest_receipts
-from gridmargin.reference import zone_named
-from gridmargin.vocab import GridmarginError, InputError, Interval, Kind, NotFoundError, TimeError, format_utc
-from gridmargin.wiring import SourceChoice, Workplace, now_utc, open_workplace
+from gridmargin.vocab import (
+    GridmarginError,
+    InputError,
+    Interval,
+    Kind,
+    NotFoundError,
+    TimeError,
+    format_utc,
+    parse_utc,
+)
+from gridmargin.wiring import SourceChoice, Workplace, now_utc
 
 T = TypeVar("T")
 
@@ -49,6 +62,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TICK_S = 1.0
 """How often the stream moves on. [s]"""
+
+GOOD_FOR_S = 1.0
+"""How long one factor is given again without asking the ledger. [s]"""
+
+MOST_FACTORS = 4096
 
 LONGEST = timedelta(days=32)
 """The longest stretch of factors given at once."""
@@ -67,6 +85,8 @@ class Desk:
         Zone that the page opens on.
     stream : Stream or None
         Requests being priced as they come.
+    places : Places or None
+        What says where things are; the registry alone where None.
     rounds : Rounds or None
         Who asks publishers in the background; without it they are asked when somebody asks us.
     """
@@ -77,8 +97,10 @@ class Desk:
         choice: SourceChoice,
         zone: str,
         stream: Stream | None,
+        places: Places | None = None,
         rounds: Rounds | None = None,
     ) -> None:
+        self.places = places or Places()
         self.place = place
         self.choice = choice
         self.zone = zone
@@ -87,6 +109,8 @@ class Desk:
         self._lock = asyncio.Lock()
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
         self._now: dict[tuple[str, str, datetime, tuple[str, ...]], dict[str, Any]] = {}
+        self._factors: dict[tuple[str, str | None, str | None, Kind], tuple[float, bytes]] = {}
+        self._one_roll = asyncio.Lock()
         self._zones: list[dict[str, Any]] | None = None
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
@@ -174,6 +198,16 @@ class Desk:
             return freshness_answer(feeds.freshness(live, zone))
 
         self._tell("source", await self._apart(work))
+        async with self._one_roll:
+            await asyncio.to_thread(self._roll, adapter, zone)
+
+    def _roll(self, adapter: str, zone: str) -> None:
+        """Go on with the ledger by a connection of its own, so that nobody who asks waits for it."""
+        with self.place.apart() as place:
+            [live] = [known for known, _ in place.feeds.adapters if known.name == adapter]
+            kept = place.feeds.kept(live)
+            if zone in kept.zones():
+                roll(place.factory_of(kept, self.choice), zone)
 
     def _tell(self, name: str, data: Any) -> None:
         for queue in self._queues:
@@ -217,11 +251,17 @@ class Desk:
             self._zones = await self._apart(zones_answer, self.choice)
         return self._zones
 
+    async def where(self, text: str, at_utc: datetime | None, workload: str | None) -> dict[str, Any]:
+        """Say which zone a place lies in, and which rule decided."""
+        found = self.places.where(text, at_utc or now_utc(), workload)
+        return await self._apart(where_answer, found, self.choice)
+
     async def now(
         self, zone: str, at_utc: datetime | None, estimators: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """Say what is on the margin; one interval is worked out once."""
-        zone_named(zone)
+        found = self.places.where(zone, at_utc or now_utc())
+        zone = found.zone
         for name in estimators:
             recipe(name)
         moment_asked = at_utc or now_utc()
@@ -238,9 +278,30 @@ class Desk:
                 if len(self._now) > 256:
                     self._now.clear()
                 self._now[key] = margin_answer(self.place, factory, choice, zone, interval)
-            return asked(self._now[key], moment_asked, note, factory, choice)
+            return asked(self._now[key], moment_asked, note, factory, choice) | {"place": place_answer(found)}
 
         return await self._apart(work)
+
+    async def factor(self, zone: str, at: str | None, estimator: str | None, kind: Kind) -> bytes:
+        """Give one factor as JSON; what was said within the last second is said again as it stands.
+
+        Raises
+        ------
+        NoFactorError
+            If there is none of that kind and estimator.
+        """
+        key = (zone, at, estimator, kind)
+        now_s = asyncio.get_running_loop().time()
+        kept = self._factors.get(key)
+        if kept is not None and now_s < kept[0]:
+            return kept[1]
+        if len(self._factors) > MOST_FACTORS:
+            self._factors.clear()
+        names = () if estimator is None or kind is Kind.AVERAGE else (estimator,)
+        answer = await self.now(zone, parse_utc(at, "at") if at else None, names)
+        body = json.dumps(one_factor_answer(answer, estimator, kind), ensure_ascii=False).encode()
+        self._factors[key] = (now_s + GOOD_FOR_S, body)
+        return body
 
     async def forecast(
         self,
@@ -251,6 +312,7 @@ class Desk:
         estimator: str | None,
     ) -> dict[str, Any]:
         """Give an issue that the ledger holds."""
+        zone = self.places.where(zone, now_utc()).zone
 
         def work() -> dict[str, Any]:
             return held_answer(
@@ -265,7 +327,7 @@ class Desk:
 
         Without a moment it is issued as the present interval begins, so that all who ask within it mean one issue.
         """
-        zone_named(zone)
+        zone = self.places.where(zone, now_utc()).zone
         asked_utc = at_utc or now_utc()
 
         def moment() -> tuple[datetime, str | None]:
@@ -278,7 +340,7 @@ class Desk:
         issued_utc, note = await self._apart(moment)
 
         def work() -> dict[str, Any]:
-            with open_workplace(self.place.folder) as place:
+            with self.place.apart() as place:
                 factory = place.factory(self.choice, zone, issued_utc)
                 return issued_answer(factory, zone, issued_utc, hours, note, anew=False)
 
@@ -300,10 +362,12 @@ class Desk:
 
     async def long_run(self, zone: str, year: int | None, weights: str) -> dict[str, Any]:
         """Give long-run factors of the plants that the source lists; the ledger is not asked."""
+        zone = self.places.where(zone, now_utc()).zone
         return await asyncio.to_thread(long_run_answer, zone, self.choice.folder, year=year, weights=weights)
 
     async def long_run_of(self, zone: str, body: LongRunTableModel) -> dict[str, Any]:
         """Give long-run factors of what was sent."""
+        zone = self.places.where(zone, now_utc()).zone
         only_one(body.fleet_csv, body.rates_csv)
         if body.rates_csv is not None:
             return await asyncio.to_thread(
@@ -320,7 +384,7 @@ class Desk:
 
     async def factors(self, zone: str, interval: Interval, estimator: str) -> dict[str, Any]:
         """Give factors as columns."""
-        zone_named(zone)
+        zone = self.places.where(zone, now_utc()).zone
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
 
@@ -333,15 +397,24 @@ class Desk:
 
     async def disagreement(self, zone: str, interval: Interval, other: str | None) -> dict[str, Any]:
         """Hold what is said of a zone side by side."""
+        zone = self.places.where(zone, now_utc()).zone
+        other = self.places.where(other, now_utc()).zone if other else None
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
         return await self._apart(lambda: disagreement_answer(self.place, zone, interval, other))
+
+    async def quality(self, zone: str, interval: Interval) -> dict[str, Any]:
+        """Say how good a zone's data are."""
+        zone = self.places.where(zone, now_utc()).zone
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(quality_answer, self.place, self.choice, zone, interval)
 
     async def ledger(
         self, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None
     ) -> dict[str, Any]:
         """Give ledger entries."""
-        zone_named(zone)
+        zone = self.places.where(zone, now_utc()).zone
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
 
@@ -370,7 +443,7 @@ class Desk:
     async def diff(self, since_utc: datetime, zone: str | None) -> dict[str, Any]:
         """Say what the ledger says differently now."""
         if zone is not None:
-            zone_named(zone)
+            zone = self.places.where(zone, now_utc()).zone
         return await self._apart(diff_answer, self.place.book, since_utc, zone)
 
     # -- receipts --------------------------------------------------------------------------------------------------
@@ -404,13 +477,16 @@ class Desk:
         """Give one receipt."""
         return receipt_answer(await self._apart(self._find, receipt_id))
 
-    async def explain(self, receipt_id: str) -> dict[str, Any]:
+    async def explain(self, receipt_id: str, *, refit: bool = False) -> dict[str, Any]:
         """Trace one receipt."""
 
         def work() -> dict[str, Any]:
             receipt = self._find(receipt_id)
             manifest = self.stream.manifest(receipt.run_id) if self.stream else None
-            return explain(receipt, self.place.folder, self.place.book, self.place.archive, manifest)
+            facts_of = facts_from(self.choice.folder) if refit else None
+            return explain(
+                receipt, self.place.folder, self.place.book, self.place.archive, manifest, facts_of
+            )
 
         return await self._apart(work)
 
@@ -422,7 +498,7 @@ class Desk:
         """Price a small log."""
         if not body.requests:
             raise InputError("the request list is empty; give at least one request")
-        return await self._apart(price_requests, self.place, self.choice, body.model_dump())
+        return await self._apart(price_requests, self.place, self.choice, body.model_dump(), self.places)
 
 
 def _key(receipt: Receipt) -> tuple[datetime, str]:

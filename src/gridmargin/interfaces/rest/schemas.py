@@ -77,6 +77,19 @@ class NowModel(Model):
     average: EntryModel | None
 
 
+class FactorModel(Model):
+    """One factor, of the interval that holds the moment asked for."""
+
+    zone: str
+    interval: IntervalModel
+    estimator: str
+    entry_id: int
+    factor_gco2_per_kwh: RangeModel
+    status: str
+    stale: bool
+    note: str | None
+
+
 class ForecastStepModel(EntryModel):
     """The forecast of one interval: a ledger entry with the moment of its issue."""
 
@@ -174,6 +187,32 @@ class ZonesModel(BaseModel):
     """Every zone we know."""
 
     zones: list[Model]
+
+
+class ConflictModel(BaseModel):
+    """What a weaker rule would have said."""
+
+    rule: str
+    zone: str
+    source: str
+
+
+class WhereModel(Model):
+    """Which zone a place lies in, and who says so."""
+
+    asked: str
+    zone: str
+    name: str
+    rule: str
+    relation: str
+    confidence: str
+    source: str
+    as_of: str | None
+    note: str | None
+    alternatives: list[str]
+    conflicts: list[ConflictModel]
+    source_has_data: bool
+    registry: str
 
 
 class LedgerModel(Model):

@@ -2,68 +2,121 @@
 
 from __future__ import annotations
 
-import fcntl
+import re
 import sqlite3
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from gridmargin.ledger.store import sqlite
+from gridmargin.ledger.store.connection import Connection
+from gridmargin.ledger.store.place import Place, file_of, is_url, shown
 from gridmargin.vocab import InputError
 
 NEWEST_SCHEMA = "0005"
 """Name of the last migration; a test holds it against the folder."""
 
+_OURS = "marginal_entries"
+"""A table that every ledger has had."""
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open or make the ledger at `path`.
+
+def open_database(place: Place) -> Connection:
+    """Open the ledger at a path or a URL; a file is made where absent, a database is filled where empty.
 
     Raises
     ------
     InputError
-        If the file is not a ledger, or a newer gridmargin wrote it.
+        If what is there is no ledger, a newer gridmargin wrote it, or a server does not let us in.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    return _open_postgres(str(place)) if is_url(place) else _open_sqlite(file_of(place))
+
+
+def _open_sqlite(path: Path) -> Connection:
+    connection = None
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        found = _schema(connection)
-        if found != NEWEST_SCHEMA:
-            if found is not None and found > NEWEST_SCHEMA:
-                raise InputError(
-                    f"ledger {path} has schema {found}, newer than the {NEWEST_SCHEMA} known here; update gridmargin"
-                )
-            with path.with_name(path.name + ".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # two processes may open a new ledger at once
-                if _schema(connection) != NEWEST_SCHEMA:
-                    _migrate(path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise InputError(
-            f"{path} is not a gridmargin ledger ({error}); move it away or give another --data-dir"
-        ) from error
+        connection = sqlite.connect(path)
+        if _is_behind(connection, str(path)):
+            with sqlite.alone(path):  # two processes may open a new ledger at once
+                if _is_behind(connection, str(path)):
+                    bring_up(path)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise InputError(_no_ledger(str(path), str(error))) from error
+        raise
+    return connection
+
+
+def _open_postgres(url: str) -> Connection:
+    # Imported here: a ledger in a file does not pay for it.
+    from gridmargin.ledger.store.postgres import PostgresConnection
+
+    connection = PostgresConnection(url)
+    try:
+        if _is_behind(connection, shown(url)):
+            with connection.alone():
+                if _is_behind(connection, shown(url)):
+                    bring_up(url)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _schema(connection: sqlite3.Connection) -> str | None:
-    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-    if tables is None:
-        return None
+def _is_behind(connection: Connection, name: str) -> bool:
+    """Say whether migrations are missing; refuse what is no ledger or a newer one."""
+    tables = connection.tables()
+    if "alembic_version" not in tables:
+        if tables:
+            raise InputError(_no_ledger(name, f"it has the table {min(tables)} and no schema number"))
+        return True
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return None if row is None else str(row[0])
+    if row is None:
+        return True
+    found = str(row[0])
+    if not re.fullmatch(r"\d{4}", found) or _OURS not in tables:
+        raise InputError(_no_ledger(name, f"schema {found}"))
+    if found > NEWEST_SCHEMA:
+        raise InputError(
+            f"ledger {name} has schema {found}, newer than the {NEWEST_SCHEMA} known here; update gridmargin"
+        )
+    return found != NEWEST_SCHEMA
 
 
-def _migrate(path: Path) -> None:
+def _no_ledger(name: str, reason: str) -> str:
+    way_out = (
+        "give an empty database, or a schema of its own"
+        if "://" in name
+        else "move it away or give another --data-dir"
+    )
+    return f"{name} is not a gridmargin ledger ({reason}); {way_out}"
+
+
+def bring_up(place: Place, revision: str = "head") -> None:
+    """Run the migrations up to a revision; who calls sees to it that nobody else does.
+
+    Raises
+    ------
+    InputError
+        If a server refuses a step; what came of that step is taken back.
+    """
     # Imported here: only a new or old ledger pays for it.
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy.exc import DBAPIError
 
     with as_file(files("gridmargin.ledger.store") / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
-        config.attributes["path"] = path
-        command.upgrade(config, "head")
+        config.attributes["place"] = place
+        try:
+            command.upgrade(config, revision)
+        except DBAPIError as error:
+            if not is_url(place):
+                raise
+            reason = str(error.orig).partition("\n")[0]
+            raise InputError(
+                f"ledger {shown(place)} cannot be brought to schema {NEWEST_SCHEMA}: {reason};"
+                " let its user own the database, then try again"
+            ) from error

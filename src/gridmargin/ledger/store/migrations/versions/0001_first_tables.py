@@ -1,6 +1,6 @@
 """The first tables: fits, payloads, and two books of entries that never meet (C3)."""
 
-from alembic import op
+from gridmargin.ledger.store.tables import define, make_refusal, refuse_changes
 
 revision = "0001"
 down_revision = None
@@ -36,22 +36,19 @@ CREATE TABLE {kind}_entries (
 
 
 def upgrade() -> None:
-    op.execute(
+    define(
         "CREATE TABLE fits (fit_id TEXT PRIMARY KEY, estimator TEXT NOT NULL, zone TEXT NOT NULL,"
         " body TEXT NOT NULL, recorded_us INTEGER NOT NULL)"
     )
-    op.execute(
+    define(
         "CREATE TABLE payloads (sha256 TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,"
         " n_bytes INTEGER NOT NULL, recorded_us INTEGER NOT NULL, PRIMARY KEY (sha256, source))"
     )
     for kind in ("marginal", "average"):
-        op.execute(ENTRIES.format(kind=kind))
-        op.execute(
+        define(ENTRIES.format(kind=kind))
+        define(
             f"CREATE INDEX {kind}_by_interval ON {kind}_entries (zone, estimator, start_s, recorded_us, entry_id)"
         )
+    make_refusal()
     for table in ("fits", "payloads", "marginal_entries", "average_entries"):
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN"
-                f" SELECT RAISE(ABORT, 'the ledger is append-only (C9)'); END"
-            )
+        refuse_changes(table)

@@ -1,6 +1,6 @@
 """Each entry names its source; a row cannot be replaced by inserting another with its key (C9)."""
 
-from alembic import op
+from gridmargin.ledger.store.tables import define, refuse_replacement
 
 revision = "0002"
 down_revision = "0001"
@@ -15,11 +15,6 @@ KEYS = {
 
 def upgrade() -> None:
     for kind in ("marginal", "average"):
-        op.execute(f"ALTER TABLE {kind}_entries ADD COLUMN source TEXT NOT NULL DEFAULT ''")
-    # SQLite fires no delete trigger for INSERT OR REPLACE; this one stands in front of it.
+        define(f"ALTER TABLE {kind}_entries ADD COLUMN source TEXT NOT NULL DEFAULT ''")
     for table, same_key in KEYS.items():
-        op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}"
-            f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_key}) BEGIN"
-            f" SELECT RAISE(ABORT, 'the ledger is append-only (C9)'); END"
-        )
+        refuse_replacement(table, same_key)

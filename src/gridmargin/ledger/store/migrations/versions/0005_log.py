@@ -4,47 +4,36 @@ What stood in the book before gets its leaves in the order of writing: its recor
 entries, recalibrations and declarations. From there on it is as sealed as what comes later; before that it was not.
 """
 
-from typing import Any
-
-from alembic import op
-
 from gridmargin.ledger.log import Log
 from gridmargin.ledger.records import records_in_order
+from gridmargin.ledger.store.tables import define, refuse_changes, refuse_replacement, within_migration
 
 revision = "0005"
 down_revision = "0004"
 
 
 def upgrade() -> None:
-    op.execute(
+    define(
         "CREATE TABLE log_leaves (leaf_index INTEGER PRIMARY KEY, kind TEXT NOT NULL, record_id INTEGER NOT NULL,"
         " leaf_sha256 BLOB NOT NULL CHECK (length(leaf_sha256) = 32), UNIQUE (kind, record_id))"
     )
-    op.execute(
+    define(
         "CREATE TABLE log_nodes (level INTEGER NOT NULL, position INTEGER NOT NULL,"
         " node_sha256 BLOB NOT NULL CHECK (length(node_sha256) = 32), PRIMARY KEY (level, position)) WITHOUT ROWID"
     )
-    op.execute("CREATE TABLE log_heads (tree_size INTEGER PRIMARY KEY, note TEXT NOT NULL)")
+    define("CREATE TABLE log_heads (tree_size INTEGER PRIMARY KEY, note TEXT NOT NULL)")
     for kind in ("marginal", "average"):
-        op.execute(f"CREATE INDEX {kind}_by_recorded ON {kind}_entries (recorded_us)")
-        op.execute(
+        define(f"CREATE INDEX {kind}_by_recorded ON {kind}_entries (recorded_us)")
+        define(
             f"CREATE INDEX {kind}_by_superseded ON {kind}_entries (supersedes) WHERE supersedes IS NOT NULL"
         )
-    raw: Any = op.get_bind().connection.driver_connection
-    Log(raw).extend(records_in_order(raw))
+    connection = within_migration()
+    Log(connection).extend(records_in_order(connection))
     keys = {
         "log_leaves": "leaf_index = NEW.leaf_index OR (kind = NEW.kind AND record_id = NEW.record_id)",
         "log_nodes": "level = NEW.level AND position = NEW.position",
         "log_heads": "tree_size = NEW.tree_size",
     }
     for table, same_key in keys.items():
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN"
-                f" SELECT RAISE(ABORT, 'the ledger is append-only (C9)'); END"
-            )
-        op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}"
-            f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_key}) BEGIN"
-            f" SELECT RAISE(ABORT, 'the ledger is append-only (C9)'); END"
-        )
+        refuse_changes(table)
+        refuse_replacement(table, same_key)

@@ -1,0 +1,87 @@
+"""The ledger in one SQLite file."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gridmargin.ledger.store.connection import NOTHING
+
+WAIT_S = 30
+"""How long a writer waits for the one before it. [s]"""
+
+
+class SQLiteConnection(sqlite3.Connection):
+    """A connection of Python's own driver, with what the ledger asks beyond it."""
+
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        same: Mapping[str, int | None] = NOTHING,
+    ) -> None:
+        """Append rows."""
+        constants = ("NULL" if value is None else str(value) for value in same.values())
+        self.executemany(
+            f"INSERT INTO {table} ({', '.join([*columns, *same])})"
+            f" VALUES ({', '.join([*'?' * len(columns), *constants])})",
+            rows,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Begin what is written whole or not at all."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    def tables(self) -> set[str]:
+        """Name the tables that are there."""
+        return {row[0] for row in self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def damage(self) -> list[str]:
+        """Let SQLite check its file."""
+        try:
+            rows = self.execute("PRAGMA integrity_check(20)").fetchall()
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [row[0] for row in rows if row[0] != "ok"]
+
+
+def connect(path: Path) -> SQLiteConnection:
+    """Open or make the file; what was committed survives a power cut.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If it is no SQLite file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(
+        path, timeout=WAIT_S, isolation_level=None, check_same_thread=False, factory=SQLiteConnection
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other processes from bringing the same ledger up meanwhile."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,136 @@
+"""California ISO, live: the five-minute tables behind Today's Outlook, supply by fuel and demand of a day.
+
+Anybody is answered. A table's rows have the clock of the day and no date; the day is in the address, so a day's own
+folder is asked for and never `current/`, whose day nothing in it tells. A label names the start of its five minutes.
+In spring the hour that is not there stands in the table, empty. In autumn a label of the repeated hour is placed where
+it stands twice, the first for summer time; where it stands once nothing says which it is, and it is left out (C2).
+Capitals in the columns' names differ between years.
+https://www.caiso.com/todays-outlook
+"""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from gridmargin.sources.delimited import delimited_cell, read_strings
+from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
+from gridmargin.sources.mix_tables import long_of_wide, sum_of_cells
+from gridmargin.sources.observation import Observations
+from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
+from gridmargin.sources.transport import Body
+from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
+
+ZONE = "US-CISO"
+INTERVAL_S = 300
+TIMEZONE = "America/Los_Angeles"
+
+SUPPLY: dict[str, tuple[str, ...]] = {
+    generation_column(Fuel.SOLAR): ("Solar",),
+    generation_column(Fuel.WIND): ("Wind",),
+    generation_column(Fuel.GEOTHERMAL): ("Geothermal",),
+    generation_column(Fuel.BIOMASS): ("Biomass",),
+    generation_column(Fuel.BIOGAS): ("Biogas",),
+    generation_column(Fuel.HYDRO): ("Small hydro", "Large Hydro"),
+    generation_column(Fuel.COAL): ("Coal",),
+    generation_column(Fuel.NUCLEAR): ("Nuclear",),
+    generation_column(Fuel.GAS): ("Natural Gas",),
+    generation_column(Fuel.BATTERY): ("Batteries",),
+    generation_column(Fuel.OTHER): ("Other",),
+    "net_imports_mw": ("Imports",),
+}
+"""Our quantities and their columns. Batteries are negative while they charge, imports while power leaves."""
+
+DEMAND: dict[str, tuple[str, ...]] = {"demand_mw": ("Current demand",)}
+_TABLES: dict[str, dict[str, tuple[str, ...]]] = {"demand": DEMAND, "fuelsource": SUPPLY}
+
+
+class CaisoLive:
+    """Asks for `outlook/history/YYYYMMDD/demand.csv` and `fuelsource.csv`."""
+
+    name = "caiso"
+    publisher = "California ISO"
+    base_url = "https://www.caiso.com"
+    access: Access | None = None
+    states_margin = False
+    cadence_s = 300
+    delay_s = 300
+
+    def zones(self) -> list[str]:
+        """Give `US-CISO`."""
+        return [ZONE]
+
+    def interval_s(self, zone: str) -> int:
+        """Give five minutes. [s]"""
+        del zone
+        return INTERVAL_S
+
+    def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
+        """List both tables of each day."""
+        del zone
+        return [
+            LiveRequest(
+                f"{table}-{day:%Y%m%d}.csv", f"outlook/history/{day:%Y%m%d}/{table}.csv", Body.CSV, stretch
+            )
+            for day, stretch in local_days(interval, TIMEZONE)
+            for table in _TABLES
+        ]
+
+    @staticmethod
+    def parse(payload: Payload, interval: Interval) -> Observations:
+        """Turn a day's table into observations."""
+        found = re.fullmatch(r"(demand|fuelsource)-(\d{8})\.csv", payload.name)
+        if found is None:
+            raise TableError(f"{payload.name} is not named after a table and its day, as demand-20260924.csv")
+        frame = read_strings(payload, ",", ("Time",))
+        columns_of = _as_written(payload, frame.columns, _TABLES[found[1]])
+        table = _timed(frame, payload, found[2])
+        return stated(
+            long_of_wide(table, payload, columns_of).with_columns(pl.lit(ZONE).alias("zone")),
+            payload,
+            interval,
+            INTERVAL_S,
+        )
+
+    @staticmethod
+    def cell_text(payload: Payload, cell: Cell) -> str:
+        """Give what stands in a cell; of hydro, the sum of its two."""
+        return sum_of_cells(cell, lambda one: delimited_cell(payload, one, ","))
+
+
+def _as_written(
+    payload: Payload, header: list[str], wanted: dict[str, tuple[str, ...]]
+) -> dict[str, list[str]]:
+    there = {name.strip().lower(): name for name in header}
+    for names in wanted.values():
+        for name in names:
+            if name.lower() not in there:
+                raise TableError(
+                    f"{payload.name}, row 1: no column {name!r}; found {', '.join(header[1:15])}"
+                )
+    return {quantity: [there[name.lower()] for name in names] for quantity, names in wanted.items()}
+
+
+def _timed(frame: pl.DataFrame, payload: Payload, day: str) -> pl.DataFrame:
+    wall = (pl.lit(day) + pl.col("Time").str.strip_chars()).str.to_datetime(
+        "%Y%m%d%H:%M", time_unit="us", strict=False
+    )
+    table = frame.filter(pl.col("Time").is_not_null()).with_columns(wall.alias("wall"))
+    bad = table.filter(pl.col("wall").is_null())
+    if bad.height:
+        raise TableError(
+            f"{payload.name}, row {bad['row'][0]}, column Time: {bad['Time'][0]!r} is not a time such as 14:05"
+        )
+    nth = pl.int_range(pl.len()).over("wall")
+    twice = pl.len().over("wall") == 2
+    pass_of = pl.when(~twice).then(pl.lit("null")).when(nth == 0).then(pl.lit("earliest"))
+    table = table.with_columns(pass_of.otherwise(pl.lit("latest")).alias("which"))
+    start = pl.col("wall").dt.replace_time_zone(TIMEZONE, ambiguous=pl.col("which"), non_existent="null")
+    # A table may end with the 00:00 of the next day, under the label that its own first row has.
+    return (
+        table.with_columns(start.dt.convert_time_zone("UTC").alias("start_utc"))
+        .filter(pl.col("start_utc").is_not_null())
+        .unique("start_utc", keep="first", maintain_order=True)
+    )

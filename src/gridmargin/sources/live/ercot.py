@@ -1,0 +1,145 @@
+"""ERCOT, live: the two dashboards' JSON, generation by fuel of yesterday and today, and today's demand.
+
+Anybody in the United States is answered; public reports have the host refuse others with 403. Stamps carry their
+offset. Generation is "point in time" by the publisher's own word, some seconds off a five-minute mark: a stamp is taken
+to the nearest minute, and laid on the five minutes that begin there or hold it.
+Not the settlement's quarter-hours that `ercot` reads from a folder, hence another name.
+https://www.ercot.com/gridmktinfo/dashboards/fuelmix
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from gridmargin.sources.delimited import to_numbers
+from gridmargin.sources.json_rows import Json, inside, read_json, read_records, record_cell
+from gridmargin.sources.live.live_source import Access, LiveRequest
+from gridmargin.sources.mix_tables import quantities_of
+from gridmargin.sources.observation import Observations
+from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import stated
+from gridmargin.sources.transport import Body
+from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
+
+ZONE = "US-ERCO"
+INTERVAL_S = 300
+TIMEZONE = ZoneInfo("America/Chicago")
+
+FUELS = {
+    "Coal and Lignite": Fuel.COAL,
+    "Hydro": Fuel.HYDRO,
+    "Natural Gas": Fuel.GAS,
+    "Nuclear": Fuel.NUCLEAR,
+    "Other": Fuel.OTHER,
+    "Power Storage": Fuel.BATTERY,
+    "Solar": Fuel.SOLAR,
+    "Wind": Fuel.WIND,
+}
+LEFT = ("Power Storage Charging", "Power Storage Discharging")
+"""Parts of `Power Storage`, which is their sum, negative while stores charge."""
+
+_MIX, _DEMAND = "fuel-mix", "supply-demand"
+
+
+class ErcotLive:
+    """Asks for `supply-demand.json` and `fuel-mix.json`."""
+
+    name = "ercot_dashboards"
+    publisher = "ERCOT"
+    base_url = "https://www.ercot.com/api/1/services/read/dashboards"
+    access: Access | None = None
+    states_margin = False
+    cadence_s = 300
+    delay_s = 300
+
+    def zones(self) -> list[str]:
+        """Give `US-ERCO`."""
+        return [ZONE]
+
+    def interval_s(self, zone: str) -> int:
+        """Give five minutes. [s]"""
+        del zone
+        return INTERVAL_S
+
+    def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
+        """List the two tables, which have no date in their address: named after the last day that is wanted."""
+        del zone
+        day = (interval.end_utc - timedelta(microseconds=1)).astimezone(TIMEZONE)
+        return [
+            LiveRequest(f"{table}-{day:%Y%m%d}.json", f"{table}.json", Body.JSON, interval)
+            for table in (_DEMAND, _MIX)
+        ]
+
+    @staticmethod
+    def parse(payload: Payload, interval: Interval) -> Observations:
+        """Turn one table into observations."""
+        if payload.name.startswith(_MIX):
+            table = quantities_of(
+                _mix(payload), payload, "column",
+                {name: generation_column(fuel) for name, fuel in FUELS.items()}, LEFT,
+            )  # fmt: skip
+        else:
+            table = (
+                read_records(payload, ("data",), ("timestamp", "demand", "forecast"))
+                .filter(pl.col("forecast") == "0")
+                .rename({"timestamp": "stamp", "demand": "text"})
+                .with_columns(pl.lit("demand").alias("column"), pl.lit("demand_mw").alias("quantity"))
+            )
+        table = to_numbers(_timed(table, payload), payload)
+        return stated(table.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, INTERVAL_S)
+
+    @staticmethod
+    def cell_text(payload: Payload, cell: Cell) -> str:
+        """Give a value; rows of the mix are its stamps, counted through its days."""
+        if not payload.name.startswith(_MIX):
+            return record_cell(payload, ("data",), cell)
+        for row, _, record in _stamps(payload):
+            if row == cell.row:
+                return str(inside(payload, record, (cell.column, "gen")))
+        raise TableError(f"{payload.name} has no row {cell.row}")
+
+
+def _stamps(payload: Payload) -> Iterator[tuple[int, str, Json]]:
+    """Give number, stamp and fuels of each moment, as they stand in their days."""
+    days = inside(payload, read_json(payload), ("data",))
+    records = [(stamp, record) for day in days for stamp, record in inside(payload, days, (day,)).items()]
+    for row, (stamp, record) in enumerate(records, start=2):
+        yield row, stamp, record
+
+
+def _mix(payload: Payload) -> pl.DataFrame:
+    rows = []
+    for row, stamp, record in _stamps(payload):
+        for fuel in record:
+            if not isinstance(record[fuel], dict) or "gen" not in record[fuel]:
+                raise TableError(f"{payload.name}, row {row}, column {fuel}: no field 'gen'")
+            value = record[fuel]["gen"]
+            rows.append((row, stamp, fuel, None if value is None else str(value)))
+    if not rows:
+        raise TableError(f"{payload.name}: data lists no moment; fetch it again")
+    schema = {"row": pl.Int32, "stamp": pl.String, "column": pl.String, "text": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _timed(table: pl.DataFrame, payload: Payload) -> pl.DataFrame:
+    """Lay each stamp on its five minutes; of several in one the last that has the fuel stands for it."""
+    stamp = pl.col("stamp").str.to_datetime(
+        "%Y-%m-%d %H:%M:%S%z", time_unit="us", time_zone="UTC", strict=False
+    )
+    table = table.with_columns(stamp.alias("at_utc"))
+    bad = table.filter(pl.col("at_utc").is_null())
+    if bad.height:
+        raise TableError(
+            f"{payload.name}, row {bad['row'][0]}: {bad['stamp'][0]!r} is not a time with an offset, such as"
+            " 2026-09-24 14:05:00-0500"
+        )
+    # A few seconds before the mark is the mark; fuels of one moment may stand under two such stamps.
+    near = pl.col("at_utc").dt.round("1m").dt.truncate(f"{INTERVAL_S}s")
+    table = table.with_columns(near.alias("start_utc"))
+    return table.sort("at_utc", maintain_order=True).unique(
+        ["start_utc", "quantity"], keep="last", maintain_order=True
+    )
