@@ -428,6 +428,25 @@ class Questions:
         )
         return [row[0] for row in rows]
 
+    def tellers(self, kind: Kind, zone: str, interval: Interval) -> list[tuple[str, str, int, str]]:
+        """List who said something short-run, no forecasts, of intervals that begin in a stretch.
+
+        Returns
+        -------
+        list of (str, str, int, str)
+            Estimator, source, length of the intervals [s], gases.
+        """
+        rows = self._connection.execute(
+            named(
+                "SELECT DISTINCT estimator, source, interval_s, gases FROM {kind}_entries WHERE zone = ?"
+                " AND start_s >= ? AND start_s < ? AND view <> 'forecast' AND horizon = 'short_run'"
+                " ORDER BY estimator, source, interval_s, gases",
+                kind,
+            ),
+            (zone, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
+        )
+        return [(str(row[0]), str(row[1]), int(row[2]), str(row[3])) for row in rows]
+
     def declarations(self, zone: str) -> list[Declaration]:
         """Give the declared changes of a zone's grid, by the moment from which they hold."""
         return changes.declarations(self._connection, zone)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
+    from gridmargin.pipeline.signals import given_signals, signals_of
     from gridmargin.pipeline.stream import Stream
     from gridmargin.pipeline.trail import explain
 
@@ -57,6 +58,7 @@ __all__ = [
     "facts_from",
     "fleet_margins",
     "given_fleet",
+    "given_signals",
     "installed_mw",
     "is_stale",
     "issue",
@@ -75,6 +77,7 @@ __all__ = [
     "recipe",
     "roll",
     "score_forecasts",
+    "signals_of",
     "take_in",
 ]
 
@@ -86,6 +89,8 @@ _LATER = {
     "append_forecasts": "forecasts",
     "Issued": "issuing",
     "issue": "issuing",
+    "given_signals": "signals",
+    "signals_of": "signals",
     "issue_average": "average_issuing",
     "checkable": "recalibration",
     "installed_mw": "quality",

@@ -25,6 +25,9 @@ from gridmargin.vocab import GridmarginError, Interval, NoFactorError, Publisher
 ANSWER_WITHIN_S = 5.0
 """How long somebody who asks for the present waits for a publisher. [s]"""
 
+ASKING_FRAC = 0.9
+"""Share of a limited time in which requests are made; what came by then is taken in within the rest. [1]"""
+
 PROBE_MEMORY = timedelta(minutes=5)
 """How long a publisher that did not answer is left alone by those who wait."""
 
@@ -175,10 +178,12 @@ class Feeds:
         wanted = interval or self._due(adapter, zone)
         reach = next(reach for known, reach in self.adapters if known.name == adapter.name)
 
+        asking_s = None if within_s is None else ASKING_FRAC * within_s
+
         def work() -> Collected:
             return collect(
                 adapter, zone, wanted, transport=self._transport, archive=self._archive, index=self.index,
-                now_utc=self._now_utc, reach=reach, within_s=within_s, clock=self._clock,
+                now_utc=self._now_utc, reach=reach, within_s=asking_s, clock=self._clock,
                 past=past,
             )  # fmt: skip
 

@@ -120,6 +120,38 @@ def ledger_forecasts(
     emit(answer, forecast_commands.show_forecasts, as_json)
 
 
+@ledger_app.command("disagree")
+def ledger_disagree(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[str, typer.Option(help="First moment outside.", metavar="TIME")],
+    other: Annotated[
+        str | None,
+        typer.Option("--with", help="Another zone: who calls which of the two the higher.", metavar="ZONE2"),
+    ] = None,
+    signals: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A table of yours, with `time_utc` and `rate_kg_per_kwh`; KIND is marginal or average. Repeats.",
+            metavar="NAME:KIND:FILE",
+        ),
+    ] = None,
+    signals_with: Annotated[
+        list[str] | None, typer.Option(help="The same for the other zone.", metavar="NAME:KIND:FILE")
+    ] = None,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold our estimators, the published rate and third-party signals side by side: the band, pairs, rankings."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    answer = ledger_commands.disagree(
+        zone, start, end, other, signals or [], signals_with or [], data_dir, ledger
+    )
+    emit(answer, ledger_commands.show_disagreement, as_json)
+
+
 @ledger_app.command("diff")
 def ledger_diff(
     since: Annotated[str, typer.Option(help="What was known when, ISO 8601 with offset.", metavar="TIME")],

@@ -1,8 +1,8 @@
-"""`ledger diff`, `export`, `retire`, `verify`, `head`, `key` and `prove`."""
+"""`ledger disagree`, `diff`, `export`, `retire`, `verify`, `head`, `key` and `prove`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from rich.table import Table
 from gridmargin.interfaces.answers import diff_answer, head_answer, proof_answer, retirement_answer
 from gridmargin.interfaces.cli.grid_commands import retired_words
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
+from gridmargin.interfaces.disagreement import disagreement_answer
 from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import (
     Asked,
@@ -76,6 +77,66 @@ def show_diff(answer: dict[str, Any]) -> None:
         console.print(f"… and {len(changed) - MOST_SHOWN} more; --json has them all")
     for one in answer["retired"]:
         console.print(f"not compared: {retired_words(one, answer['zone'])}")
+
+
+def disagree(
+    zone: str,
+    start: str,
+    end: str,
+    other: str | None,
+    given: Sequence[str],
+    given_other: Sequence[str],
+    data_dir: Path | None,
+    ledger: str | None,
+) -> dict[str, Any]:
+    """Answer `gridmargin ledger disagree`."""
+    interval = Interval(parse_utc(start, "--start"), parse_utc(end, "--end"))
+    with _opened(data_dir, ledger) as place:
+        zone, other = zone_of(zone), zone_of(other) if other else None
+        return disagreement_answer(place, zone, interval, other, given, given_other)
+
+
+def show_disagreement(answer: dict[str, Any]) -> None:
+    """Print who says what, how far apart, and who ranks the zones how."""
+    console = people_console()
+    for zone, part in (
+        (answer["zone"], answer),
+        *(((answer["with"]["zone"], answer["with"]),) if answer["with"] else ()),
+    ):
+        console.print(f"{zone}, intervals of {part['step_s'] // 60} min, {part['unit']}")
+        table = Table(box=None, pad_edge=False)
+        for heading in ("signal", "kind", "counts", "by", "intervals", "mean"):
+            table.add_column(heading, no_wrap=True)
+        for one in part["signals"]:
+            table.add_row(
+                one["name"], one["kind"], one["counts"], one["provider"], str(one["n"]), _figure(one["mean"])
+            )
+        console.print(table)
+        for band in part["bands"]:
+            console.print(
+                f"{band['kind']}, {band['counts']}: {len(band['names'])} signals lie {_figure(band['mean_width'])} apart on"
+                f" average, at most {_figure(band['widest'])}"
+                + (f" at {band['widest_utc']}" if band["n"] else "")
+            )
+        for pair in part["pairs"]:
+            if pair["n"]:
+                correlation = (
+                    "" if pair["correlation"] is None else f", correlation {pair['correlation']:.2f}"
+                )
+                console.print(
+                    f"{pair['first']} - {pair['second']}: {pair['mean_difference']:+.1f} on average over {pair['n']}"
+                    f" intervals{correlation}" + ("" if pair["same_measure"] else " (not the same kind)")
+                )
+    for one in answer["rankings"]:
+        share = "" if one["flips_frac"] is None else f", {100 * one['flips_frac']:.1f} %"
+        console.print(
+            f"{one['kind']}, {one['counts']}: which zone is higher depends on who is asked in {one['flipped_h']:g} h of"
+            f" {one['n_compared'] * answer['step_s'] / 3600:g} h{share}"
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def export_to(

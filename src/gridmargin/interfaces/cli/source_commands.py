@@ -30,7 +30,7 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
     """Answer `gridmargin sources`."""
     settings = read_settings()
     with open_workplace(home_folder(data_dir, settings), settings) as place:
-        rows = sources_answer(place.feeds)
+        rows = sources_answer(place.feeds) + sources_answer(place.open_comparisons(PATIENT))
         checked = list(replayed(place)) if check else []
         n_removed = place.index.n_removed()
     faults = [one for one in checked if one.fault]
@@ -85,18 +85,27 @@ def fetch(zone: str, days: int, data_dir: Path | None) -> dict[str, Any]:
     found = []
     with open_workplace(home_folder(data_dir, settings), settings) as place:
         feeds = place.open_feeds(PATIENT)
-        adapters = feeds.of_zone(zone)
-        if not adapters:
+        comparisons = place.open_comparisons(PATIENT)
+        adapters, compared = feeds.of_zone(zone), comparisons.of_zone(zone)
+        if not adapters and not compared:
             raise InputError(
                 "; ".join(feeds.off_of_zone(zone))
                 or f"no live source for {zone}; `gridmargin sources` lists them"
             )
-        for adapter in adapters:
+        for asked, adapter in [
+            *((feeds, one) for one in adapters),
+            *((comparisons, one) for one in compared),
+        ]:
             stretch = Interval(now_utc() - timedelta(days=days), now_utc()) if days else None
-            brought = feeds.ask(adapter, zone, stretch)
-            n_new = take_in(place.factory_of(feeds.kept(adapter), choice), zone, brought.revised)
+            brought = asked.ask(adapter, zone, stretch)
+            # No factor of ours rests on a comparison, so nothing follows from a revision of one.
+            n_new = (
+                take_in(place.factory_of(feeds.kept(adapter), choice), zone, brought.revised)
+                if asked is feeds
+                else 0
+            )
             found.append(
-                freshness_answer(feeds.freshness(adapter, zone))
+                freshness_answer(asked.freshness(adapter, zone))
                 | {
                     "n_new": brought.n_new,
                     "n_unchanged": brought.n_unchanged,

@@ -32,6 +32,7 @@ from gridmargin.interfaces.answers import (
     sources_answer,
     zones_answer,
 )
+from gridmargin.interfaces.disagreement import disagreement_answer
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
@@ -393,6 +394,14 @@ class Desk:
             return factors_answer(self.place, choice, zone, interval, estimator)
 
         return await self._apart(work)
+
+    async def disagreement(self, zone: str, interval: Interval, other: str | None) -> dict[str, Any]:
+        """Hold what is said of a zone side by side."""
+        zone = self.places.where(zone, now_utc()).zone
+        other = self.places.where(other, now_utc()).zone if other else None
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(lambda: disagreement_answer(self.place, zone, interval, other))
 
     async def quality(self, zone: str, interval: Interval) -> dict[str, Any]:
         """Say how good a zone's data are."""
