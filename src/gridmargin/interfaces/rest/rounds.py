@@ -102,8 +102,11 @@ class Rounds:
                 LOG.warning("round_failed source=%s zone=%s code=%s", name, zone, type(error).__name__)
             except Exception as error:
                 _, code, message = told(error)
-                self.feeds.index.failed(name, zone, now_utc(), message)
                 LOG.error("round_failed source=%s zone=%s code=%s", name, zone, code, exc_info=error)
+                try:
+                    self.feeds.index.failed(name, zone, now_utc(), message)
+                except Exception as unwritten:  # on a full disk the failure cannot be noted either
+                    LOG.error("failure_not_noted source=%s zone=%s", name, zone, exc_info=unwritten)
         await after(name, zone, ())
 
     def pause_left_s(self, name: str, zone: str) -> float:

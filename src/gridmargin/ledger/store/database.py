@@ -10,7 +10,7 @@ from pathlib import Path
 from gridmargin.ledger.store import sqlite
 from gridmargin.ledger.store.connection import Connection
 from gridmargin.ledger.store.place import Place, file_of, is_url, shown
-from gridmargin.vocab import InputError
+from gridmargin.vocab import DiskFullError, InputError, is_disk_full
 
 NEWEST_SCHEMA = "0005"
 """Name of the last migration; a test holds it against the folder."""
@@ -41,7 +41,9 @@ def _open_sqlite(path: Path) -> Connection:
     except BaseException as error:
         if connection is not None:
             connection.close()
-        if isinstance(error, sqlite3.DatabaseError):
+        if is_disk_full(error) and not isinstance(error, DiskFullError):
+            raise DiskFullError(f"the ledger {path}", str(error).partition("\n")[0]) from error
+        if isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
             raise InputError(_no_ledger(str(path), str(error))) from error
         raise
     return connection
