@@ -35,6 +35,7 @@ from gridmargin.settings import Settings
 from ledger.samples import FIT, T0, estimates
 
 disk, log = Path(sys.argv[1]), sys.argv[2]
+ballast, ROOM_KB = disk / "ballast", (0, 8, 40, 100)
 data, at = disk / "data", T0.replace(year=2021)
 
 
@@ -65,7 +66,22 @@ def commands():
         found["archive"] = [0, []]
     except OSError as error:
         found["archive"] = [2, [str(error.errno)]]
+    for kb in ROOM_KB:  # a new ledger, with so much room
+        if ballast.exists():
+            os.truncate(ballast, size - kb * 1024)
+        found[f"new{kb}"] = run("now", "DE", "--source", "reference", "--data-dir", disk / f"new{kb}", "--json")
+        if ballast.exists():
+            for path in (disk / f"new{kb}").rglob("*"):
+                kept[str(path)] = path.read_bytes()
+                path.unlink()
+            fill()
     return found
+
+
+def fill():
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 def parts():
@@ -73,6 +89,7 @@ def parts():
 
 
 written = 0
+ballast.write_bytes(bytes(256 * 1024))
 with open_workplace(data, Settings()) as place:
     signer = place.signer
     refused = None
@@ -83,16 +100,16 @@ with open_workplace(data, Settings()) as place:
             refused = str(error)
             break
 # What little is left goes to ballast, so that every kind of write meets the end.
-ballast = (disk / "ballast").open("wb", buffering=0)
-with contextlib.suppress(OSError):
-    while True:
-        ballast.write(bytes(4096))
-ballast.close()
+kept = {}
+fill()
+size = ballast.stat().st_size
 full = commands()
 left = parts()
 taken = sorted(p.name for p in disk.glob("taken*"))
-(disk / "ballast").unlink()
+ballast.unlink()
 subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+for name, body in kept.items():
+    Path(name).write_bytes(body)
 with open_workplace(data, Settings()) as place:
     (held,) = place.book.connection.execute("SELECT count(*) FROM marginal_entries WHERE zone = 'US-ERCO' AND source = ''").fetchone()
     holds = [audit_book(place.book, signer.public()).holds]
@@ -132,7 +149,9 @@ def test_what_was_acknowledged_is_all_there_and_no_more(small_disk):
     assert small_disk["holds"] == [True, True]
 
 
-@pytest.mark.parametrize("command", ["account", "now", "parquet", "csv", "json"])
+@pytest.mark.parametrize(
+    "command", ["account", "now", "parquet", "csv", "json", "new0", "new8", "new40", "new100"]
+)
 def test_every_command_ends_in_one_message(small_disk, command):
     """Exit code 2 and the one error shape, with the way out; afterwards the same command works."""
     code, [line] = small_disk["full"][command]
