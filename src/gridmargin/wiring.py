@@ -459,7 +459,7 @@ def require_ledger(folder: Path, settings: Settings, way_out: str) -> None:
 def _age(kept: KeptSource, zone: str, now: datetime) -> str:
     came, end = kept.retrieved_utc(zone), kept.span(zone).end_utc
     fetched = f"of {format_utc(came.replace(second=0, microsecond=0))}, " if came else ""
-    return f"{fetched}its newest interval ended {(now - end).total_seconds() / 60:.0f} min ago"
+    return f"{fetched}its newest interval ended {max((now - end).total_seconds(), 0.0) / 60:.0f} min ago"
 
 
 @contextmanager

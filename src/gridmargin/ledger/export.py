@@ -175,6 +175,7 @@ def export(
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
+        manifest_path.unlink(missing_ok=True)
         raise
     return {**body, "signature": signature}
 

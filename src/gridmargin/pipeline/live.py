@@ -56,7 +56,7 @@ class Freshness:
     newest_end_utc : datetime or None
         End of the newest interval we have.
     age_s : float or None
-        Time since then. [s]
+        Time since then; 0 where a clock that was set back makes it lie ahead. [s]
     stale : bool or None
         Whether it is older than its cadence and delay explain.
     health : Health
@@ -123,7 +123,7 @@ class Feeds:
     def freshness(self, adapter: LiveSource, zone: str) -> Freshness:
         """Say how fresh a zone is."""
         span, moment = self.index.span(adapter.name, zone), self._now_utc()
-        age_s = None if span is None else (moment - span.end_utc).total_seconds()
+        age_s = None if span is None else max((moment - span.end_utc).total_seconds(), 0.0)
         reach = next(reach for known, reach in self.adapters if known.name == adapter.name)
         return Freshness(
             adapter.name,

@@ -72,11 +72,15 @@ class Archive:
         if not there.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(gzip.compress(payload.body, mtime=0) if packed else payload.body)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(gzip.compress(payload.body, mtime=0) if packed else payload.body)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
         return digest
 
     def get(self, digest: str) -> bytes:

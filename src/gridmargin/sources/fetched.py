@@ -287,6 +287,8 @@ class FetchIndex:
                 opened.executescript(_SCHEMA)
             except sqlite3.DatabaseError as error:
                 opened.close()
+                if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                    raise
                 raise TableError(
                     f"{self.path} is not an index of fetched payloads ({error}); move it away: the payloads stay, and are"
                     " fetched again where asked for"

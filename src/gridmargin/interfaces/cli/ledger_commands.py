@@ -252,7 +252,13 @@ def verify(
     found = audit_export(export_path, public, _remembered(memory))
     if found.holds and found.follows:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(found.head.text(), "utf-8")
+        part = memory.with_name(memory.name + ".part")
+        try:
+            part.write_text(found.head.text(), "utf-8")
+            part.replace(memory)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     return _audit_answer(found, export_path, public)
 
 

@@ -57,7 +57,7 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     _grid_routes(app, desk)
     _ledger_routes(app, desk)
     _receipt_routes(app, desk)
-    faces = Faces(desk.place, desk.choice, now_utc, api_key)
+    faces = Faces(desk.place, desk.choice, now_utc, api_key, desk.places)
     faces.install(app)
     _page_routes(app)
 
