@@ -22,6 +22,7 @@ from gridmargin.places import Declarations, Places, read_declarations, read_outl
 from gridmargin.reference import zone_named
 from gridmargin.settings import Settings, of_adapter
 from gridmargin.sources import (
+    COMPARISONS,
     LIVE_SOURCES,
     SOURCES,
     Archive,
@@ -41,6 +42,7 @@ from gridmargin.vocab import (
     Interval,
     NotFoundError,
     PublisherError,
+    Registry,
     format_utc,
     sha256_hex,
 )
@@ -290,8 +292,15 @@ class Workplace:
 
     def open_feeds(self, limits: Limits) -> Feeds:
         """Give the live adapters over this archive, with their keys from the environment."""
+        return self._open(LIVE_SOURCES, limits)
+
+    def open_comparisons(self, limits: Limits) -> Feeds:
+        """Give the comparison signals over this archive, with the user's keys from the environment."""
+        return self._open(COMPARISONS, limits)
+
+    def _open(self, registry: Registry[type[LiveSource]], limits: Limits) -> Feeds:
         adapters: list[tuple[LiveSource, Reach]] = [
-            (LIVE_SOURCES.get(name)(), reach_of(name)) for name in LIVE_SOURCES
+            (registry.get(name)(), reach_of(name)) for name in registry
         ]
         return Feeds(
             adapters, transport=open_transport(limits), archive=self.archive, index=self.index, now_utc=now_utc,
@@ -450,7 +459,7 @@ def require_ledger(folder: Path, settings: Settings, way_out: str) -> None:
 def _age(kept: KeptSource, zone: str, now: datetime) -> str:
     came, end = kept.retrieved_utc(zone), kept.span(zone).end_utc
     fetched = f"of {format_utc(came.replace(second=0, microsecond=0))}, " if came else ""
-    return f"{fetched}its newest interval ended {(now - end).total_seconds() / 60:.0f} min ago"
+    return f"{fetched}its newest interval ended {max((now - end).total_seconds(), 0.0) / 60:.0f} min ago"
 
 
 @contextmanager
@@ -489,6 +498,7 @@ def learned_by() -> str:
 
 
 def replayed(place: Workplace) -> Iterator[Replayed]:
-    """Read every archived answer of every live adapter again."""
-    for name in LIVE_SOURCES:
-        yield from replay(LIVE_SOURCES.get(name)(), place.archive, place.index)
+    """Read every archived answer of every live adapter and comparison signal again."""
+    for registry in (LIVE_SOURCES, COMPARISONS):
+        for name in registry:
+            yield from replay(registry.get(name)(), place.archive, place.index)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
+import re
 import sqlite3
 import ssl
 import time
@@ -18,10 +20,11 @@ import polars as pl
 import pytest
 import trustme
 
-from gridmargin.grid import assemble
+from gridmargin.grid import assemble, is_quantity
 from gridmargin.ledger import Book
 from gridmargin.pipeline import Factory, facts_from, take_in
 from gridmargin.sources import (
+    COMPARISONS,
     LIVE_SOURCES,
     SOURCES,
     Archive,
@@ -51,12 +54,27 @@ QUICK = Limits(
 )
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NAMES = sorted(LIVE_SAMPLES)
+BASES = [name for name in NAMES if name in LIVE_SOURCES.names()]
+"""Those that states, and so factors, are made from; the others are comparison signals."""
+
+
+def kind_of(name: str):
+    """Give an adapter's class, whichever registry it is in."""
+    return (LIVE_SOURCES if name in LIVE_SOURCES.names() else COMPARISONS).get(name)
+
+
+def adapter_of(name: str):
+    """Give an adapter."""
+    return kind_of(name)()
 
 
 def test_there_are_live_adapters_and_each_has_a_sample():
     """The suite runs over something, and an adapter without a sample is named."""
     assert len(LIVE_SOURCES) > 0
-    assert [name for name in LIVE_SOURCES if name not in LIVE_SAMPLES] == []
+    assert len(COMPARISONS) > 0
+    assert [
+        name for registry in (LIVE_SOURCES, COMPARISONS) for name in registry if name not in LIVE_SAMPLES
+    ] == []
 
 
 @dataclass
@@ -71,7 +89,7 @@ class Bench:
     limits: Limits = QUICK
 
     def __post_init__(self) -> None:
-        self.live = LIVE_SOURCES.get(self.name)()
+        self.live = adapter_of(self.name)
         self.sample = LIVE_SAMPLES[self.name]
         self.archive = Archive(self.folder / "archive")
         self.index = FetchIndex(self.folder / "archive")
@@ -89,9 +107,14 @@ class Bench:
             reach=Reach(url or self.server.url, self.sample.secrets),
         )  # fmt: skip
 
-    def states(self, interval: Interval):
+    def starts(self, interval: Interval) -> list[datetime]:
+        """Give the starts of the intervals that there is a state of; of a comparison, a value of."""
         parts = [self.kept.parse(p, interval) for p in self.kept.fetch(self.sample.zone, interval)]
-        return assemble(Observations.concat(parts), self.sample.zone, self.live.interval_s(self.sample.zone))
+        found = Observations.concat(parts)
+        if self.name not in BASES:
+            return found.frame["start_utc"].unique().sort().to_list()
+        step_s = self.live.interval_s(self.sample.zone)
+        return assemble(found, self.sample.zone, step_s).frame["start_utc"].to_list()
 
     def kept_files(self) -> list[Path]:
         return [path for path in (self.folder / "archive").rglob("*") if len(path.stem) == 64]
@@ -99,12 +122,13 @@ class Bench:
 
 def answers_of(name: str, skip: set[datetime], bump: dict[datetime, float], intervals: list[Interval]):
     """Give what answers a request: the body of the adapter's own request for that path and query."""
-    live, sample = LIVE_SOURCES.get(name)(), LIVE_SAMPLES[name]
+    live, sample = adapter_of(name), LIVE_SAMPLES[name]
 
     def answer(seen: Seen) -> Reply:
         for interval in intervals:
             for request in live.requests(sample.zone, interval):
-                same_path = seen.path == "/" + request.path.lstrip("/")
+                path = "/" + request.path.lstrip("/")
+                same_path = bool(re.fullmatch(path + request.listed, seen.path))
                 if same_path and dict(request.query).items() <= seen.query.items():
                     return Reply(sample.build(request, skip, bump))
         return Reply(b"no such table", status=404)
@@ -130,6 +154,15 @@ def bench_of(name: str, folder: Path, authority: trustme.CA | None = None) -> It
     bump: dict[datetime, float] = {}
     intervals = [LIVE_SAMPLES[name].interval, *clock_changes(name)]
     with publisher(answers_of(name, skip, bump, intervals), authority) as server:
+        token, login = LIVE_SAMPLES[name].token, getattr(adapter_of(name).access, "login", None)
+
+        def at_door(seen: Seen) -> Reply | None:
+            if login and seen.path == f"/{login}":
+                return Reply(json.dumps({"token": token}).encode())
+            body = LIVE_SAMPLES[name].beside(seen.path, skip, bump)
+            return None if body is None else Reply(body)
+
+        server.door = at_door
         bench = Bench(name, server, folder, skip, bump)
         yield bench
         bench.index.close()
@@ -147,7 +180,7 @@ def bench(request, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_where_how_often_and_for_whom(name):
     """The registered name, an encrypted address, a cadence, and zones that are known."""
-    live = LIVE_SOURCES.get(name)()
+    live = adapter_of(name)
     assert live.name == name
     assert live.base_url.startswith("https://")
     assert 60 <= live.cadence_s <= 86_400
@@ -159,14 +192,14 @@ def test_it_says_where_how_often_and_for_whom(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if name in SOURCES])
 def test_what_a_folder_may_hold_too_is_read_by_the_same_parser(name):
     """One format, one parser: live and recorded cannot drift apart."""
-    assert LIVE_SOURCES.get(name).parse is SOURCES.get(name).parse
-    assert LIVE_SOURCES.get(name).cell_text is SOURCES.get(name).cell_text
+    assert kind_of(name).parse is SOURCES.get(name).parse
+    assert kind_of(name).cell_text is SOURCES.get(name).cell_text
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_requests_are_pure_cover_the_stretch_and_hold_no_secret(name):
     """The same question gives the same requests, their stretches leave nothing out, and each name is asked once."""
-    live, sample = LIVE_SOURCES.get(name)(), LIVE_SAMPLES[name]
+    live, sample = adapter_of(name), LIVE_SAMPLES[name]
     for interval in (
         sample.interval,
         Interval(sample.interval.start_utc - timedelta(days=75), sample.interval.end_utc),
@@ -183,7 +216,7 @@ def test_requests_are_pure_cover_the_stretch_and_hold_no_secret(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if LIVE_SAMPLES[name].secrets])
 def test_without_its_key_it_is_off_and_says_how_to_turn_it_on(name, tmp_path):
     """Each missing key is named as the variable that holds it, with where one gets it; nobody is asked."""
-    live, index = LIVE_SOURCES.get(name)(), FetchIndex(tmp_path)
+    live, index = adapter_of(name), FetchIndex(tmp_path)
     told = off_reason(live, Reach())
     assert told is not None
     assert live.access is not None
@@ -207,9 +240,10 @@ def test_what_came_is_archived_as_it_came_and_read_again_from_there(bench):
     requests = {r.name: r for r in bench.live.requests(bench.sample.zone, bench.sample.interval)}
     for fetch in bench.index.every(bench.name):
         body = bench.archive.get(fetch.sha256)
-        assert body == bench.sample.build(requests[fetch.name], set(), {})
-    states = bench.states(bench.sample.interval)
-    assert len(states) == bench.sample.interval.duration_s / bench.live.interval_s(bench.sample.zone)
+        request = requests[fetch.name]
+        assert body == bench.sample.keep(request, bench.sample.build(request, set(), {}))
+    starts = bench.starts(bench.sample.interval)
+    assert len(starts) == bench.sample.interval.duration_s / bench.live.interval_s(bench.sample.zone)
     replayed = list(replay(bench.live, bench.archive, bench.index))
     assert len(replayed) == found.n_new
     assert [one.fault for one in replayed] == [None] * len(replayed)
@@ -258,11 +292,39 @@ def test_a_day_on_which_the_clock_is_changed_has_all_its_intervals_once(name, tm
     with bench_of(name, tmp_path) as bench:
         for day in days:
             bench.collect(day)
-            states = bench.states(day)
-            assert len(states) == day.duration_s / bench.live.interval_s(bench.sample.zone)
-            assert states.frame["start_utc"].is_unique().all()
+            starts = bench.starts(day)
+            assert len(starts) == day.duration_s / bench.live.interval_s(bench.sample.zone)
+            assert len(set(starts)) == len(starts)
 
 
+@pytest.mark.parametrize("bench", [name for name in NAMES if name not in BASES], indirect=True)
+def test_a_late_revision_of_a_comparison_is_another_payload(bench):
+    """Both payloads stay, and the interval is named; no factor rests on it."""
+    start = bench.sample.interval.start_utc
+    bench.collect()
+    n = len(bench.index.every(bench.name))
+    bench.bump[start] = 70
+    found = bench.collect()
+    assert found.revised == (start,)
+    assert len(bench.index.every(bench.name)) == n + found.n_new
+
+
+@pytest.mark.parametrize("bench", [name for name in NAMES if name not in BASES], indirect=True)
+def test_a_comparison_can_be_no_state(bench):
+    """Its quantities bear its own name, and no grid state may hold them: no factor can be made from them (C3)."""
+    bench.collect()
+    parts = [
+        bench.kept.parse(p, bench.sample.interval)
+        for p in bench.kept.fetch(bench.sample.zone, bench.sample.interval)
+    ]
+    found = Observations.concat(parts)
+    assert found.frame["quantity"].str.starts_with(f"{bench.name}_").all()
+    assert not any(is_quantity(quantity) for quantity in found.frame["quantity"].unique())
+    with pytest.raises(TableError, match="unknown quantities"):
+        assemble(found, bench.sample.zone, bench.live.interval_s(bench.sample.zone))
+
+
+@pytest.mark.parametrize("bench", BASES, indirect=True)
 def test_a_late_revision_is_another_payload_and_another_entry(bench, tmp_path):
     """Both payloads stay, the interval is named, and a new ledger entry supersedes the old one, which stays (C9)."""
     start = bench.sample.interval.start_utc
@@ -300,7 +362,7 @@ def test_a_gap_stays_a_gap(bench):
     gone = bench.sample.interval.start_utc + timedelta(seconds=step_s)
     bench.skip.add(gone)
     bench.collect()
-    starts = bench.states(bench.sample.interval).frame["start_utc"].to_list()
+    starts = bench.starts(bench.sample.interval)
     assert gone not in starts
     assert {gone - timedelta(seconds=step_s), gone + timedelta(seconds=step_s)} <= set(starts)
 
@@ -366,13 +428,14 @@ def test_a_renamed_column_is_named(bench):
     """A schema change is a TableError with the column's name; the bytes are kept, and no value is made up from them."""
     [*_, last] = bench.live.requests(bench.sample.zone, bench.sample.interval)
     body = bench.sample.build(last, set(), {})
-    changed = body.replace(bench.sample.column.encode(), b"Renamed")
+    changed = bench.sample.rename(body, bench.sample.column.encode())
     assert changed != body
     bench.server.replies = [Reply(changed)]
     with pytest.raises(TableError, match=bench.sample.column) as caught:
         bench.collect()
     assert last.name in str(caught.value)
-    assert bench.archive.get(sha256_hex(changed)) == changed
+    kept = bench.sample.keep(last, changed)
+    assert bench.archive.get(sha256_hex(kept)) == kept
     assert bench.index.every(bench.name) == []
     assert bench.index.health(bench.name, bench.sample.zone).fault == str(caught.value)
 
@@ -412,11 +475,16 @@ def test_keys_are_sent_and_nowhere_else(name, tmp_path, caplog):
         bench.collect()
         access = bench.live.access
         assert access is not None
-        for seen in bench.server.seen:
+        shown = {k.lower(): v for k, v in access.in_headers(bench.sample.secrets).items()}
+        bearer = {"authorization": f"Bearer {bench.sample.token}"} if access.login else shown
+        assert len(bench.server.at_door) == bool(access.login)
+        for seen, sent in (
+            *((seen, shown) for seen in bench.server.at_door), *((seen, bearer) for seen in bench.server.seen)
+        ):  # fmt: skip
             assert access.in_query(bench.sample.secrets).items() <= seen.query.items()
-            sent = {k.lower(): v for k, v in access.in_headers(bench.sample.secrets).items()}
             assert sent.items() <= seen.headers.items()
-        hidden = [*bench.sample.secrets.values(), *access.in_headers(bench.sample.secrets).values()]
+        hidden = [*bench.sample.secrets.values(), *shown.values(), *bearer.values()]
+        hidden += [bench.sample.token] if bench.sample.token else []
         bench.server.replies = [Reply(status=403)]
         with pytest.raises(PublisherError) as caught:
             bench.collect()

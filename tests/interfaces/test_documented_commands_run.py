@@ -72,6 +72,19 @@ def test_a_ledger_is_audited_as_written(tmp_path):
         assert "WRONG" not in output
 
 
+def test_a_ledger_is_kept_small_as_written(tmp_path):
+    """docs/howto/keep-a-ledger-small.md, in order: what left is named wherever it is asked for, and everything holds."""
+    commands = commands_in("docs/howto/keep-a-ledger-small.md")
+    assert len(commands) == 12
+    key, named = "", 0
+    for command in commands:
+        output = run(command.replace("$KEY", key), tmp_path)
+        key = output.strip() if " key " in command else key
+        named += "into 2020.parquet (SHA-256" in " ".join(output.split())
+        assert "WRONG" not in output
+    assert named == 4  # retire, show, as-of, verify
+
+
 @pytest.mark.data
 def test_the_readme_answer_is_what_the_commands_print(tmp_path, data_dir):
     """README's real answer: every line it shows is a line of the output, and its receipt closes."""

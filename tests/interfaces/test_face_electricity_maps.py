@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridmargin.interfaces.faces.electricity_maps import _shown
-from gridmargin.interfaces.faces.regions import ELECTRICITY_MAPS, zone_of
 from gridmargin.interfaces.faces.signals import Point, Signal
 from gridmargin.ledger import Book
+from gridmargin.reference import zone_named
 from gridmargin.vocab import Interval, Kind, MixedKindsError, Status, parse_utc
 from interfaces.face_server import NOW, application, asked, clock_at, every_route, got, logged_in, record
 
@@ -114,7 +114,7 @@ def shown_by_every_route(served, zone, back_h, length_h, *, ours):
     start = NOW - timedelta(hours=back_h)
     first, last = (f"{moment:%Y-%m-%dT%H:%MZ}" for moment in (start, start + timedelta(hours=length_h)))
     query = {
-        **dict.fromkeys(("zone", "region", "location"), zone), "lat": zone_of(zone).zone.latitude_deg,
+        **dict.fromkeys(("zone", "region", "location"), zone), "lat": zone_named(zone).latitude_deg,
         **dict.fromkeys(("start", "time", "startTime", "datetime", "since", "at", "issued_from"), first),
         **dict.fromkeys(("end", "toTime", "endTime"), last), "horizonHours": 24, "windowSize": 60,
     }  # fmt: skip
@@ -171,12 +171,6 @@ def test_a_marginal_signal_cannot_be_shown(tmp_path):
         _shown(marginal, 3600, measured_only=False)
 
 
-def test_every_zone_of_theirs_is_one_of_ours():
-    """Each way back leads to the zone it came from, and no two zones share a name."""
-    assert len(set(ELECTRICITY_MAPS.values())) == len(ELECTRICITY_MAPS)
-    assert all(zone_of(theirs).zone.id == ours for ours, theirs in ELECTRICITY_MAPS.items())
-
-
 def test_zones_list_what_has_an_average(tmp_path):
     """By their keys, with the paths that may be asked, and no token is needed."""
     zones = got(tmp_path, "/v3/zones").json()
@@ -185,7 +179,17 @@ def test_zones_list_what_has_an_average(tmp_path):
     assert got(tmp_path, f"/v3/{CI}/latest?zone={next(iter(zones))}").status_code == 200
 
 
-@pytest.mark.parametrize("where", ["zone=DE", "lat=51&lon=10", "countryCode=DE", "zone=DE&lat=0&lon=0"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "zone=DE",
+        "lat=51&lon=10",
+        "countryCode=DE",
+        "zone=DE&lat=0&lon=0",
+        "dataCenterRegion=eu-central-1",
+        "dataCenterProvider=gcp&dataCenterRegion=europe-west3",
+    ],
+)
 def test_a_place_has_several_names(tmp_path, where):
     """By zone, by coordinates, by the country where it has one zone; a zone goes before the rest."""
     assert got(tmp_path, f"/v3/{CI}/latest?{where}").json()["zone"] == "DE"
@@ -250,7 +254,8 @@ def test_the_optimizer_finds_the_least_mean(tmp_path, monkeypatch):
         (f"{CI}/latest", 400, "give zone"),
         (f"{CI}/latest?countryCode=US", 400, "several zones"),
         (f"{CI}/latest?countryCode=XX", 404, "country"),
-        (f"{CI}/latest?dataCenterRegion=moon-1", 404, "give zone"),
+        (f"{CI}/latest?dataCenterRegion=moon-1", 404, "unknown region"),
+        (f"{CI}/latest?dataCenterRegion=us-east-1&dataCenterProvider=acme", 404, "unknown scheme"),
         (f"{CI}/latest?lat=0&lon=0", 404, "name the zone"),
         (f"{CI}/latest?zone=DE&temporalGranularity=weekly", 400, "hourly"),
         (f"{CI}/latest?zone=DE&temporalGranularity=5_minutes", 400, "ask for hourly"),

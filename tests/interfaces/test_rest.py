@@ -187,7 +187,7 @@ def test_a_failing_tick_is_logged_once_shown_and_tried_again(tmp_path, monkeypat
 
     with caplog.at_level(logging.ERROR, "gridmargin.stream"):
         trouble, mended, totals = asked(tmp_path, work, stream=True)
-    assert trouble["code"] == "OSError"
+    assert trouble["code"] == "DiskFullError"
     assert "free some space" in trouble["message"]
     assert mended is None
     assert totals["requests"] > 0

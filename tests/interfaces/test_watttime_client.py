@@ -128,9 +128,10 @@ def test_without_data_typical_days_answer_and_the_client_is_warned(tmp_path):
             address, tmp_path, "CAISO_NORTH", "2026-01-01 00:00Z", "2026-01-02 00:00Z", 37.8, -122.4
         )
     assert {row["imputed_data_used"] for row in got["historical"]} == {"True"}
-    assert {w["warning_message"]["type"] for w in got["warnings"]} == {"TYPICAL_DAYS"}
+    assert {w["warning_message"]["type"] for w in got["warnings"]} == {"TYPICAL_DAYS", "COARSER_REGION"}
     assert "NO_FORECAST" in {w["type"] for w in got["forecast"]["meta"]["warnings"]}
-    assert got["place"]["region"] == "CAISO_NORTH"
+    assert got["place"]["region"] == "US-CISO"  # which part of it the outlines do not say
+    assert "CAISO_NORTH" in {row["region"] for row in got["access"]}
 
 
 def test_two_months_are_one_table_of_one_model(tmp_path):

@@ -309,7 +309,7 @@ def test_a_manifest_cannot_claim_more_than_there_is(book, tmp_path):
     )
     signed_anew(book, part, lambda body: body.update(asked=whole))
     assert audit_export(part, book.signer.public()).faults == [
-        "it is said to be the whole ledger, and lacks 22 leaves: "
+        "22 leaves of the whole ledger have no row, and no retirement says where it is: "
         + ", ".join(map(str, [*range(1, 8), *range(9, 16), *range(17, 23)])) + " …"
     ]  # fmt: skip
     signed_anew(book, part, lambda body: body.update(n_rows=25))

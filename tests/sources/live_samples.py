@@ -11,15 +11,17 @@ import json
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from gridmargin.sources import LiveRequest
+from gridmargin.sources.packed import pack
 from gridmargin.vocab import Interval
 
 EASTERN = ZoneInfo("America/New_York")
 CENTRAL = ZoneInfo("America/Chicago")
 PACIFIC = ZoneInfo("America/Los_Angeles")
+LONDON = ZoneInfo("Europe/London")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class LiveSample:
     column: str
     secrets: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
+    token: str | None = None
+    """What the publisher gives at its login, where it has one."""
+    beside: Callable[[str, Collection[datetime], Mapping[datetime, float]], bytes | None] = (
+        lambda path, s, b: None
+    )
+    """What stands at a path beside the answers: a folder's page, a table that is packed with them."""
+    keep: Callable[[LiveRequest, bytes], bytes] = lambda request, body: body
+    """What is archived of an answer."""
+    rename: Callable[[bytes, bytes], bytes] = lambda body, column: body.replace(column, b"Renamed")
+    """The answer with a field renamed."""
     is_snapshot: bool = False
 
 
@@ -117,6 +129,245 @@ def eia930(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datet
                  "type-name": code, "value": str(value), "value-units": "megawatthours"}
             )  # fmt: skip
     return json.dumps({"response": {"total": str(len(data)), "frequency": "hourly", "data": data}}).encode()
+
+
+def elexon(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A settlement day as the Insights API gives it: UTC starts, whole megawatts, newest first."""
+    step_s = 300 if "FUELINST" in request.path else 1800
+    records = []
+    for number, start in enumerate(starts_of(request.interval, step_s, skip)):
+        head = {
+            "publishTime": f"{start + timedelta(seconds=step_s):%Y-%m-%dT%H:%M:%SZ}",
+            "startTime": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "settlementDate": f"{start.astimezone(LONDON):%Y-%m-%d}",
+            "settlementPeriod": 1 + number * step_s // 1800,
+        }
+        if request.path == "demand/outturn":
+            demand = 28_000 + number
+            records.append(
+                head
+                | {"initialDemandOutturn": demand, "initialTransmissionSystemDemandOutturn": demand + 900}
+            )
+            continue
+        for code, mw in (
+            ("CCGT", 9000 + number + bump.get(start, 0)),
+            ("WIND", 7000 - number), ("PS", -350), ("INTFR", 1500), ("INTELEC", -120), ("INTNEM", 400),
+        ):  # fmt: skip
+            records.append({"dataset": request.path[-8:], **head, "fuelType": code, "generation": int(mw)})
+    return json.dumps({"data": records[::-1]}).encode()
+
+
+GENERATION_NS = "urn:iec62325.351:tc57wg16:451-6:generationloaddocument:3:0"
+PUBLICATION_NS = "urn:iec62325.351:tc57wg16:451-3:publicationdocument:7:3"
+
+
+def _runs(starts: list[datetime], step_s: int) -> list[list[datetime]]:
+    """Cut starts where one is missing: a gap is where a period ends and another begins."""
+    runs: list[list[datetime]] = []
+    for start in starts:
+        if runs and start - runs[-1][-1] == timedelta(seconds=step_s):
+            runs[-1].append(start)
+        else:
+            runs.append([start])
+    return runs
+
+
+def entsoe(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A document of the web service: a time series a production type and direction, with periods of numbered points.
+
+    Generation comes a quarter of an hour a point with every point there (A01); the others hourly where a point that is
+    left out repeats the one before (A03).
+    """
+    query = request.query
+    kind = query["documentType"]
+    series: list[tuple[str, str, Callable[[int, datetime], float]]] = []
+    step_s, curve, field_name = 3600, "A03", "quantity"
+    if kind == "A75":
+        step_s, curve = 900, "A01"
+        zone = (
+            f'<inBiddingZone_Domain.mRID codingScheme="A01">{query["in_Domain"]}</inBiddingZone_Domain.mRID>'
+        )
+        for code, mw in (("B04", 4000), ("B14", 3900), ("B18", 900), ("B19", 700), ("B10", 200)):
+            of_type = f"<MktPSRType><psrType>{code}</psrType></MktPSRType>"
+            first = code == "B04"
+            series.append(
+                (zone, of_type, lambda n, s, mw=mw, first=first: mw + n + (bump.get(s, 0) if first else 0))
+            )
+        out = zone.replace("inBidding", "outBidding")
+        series.append((out, "<MktPSRType><psrType>B10</psrType></MktPSRType>", lambda n, s: 500.0))
+    elif kind == "A44":
+        field_name = "price.amount"
+        series.append(("<currency_Unit.name>EUR</currency_Unit.name>", "", lambda n, s: 60.5 + n // 2))
+    else:
+        series.append(("", "", lambda n, s: 1000.0 + n // 2))
+    parts = []
+    for number, (before, after, value) in enumerate(series, start=1):
+        periods = []
+        every = starts_of(request.interval, step_s, ())
+        numbered = {start: n for n, start in enumerate(every)}
+        quarters = {start - timedelta(seconds=int(start.timestamp()) % step_s) for start in skip}
+        for run in _runs([start for start in every if start not in quarters], step_s):
+            points = []
+            last = None
+            for position, start in enumerate(run, start=1):
+                now = value(numbered[start], start)
+                if curve == "A03" and now == last:
+                    continue
+                last = now
+                points.append(
+                    f"<Point><position>{position}</position><{field_name}>{now:g}</{field_name}></Point>"
+                )
+            end = run[-1] + timedelta(seconds=step_s)
+            periods.append(
+                f"<Period><timeInterval><start>{run[0]:%Y-%m-%dT%H:%MZ}</start><end>{end:%Y-%m-%dT%H:%MZ}</end>"
+                f"</timeInterval><resolution>PT{step_s // 60}M</resolution>{''.join(points)}</Period>"
+            )
+        parts.append(
+            f"<TimeSeries><mRID>{number}</mRID>{before}<curveType>{curve}</curveType>{after}{''.join(periods)}</TimeSeries>"
+        )
+    root, space = (
+        ("GL_MarketDocument", GENERATION_NS)
+        if kind in ("A75", "A65")
+        else ("Publication_MarketDocument", PUBLICATION_NS)
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{space}"><mRID>1</mRID><type>{kind}</type>'
+        f"{''.join(parts)}</{root}>"
+    ).encode()
+
+
+def electricity_maps(
+    request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]
+) -> bytes:
+    """A past range of hours, with when each was written and whether it was estimated."""
+    query = request.query
+    records = [
+        {
+            "zone": query["zone"],
+            "carbonIntensity": int(300 + number % 200 + bump.get(start, 0)),
+            "datetime": f"{start:%Y-%m-%dT%H:%M:%S.000Z}",
+            "updatedAt": f"{start + timedelta(hours=2):%Y-%m-%dT%H:%M:%S.000Z}",
+            "createdAt": f"{start:%Y-%m-%dT%H:%M:%S.000Z}",
+            "emissionFactorType": query["emissionFactorType"],
+            "isEstimated": number % 7 == 0,
+            "estimationMethod": "TIME_SLICER_AVERAGE" if number % 7 == 0 else None,
+        }
+        for number, start in enumerate(starts_of(request.interval, 3600, skip))
+    ]
+    return json.dumps({"zone": query["zone"], "temporalGranularity": "hourly", "data": records}).encode()
+
+
+def watttime(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A stretch of the marginal rate with what it says of itself."""
+    data = [
+        {
+            "point_time": f"{start:%Y-%m-%dT%H:%M:%S+00:00}",
+            "value": 900.5 + number % 50 + bump.get(start, 0),
+            "last_updated": f"{start + timedelta(minutes=5):%Y-%m-%dT%H:%M:%S+00:00}",
+        }
+        for number, start in enumerate(starts_of(request.interval, 300, skip))
+    ]
+    meta = {
+        "data_point_period_seconds": 300,
+        "region": request.query["region"],
+        "warnings": [],
+        "signal_type": "co2_moer",
+        "model": {"date": "2023-03-01"},
+        "units": "lbs_co2_per_mwh",
+    }
+    return json.dumps({"data": data, "meta": meta}).encode()
+
+
+def _market(name: str, tables: Mapping[str, list[str]]) -> bytes:
+    """A file of the operator's: one `I` line and `D` lines a table, and how many lines there are."""
+    lines = [f"C,NEMP.WORLD,{name},AEMO,PUBLIC,2026/09/24,22:05:11,0000000535047618,{name},0000000535047612"]
+    for header, rows in tables.items():
+        head = ",".join(header.split(",")[:3])
+        lines += [f"I,{header}", *(f"D,{head},{row}" for row in rows)]
+    return ("\n".join([*lines, f'C,"END OF REPORT",{len(lines) + 1}']) + "\n").encode()
+
+
+INVENTORY = _market(
+    "CO2EII_AVAILABLE_GENERATORS_WEB",
+    {
+        "CO2EII,PUBLISHING,1,STATIONNAME,DUID,GENSETID,REGIONID,CO2E_EMISSIONS_FACTOR,CO2E_ENERGY_SOURCE,CO2E_DATA_SOURCE": [
+            '"Bayswater",BW01,BW01,NSW1,0.875,"Black coal","NGA 2024"',
+            '"Bayswater",BW02,BW02,NSW1,0.875,"Black coal","NGA 2024"',
+            '"Tallawarra",TALWA1,TALWA1,NSW1,0.4,"Natural Gas (Pipeline)","NGA 2024"',
+            '"Somewhere, Units 1-8",SUN1,SUN1,NSW1,0,Solar,ISP2024',
+            '"Somewhere, Units 1-8",SUN1,SUN1B,NSW1,0,Solar,ISP2024',
+            '"Loy Yang",LYA1,LYA1,VIC1,1.1,"Brown coal","NGA 2024"',
+        ]
+    },
+)
+
+
+def aemo(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
+    """A five-minute zip of NEMWEB, or a day's zip of such zips; labels are market time and name the end."""
+    zips = []
+    for start in starts_of(request.interval, 300, skip):
+        end = (start + timedelta(minutes=5)).astimezone(timezone(timedelta(hours=10)))
+        label, number = f'"{end:%Y/%m/%d %H:%M:%S}"', int(start.timestamp()) // 300 % 1000
+        if request.name.startswith("DISPATCHSCADA"):
+            units = {
+                "BW01": 400 + number + bump.get(start, 0),
+                "BW02": 350.5,
+                "TALWA1": 200,
+                "SUN1": 90,
+                "LYA1": 500,
+                "NEW1": 7,
+            }
+            tables = {
+                "DISPATCH,UNIT_SCADA,1,SETTLEMENTDATE,DUID,SCADAVALUE,LASTCHANGED": [
+                    f"{label},{unit},{mw},{label}" for unit, mw in units.items()
+                ]
+            }
+        else:
+            links = ("N-Q-MNSP1", "NSW1-QLD1", "T-V-MNSP1", "V-S-MNSP1", "V-SA", "VIC1-NSW1")
+            tables = {
+                "DISPATCH,PRICE,5,SETTLEMENTDATE,RUNNO,REGIONID,DISPATCHINTERVAL,INTERVENTION,RRP": [
+                    f"{label},1,{region},1,0,{85.25 + number}" for region in ("NSW1", "VIC1")
+                ],
+                "DISPATCH,REGIONSUM,9,SETTLEMENTDATE,RUNNO,REGIONID,DISPATCHINTERVAL,INTERVENTION,TOTALDEMAND,NETINTERCHANGE": [
+                    f"{label},1,{region},1,0,{7000 + number},{-300 - number}" for region in ("NSW1", "VIC1")
+                ],
+                "DISPATCH,INTERCONNECTORRES,3,SETTLEMENTDATE,RUNNO,INTERCONNECTORID,DISPATCHINTERVAL,INTERVENTION,METEREDMWFLOW": [
+                    f"{label},1,{link},1,0,{50 + number}" for link in links
+                ],
+            }
+        kind = request.name.partition("-")[0]
+        zips.append((f"PUBLIC_{kind}_{end:%Y%m%d%H%M}_0000000535047618", _market(kind, tables)))
+    inner = [(f"{name}.CSV", body) for name, body in zips]
+    return pack(inner if request.listed else [(f"{n}.zip", pack([(f"{n}.CSV", body)])) for n, body in zips])
+
+
+def aemo_beside(path: str, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes | None:
+    """The inventory, or a folder's page: the hours of the sample, each name ending in a number of its own."""
+    if path.endswith("CO2EII_AVAILABLE_GENERATORS.CSV"):
+        return INVENTORY
+    if "/Current/" not in path or not path.endswith("/"):
+        return None
+    kind = "DISPATCHSCADA" if "SCADA" in path else "DISPATCHIS"
+    links = []
+    for start in starts_of(LIVE_SAMPLES["aemo_5min"].interval, 300, skip):
+        end = (start + timedelta(minutes=5)).astimezone(timezone(timedelta(hours=10)))
+        name = f"PUBLIC_{kind}_{end:%Y%m%d%H%M}_{535047618 + (start in bump):016d}.zip"
+        links.append(f'<A HREF="{path}{name}">{name}</A>')
+    return f"<html><head><title>nemweb</title></head><body><pre>{'<br>'.join(links)}</pre></body></html>".encode()
+
+
+def aemo_kept(request: LiveRequest, body: bytes) -> bytes:
+    """With the inventory beside what units gave."""
+    if not request.beside:
+        return body
+    return pack([(request.name, body), ("CO2EII_AVAILABLE_GENERATORS.CSV", INVENTORY)])
+
+
+def in_zips(body: bytes, column: bytes) -> bytes:
+    """Rename a field in every table of a zip."""
+    with zipfile.ZipFile(io.BytesIO(body)) as packed:
+        tables = [(name, packed.read(name)) for name in packed.namelist()]
+    return pack((name, table.replace(column, b"Renamed")) for name, table in tables)
 
 
 def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
@@ -321,6 +572,13 @@ def _hours(year: int, month: int, day: int, hour: int, n: int = 2) -> Interval:
 
 
 LIVE_SAMPLES: dict[str, LiveSample] = {
+    "electricity_maps": LiveSample(
+        electricity_maps, "DE", _hours(2026, 9, 24, 12, 6), "carbonIntensity", {"token": "maps-secret-0123456789"}
+    ),
+    "watttime": LiveSample(
+        watttime, "US-CISO", _hours(2026, 9, 24, 12), "point_time",
+        {"user": "somebody", "password": "watt-secret-0123456789"}, token="watt-token-0123456789",
+    ),
     "aeso": LiveSample(
         aeso, "CA-AB", Interval.starting(datetime(2026, 9, 24, 15, tzinfo=UTC), 300), "aggregated_net_generation",
         {"key": "aeso-secret-0123456789"}, is_snapshot=True,
@@ -330,6 +588,14 @@ LIVE_SAMPLES: dict[str, LiveSample] = {
     ),
     "eia930_api": LiveSample(
         eia930, "US-ERCO", _hours(2026, 9, 24, 12, 6), "period", {"key": "eia-secret-0123456789"}
+    ),
+    "aemo_5min": LiveSample(
+        aemo, "AU-NSW", _hours(2026, 9, 24, 12), "SCADAVALUE", beside=aemo_beside, keep=aemo_kept, rename=in_zips
+    ),
+    "elexon": LiveSample(elexon, "GB", _hours(2026, 9, 24, 12), "fuelType", timezone="Europe/London"),
+    "elexon_5min": LiveSample(elexon, "GB", _hours(2026, 9, 24, 12), "fuelType", timezone="Europe/London"),
+    "entsoe_api": LiveSample(
+        entsoe, "BE", _hours(2026, 9, 24, 12), "timeInterval", {"token": "entsoe-secret-0123456789"}
     ),
     "ercot_dashboards": LiveSample(ercot, "US-ERCO", _hours(2026, 9, 24, 15), "gen"),
     "ieso": LiveSample(ieso, "CA-ON", _hours(2026, 9, 24, 12, 6), "FuelType"),

@@ -44,13 +44,16 @@ class Seen:
 class Publisher:
     """What the server does.
 
-    `replies` are given first, one a request and in order; then `answer` gives the body for a request.
+    `replies` are given first, one a request and in order; then `answer` gives the body for a request. What `door` has a
+    reply for, such as a login, is answered by it alone and noted in `at_door`.
     """
 
     answer: Callable[[Seen], Reply]
     url: str = ""
     replies: list[Reply] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    door: Callable[[Seen], Reply | None] | None = None
+    at_door: list[Seen] = field(default_factory=list)
 
 
 @contextlib.contextmanager
@@ -65,8 +68,12 @@ def publisher(answer: Callable[[Seen], Reply], authority: trustme.CA | None = No
             seen = Seen(
                 split.path, dict(parse_qsl(split.query)), {k.lower(): v for k, v in self.headers.items()}
             )
-            state.seen.append(seen)
-            reply = state.replies.pop(0) if state.replies else state.answer(seen)
+            reply = state.door(seen) if state.door else None
+            if reply is not None:
+                state.at_door.append(seen)
+            else:
+                state.seen.append(seen)
+                reply = state.replies.pop(0) if state.replies else state.answer(seen)
             with contextlib.suppress(OSError):  # whoever gives up hangs up
                 self._send(reply)
 

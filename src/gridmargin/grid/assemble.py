@@ -6,7 +6,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.grid.state import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, GridStates, is_quantity
+from gridmargin.grid.state import (
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    GridStates,
+    border_columns,
+    imports_column,
+    is_quantity,
+)
 from gridmargin.sources import Observation, Observations
 from gridmargin.vocab import GENERATION_COLUMNS, Interval, Status, TableError
 
@@ -29,6 +36,8 @@ def assemble(observations: Observations, zone: str, interval_s: int) -> GridStat
         Zone id.
     interval_s : int
         Length of the intervals. [s]
+
+    Where a border's inflow and outflow are both there, `imports_from_…` is the one less the other.
 
     Returns
     -------
@@ -71,22 +80,16 @@ def assemble(observations: Observations, zone: str, interval_s: int) -> GridStat
     order = dict(zip(_STATUSES, range(len(_STATUSES)), strict=True))
     ranks: NDArray[np.int8] = np.full(shape, -1, dtype=np.int8)
     ranks.reshape(-1)[slot] = frame["status"].replace_strict(order, return_dtype=pl.Int8).to_numpy()
-    return GridStates(
-        zone,
-        interval_s,
-        pl.DataFrame(
-            {
-                "start_utc": starts,
-                "status": _worst(ranks),
-                "completeness_frac": _completeness(values),
-                **{
-                    quantity: pl.Series(values[:, n], nan_to_null=True)
-                    for n, quantity in enumerate(quantities)
-                },
-            },
-            schema_overrides=REQUIRED_COLUMNS,
-        ),
+    frame = pl.DataFrame(
+        {
+            "start_utc": starts,
+            "status": _worst(ranks),
+            "completeness_frac": _completeness(values),
+            **{quantity: pl.Series(values[:, n], nan_to_null=True) for n, quantity in enumerate(quantities)},
+        },
+        schema_overrides=REQUIRED_COLUMNS,
     )
+    return GridStates(zone, interval_s, frame.with_columns(_net_of_borders(quantities)))
 
 
 def negative_generation(states: GridStates) -> pl.DataFrame:
@@ -109,6 +112,18 @@ def cells_behind(observations: Observations, zone: str, interval: Interval) -> l
     ).unique("quantity", keep="last", maintain_order=True)
     found = Observations(frame)
     return [found.record(index) for index in range(len(found))]
+
+
+def _net_of_borders(quantities: list[str]) -> list[pl.Expr]:
+    """Give net imports over borders that are stated one direction at a time; absent where either is (C2)."""
+    neighbours = [name[len("inflow_from_") : -len("_mw")] for name in quantities if name.startswith("inflow")]
+    found = []
+    for neighbour in neighbours:
+        inflow, outflow = border_columns(neighbour)
+        net = imports_column(neighbour)
+        if outflow in quantities and net not in quantities:
+            found.append((pl.col(inflow) - pl.col(outflow)).alias(net))
+    return found
 
 
 def _refuse_twice_in_one_payload(frame: pl.DataFrame, zone: str) -> None:

@@ -37,13 +37,18 @@ OPTIONAL_COLUMNS = (
     *GENERATION_COLUMNS,
     *PUBLISHED_MARGIN_COLUMNS,
 )
-_FROM_NEIGHBOUR = re.compile(r"imports_from_[A-Za-z0-9-]+_mw")
+_FROM_NEIGHBOUR = re.compile(r"(imports_from|inflow_from|outflow_to)_[A-Za-z0-9-]+_mw")
 _INPUT_PRICE = re.compile(r"carbon_price_[a-z]{3}_per_t|fuel_price_[a-z_]+_[a-z]{3}_per_mwh")
 
 
 def imports_column(neighbour: str) -> str:
     """Name the quantity that holds what came in from one neighbouring zone; negative where power went out. [MW]"""
     return f"imports_from_{neighbour}_mw"
+
+
+def border_columns(neighbour: str) -> tuple[str, str]:
+    """Name the quantities of a border that is stated one direction at a time: what came in, what went out. [MW]"""
+    return f"inflow_from_{neighbour}_mw", f"outflow_to_{neighbour}_mw"
 
 
 def carbon_price_column(currency: str) -> str:

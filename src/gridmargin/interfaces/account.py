@@ -47,8 +47,12 @@ def price_requests(
     path = place.folder / "logs" / f"{sha256_hex(lines.encode())[:16]}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
-    part.write_text(lines, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(lines, encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     align_to = body["align_to"]
     log = read_log(path, parse_utc(align_to, "align_to") if align_to else None)
     if log.last_utc - log.first_utc > LONGEST:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gridmargin.ledger import Book, Entry, Factors, TreeHead, restated
+from gridmargin.ledger import Book, Entry, Factors, Retirement, TreeHead, restated
 from gridmargin.pipeline import (
     STALE_WIDENING,
     Factory,
@@ -36,6 +36,37 @@ EVIDENCE = (
     "against", "n_scored",
 )  # fmt: skip
 """Parameters of a fit that are shown beside an estimate, where it has them."""
+
+
+def ledger_answer(
+    book: Book, zone: str, interval: Interval, estimator: str, as_of_utc: datetime | None
+) -> dict[str, Any]:
+    """Give the entries that cover a stretch, and the retirements that took entries of it out of the book."""
+    return {
+        "zone": zone,
+        "estimator": estimator,
+        "entries": [
+            entry_answer(e) for kind in Kind for e in book.entries(kind, zone, interval, estimator, as_of_utc)
+        ],
+        "retired": [retirement_answer(one) for one in book.retired(zone, interval)],
+    }
+
+
+def retirement_answer(one: Retirement) -> dict[str, Any]:
+    """Give one retirement."""
+    return {
+        "retirement_id": one.retirement_id,
+        "file": one.file,
+        "sha256": one.sha256,
+        "n_rows": one.n_rows,
+        "before_utc": format_utc(one.before_utc),
+        "zone": one.zone,
+        "zones": {
+            zone: interval_answer(held.interval) | {"n_entries": held.n_entries}
+            for zone, held in one.holds.items()
+        },
+        "recorded_utc": format_utc(one.recorded_utc),
+    }
 
 
 def entry_answer(entry: Entry) -> dict[str, Any]:
@@ -139,6 +170,7 @@ def diff_answer(book: Book, since_utc: datetime, zone: str | None) -> dict[str, 
             for one in found
             for row in one.frame.iter_rows(named=True)
         ],
+        "retired": [retirement_answer(one) for one in book.retired(zone) if one.recorded_utc > since_utc],
     }
 
 

@@ -8,37 +8,65 @@ export, and a shelf of fits that may be deleted.
 from gridmargin.ledger.audit import Audit, audit_book, audit_export
 from gridmargin.ledger.book import Book
 from gridmargin.ledger.changes import Declaration, GridChange, Recalibration
+from gridmargin.ledger.disagreement import (
+    COUNTS,
+    Band,
+    Pair,
+    Ranking,
+    Signal,
+    Table,
+    bands,
+    pairs,
+    rankings,
+    side_by_side,
+)
 from gridmargin.ledger.entry import Entry, PayloadNote
 from gridmargin.ledger.export import Asked, export, manifest_of
 from gridmargin.ledger.lookup import Lookup, Point
 from gridmargin.ledger.notes import PublicKey, Signer, TreeHead
 from gridmargin.ledger.questions import Factors
 from gridmargin.ledger.restated import Restated, restated
+from gridmargin.ledger.retire import KEEP_DAYS, retire
+from gridmargin.ledger.retirements import Held, Retirement
 from gridmargin.ledger.shelf import Shelf
 from gridmargin.ledger.store import Place, is_url
 
 __all__ = [
+    "COUNTS",
+    "KEEP_DAYS",
     "Asked",
     "Audit",
+    "Band",
     "Book",
     "Declaration",
     "Entry",
     "Factors",
     "GridChange",
+    "Held",
     "Lookup",
+    "Pair",
     "PayloadNote",
     "Place",
     "Point",
     "PublicKey",
+    "Ranking",
     "Recalibration",
     "Restated",
+    "Retirement",
     "Shelf",
+    "Signal",
     "Signer",
+    "Table",
     "TreeHead",
     "audit_book",
     "audit_export",
+    "bands",
     "export",
     "is_url",
     "manifest_of",
+    "pairs",
+    "rankings",
     "restated",
+    "retire",
+    "side_by_side",
 ]

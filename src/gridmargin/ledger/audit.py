@@ -13,9 +13,18 @@ import polars as pl
 
 from gridmargin.ledger.book import Book
 from gridmargin.ledger.export import FACTORS, FORMAT, SCHEMA, file_sha256, manifest_of, manifest_text
-from gridmargin.ledger.merkle import EMPTY, Levels, leaf_hash, left_out, root_of_parts, stretches
+from gridmargin.ledger.merkle import (
+    EMPTY,
+    Levels,
+    is_consistent,
+    leaf_hash,
+    left_out,
+    root_of_parts,
+    stretches,
+)
 from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
 from gridmargin.ledger.records import KINDS, Written, leaf_data, records_after
+from gridmargin.ledger.retirements import read_leaves, retirement_faults
 from gridmargin.ledger.rows import HASHED, hashes, stored_name
 from gridmargin.vocab import InputError, Kind, TableError, sha256_hex
 
@@ -43,15 +52,15 @@ class Audit:
         What held, for people.
     faults : list of str
         What did not; empty where the export is what was signed.
-    follows_seen : bool
-        Whether the log was shown to begin with the head seen before, where one was.
+    follows : bool
+        Whether it was held against the head seen before, where there is one: only then is it the one to remember.
     """
 
     head: TreeHead
     n_rows: int = 0
     checked: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    follows_seen: bool = True
+    follows: bool = True
 
     @property
     def holds(self) -> bool:
@@ -85,9 +94,9 @@ def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) ->
     _check_signatures(found, manifest, signature, public)
     if file_sha256(path) != manifest["sha256"]:
         found.faults.append(f"{path.name} is not the file that was signed: its hash differs")
-    leaves = _check_rows(found, path)
+    leaves, retired = _check_rows(found, path)
     _check_tree(found, manifest, leaves)
-    _check_extent(found, manifest, leaves)
+    _check_extent(found, manifest, leaves, retired)
     if found.holds:
         found.checked.append(
             f"{found.n_rows} rows and the hashes of the rest give the signed root of {head.tree_size} leaves"
@@ -126,7 +135,10 @@ def audit_book(book: Book, public: PublicKey | None, seen: TreeHead | None = Non
             ]
             found.n_rows += len(said)
     found.faults += book.fit_faults()
-    found.faults += book.log.faults(records_after(book.connection, {}), public)
+    gone = book.retirements()
+    covered = sorted(stretch for one in gone for stretch in one.leaves)
+    found.faults += book.log.faults(records_after(book.connection, {}), public, covered)
+    found.faults += retirement_faults(book.connection, signed)
     if seen is not None and seen.tree_size > size:
         found.faults.append(
             f"rolled back: this ledger had {seen.tree_size} leaves when it was seen last, and has {size} now"
@@ -134,6 +146,7 @@ def audit_book(book: Book, public: PublicKey | None, seen: TreeHead | None = Non
     elif seen is not None and book.log.root(seen.tree_size) != seen.root:
         found.faults.append(f"rewritten: the first {seen.tree_size} leaves are not those that were seen last")
     if found.holds:
+        found.checked += [f"{one.n_rows} leaves stand for entries {one}" for one in gone]
         found.checked.append(
             f"{size} leaves belong to what stands in the book, and {len(signed)} signed heads to the leaves"
         )
@@ -171,7 +184,9 @@ def _manifest(path: Path) -> dict[str, Any]:
             isinstance(note, str) for note in (body["head"], body["signature"], *body["earlier_heads"])
         ):
             raise ValueError("a signed note in it is no text")
-    except (ValueError, TypeError, RecursionError) as error:
+        if proof := body.get("consistency"):
+            int(proof["tree_size"]), [bytes.fromhex(step) for step in proof["path"]]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"{manifest_path.name} cannot be read ({error}); fetch it again") from None
     return body
 
@@ -202,15 +217,17 @@ def _check_signatures(found: Audit, manifest: dict[str, Any], signature: str, pu
         found.faults.append(f"forged head: {fault}")
 
 
-def _check_rows(found: Audit, path: Path) -> dict[int, bytes]:
-    """Hash every row anew; give the leaves by their place."""
+def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[str]]:
+    """Hash every row anew; give the leaves by their place, and the text of each retirement."""
     columns = ("leaf_index", "kind", "record_id", "recorded_us", "supersedes", "recalibration_id")
     leaves: dict[int, bytes] = {}
+    retired: list[str] = []
     altered: list[str] = []
     disordered: list[str] = []
     last = -1
     for frame in _chunks(path):
         said = _said(frame)
+        retired += frame.filter(pl.col("kind") == "retirement")["record"].to_list()
         if unsealed := _unsealed(frame):
             found.faults.append(f"{unsealed} rows say something in a column that their kind does not have")
         if ambiguous := _ambiguous(frame):
@@ -237,7 +254,7 @@ def _check_rows(found: Audit, path: Path) -> dict[int, bytes]:
         found.faults += faults[:MOST_NAMED]
         if len(faults) > MOST_NAMED:
             found.faults.append(f"{len(faults)} rows in all are {what}")
-    return leaves
+    return leaves, retired
 
 
 def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]) -> None:
@@ -258,8 +275,10 @@ def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]
         )
 
 
-def _check_extent(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]) -> None:
-    """Hold how much there is against how much there is said to be."""
+def _check_extent(
+    found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes], retired: Sequence[str]
+) -> None:
+    """Hold how much there is against how much there is said to be; where a whole lacks rows, something in it says so."""
     size = found.head.tree_size
     if manifest["n_rows"] != found.n_rows:
         found.faults.append(f"the manifest says {manifest['n_rows']} rows, there are {found.n_rows}")
@@ -271,9 +290,21 @@ def _check_extent(found: Audit, manifest: dict[str, Any], leaves: dict[int, byte
         )
         return
     lacking = _without(_without([(0, size)] if size else [], stretches(sorted(leaves))), manifest["lost"])
+    for text in retired:
+        try:
+            record = json.loads(text)
+            covered = read_leaves(record["leaves"])
+            _require_stretches("leaves", covered)
+            said = f"{record['n_rows']} leaves stand for entries retired into {record['file']} (SHA-256 {record['sha256']})"
+        except (ValueError, TypeError, KeyError, RecursionError):
+            found.faults.append("a retirement cannot be read: its row was altered")
+            continue
+        lacking = _without(lacking, covered)
+        found.checked.append(said)
     if lacking:
+        n_lacking = sum(hi - lo for lo, hi in lacking)
         found.faults.append(
-            f"it is said to be the whole ledger, and lacks {sum(hi - lo for lo, hi in lacking)} leaves: {_named(lacking)}"
+            f"{n_lacking} leaves of the whole ledger have no row, and no retirement says where it is: {_named(lacking)}"
         )
 
 
@@ -329,6 +360,8 @@ def _check_earlier(
         found.checked.append(f"the log begins with each of {n_held} earlier signed heads")
     if seen is None:
         return
+    proof = manifest.get("consistency") or {"tree_size": None, "path": []}
+    proven, path = proof["tree_size"], [bytes.fromhex(step) for step in proof["path"]]
     if seen.tree_size > size:
         found.faults.append(
             f"rolled back: this ledger had {seen.tree_size} leaves when it was seen last, and has {size} now"
@@ -340,13 +373,17 @@ def _check_earlier(
             )
         else:
             found.checked.append("it is the head that was seen last")
-    elif levels is None:
-        found.follows_seen = False
+    elif levels is None and proven != seen.tree_size:
+        found.follows = False
         found.checked.append(
-            f"not checked: whether the log begins with the {seen.tree_size} leaves seen last (a part of the ledger"
-            " cannot say; export the whole, or check a proof of consistency)"
+            f"not checked: whether the log begins with the {seen.tree_size} leaves seen last (rows alone cannot say where"
+            f" some are left out; ask for an export with --seen-size {seen.tree_size})"
         )
-    elif levels.root(seen.tree_size) != seen.root:
+    elif not (
+        is_consistent(seen.tree_size, seen.root, size, found.head.root, path)
+        if levels is None
+        else levels.root(seen.tree_size) == seen.root
+    ):
         found.faults.append(f"rewritten: the first {seen.tree_size} leaves are not those that were seen last")
     else:
         found.checked.append(f"the log begins with the {seen.tree_size} leaves that were seen last")

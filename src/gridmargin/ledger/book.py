@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any
 
 import polars as pl
 
-from gridmargin.ledger import changes
+from gridmargin.ledger import changes, retirements
 from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import PayloadNote
 from gridmargin.ledger.log import Log
 from gridmargin.ledger.notes import Signer, TreeHead
 from gridmargin.ledger.questions import Questions, fit_of
 from gridmargin.ledger.records import Written, last_ids, records_after
-from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, named, rows_of, stored_name
+from gridmargin.ledger.retirements import Retirement, Stretches
+from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, moment_of, named, rows_of, stored_name
 from gridmargin.ledger.store import Connection, Place, open_database, shown
 from gridmargin.marginal import Estimates, Fit
 from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json
@@ -173,6 +174,38 @@ class Book(Questions):
         with self._transaction() as connection:
             recorded_us = self._moment_to_write(connection, declaration.recorded_utc)
             return changes.put_declaration(connection, declaration, recorded_us)
+
+    def retire(self, record: Retirement, still: Callable[[], Stretches]) -> Retirement:
+        """Write a retirement down, seal it, and take the entries that it covers out of the book: all of it or nothing.
+
+        Parameters
+        ----------
+        still : callable
+            Gives, once nobody else can write, the leaves that the retirement must cover.
+
+        Raises
+        ------
+        InputError
+            If these are others than it says.
+        """
+        with self._connection.transaction():
+            if list(still()) != list(record.leaves):
+                raise InputError(
+                    f"the ledger was written to while {record.file} was made; nothing was deleted: move it away and try again"
+                )
+            before = last_ids(self._connection)
+            recorded_us = self._moment_to_write(self._connection, record.recorded_utc)
+            retirement_id = retirements.put_retirement(self._connection, record, recorded_us)
+            self._seal(
+                records_after(self._connection, before)
+            )  # only what is sealed lets anything be deleted
+            n_gone = retirements.delete_retired(self._connection, retirement_id)
+            if n_gone != record.n_rows:
+                raise TableError(
+                    f"{record.file} holds {record.n_rows} entries and the ledger has {n_gone} of them; nothing was"
+                    " deleted: `gridmargin ledger verify` says what is wrong"
+                )
+        return replace(record, recorded_utc=moment_of(recorded_us), retirement_id=retirement_id)
 
     def note_payload(self, note: PayloadNote, n_bytes: int) -> None:
         """Remember a payload; the first word stands."""
@@ -357,4 +390,5 @@ class Book(Questions):
 
 _WRITTEN = (
     ("marginal_entries", "entry_id"), ("average_entries", "entry_id"), ("declarations", "declaration_id"),
+    ("retirements", "retirement_id"),
 )  # fmt: skip

@@ -21,7 +21,8 @@ import polars as pl
 from gridmargin.ledger.book import Book
 from gridmargin.ledger.merkle import left_out, stretches
 from gridmargin.ledger.notes import TreeHead
-from gridmargin.ledger.records import KINDS, changes_text
+from gridmargin.ledger.records import CHANGES, KINDS, changes_text
+from gridmargin.ledger.retirements import Stretches, is_covered
 from gridmargin.ledger.rows import stored_name
 from gridmargin.vocab import InputError, Interval, Kind, TableError, canonical_json, format_utc, sha256_hex
 
@@ -47,7 +48,7 @@ SCHEMA: Mapping[str, Any] = {
     "record": pl.String,
 }  # fmt: skip
 """Columns of an export. Marginal and average factors stand in columns of their own (C3); `record` holds the text of
-recalibrations and declarations. Times: `start_s` [s since 1970 UTC], `recorded_us`, `issued_us` [µs]."""
+recalibrations, declarations and retirements. Times: `start_s` [s since 1970 UTC], `recorded_us`, `issued_us` [µs]."""
 
 FORMATS = (".parquet", ".csv", ".json")
 
@@ -74,7 +75,7 @@ class Asked:
 
     @property
     def whole(self) -> bool:
-        """Whether that is the whole book, recalibrations and declarations too."""
+        """Whether that is the whole book, recalibrations, declarations and retirements too."""
         return self.zone is None and self.interval is None
 
     def answer(self) -> dict[str, str | None]:
@@ -93,6 +94,7 @@ def export(
     made_utc: datetime,
     *,
     salvage: bool = False,
+    seen_size: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Write rows and manifest; give the manifest.
@@ -104,6 +106,8 @@ def export(
     salvage : bool
         Take what can still be read from a damaged database, under the last head that was signed; what is lost is missing
         from the rows, and the manifest's `lost` names the leaves.
+    seen_size : int, optional
+        How many leaves the auditor has seen: the manifest then proves that the log still begins with them.
     progress : callable, optional
         Told how many leaves were read more.
 
@@ -111,6 +115,8 @@ def export(
     ------
     InputError
         If the ending is not known, a file is in the way, or nothing was found.
+    NotFoundError
+        If the log never had `seen_size` leaves.
     """
     if path.suffix not in FORMATS:
         raise InputError(f"cannot write {path.name}; name a file that ends in {', '.join(FORMATS)}")
@@ -122,6 +128,8 @@ def export(
         raise InputError(f"no folder {path.parent} to write {path.name} into; make it, or give another --out")
     note = _last_head(book) if salvage else book.head()
     head = TreeHead.read(note)
+    consistency = _consistency(book, seen_size, head.tree_size)
+    retired = _retired(book) if salvage else []
     indices: list[int] = []
     lost: list[int] = []
     part = path.with_name(path.name + ".part")
@@ -129,7 +137,9 @@ def export(
         with _writer(path.suffix, part) as write:
             for lo in range(0, head.tree_size, CHUNK):
                 hi = min(lo + CHUNK, head.tree_size)
-                rows = _salvaged(book, asked, lo, hi, lost) if salvage else _rows(book, asked, lo, hi)
+                rows = (
+                    _salvaged(book, asked, lo, hi, lost, retired) if salvage else _rows(book, asked, lo, hi)
+                )
                 if rows.height:
                     write(rows)
                     indices += rows["leaf_index"].to_list()
@@ -150,7 +160,10 @@ def export(
             "rest": _rest(book, head.tree_size, kept, salvage=salvage),
             "head": note,
             "lost": [list(stretch) for stretch in stretches(sorted(lost))],
-            "earlier_heads": [n for n in book.log.heads() if n != note] if asked.whole and not lost else [],
+            "earlier_heads": [n for n in book.log.heads() if n != note]
+            if len(indices) == head.tree_size
+            else [],
+            "consistency": consistency,
             "made_utc": format_utc(made_utc),
             "gridmargin": version("gridmargin"),
         }
@@ -162,8 +175,17 @@ def export(
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
+        manifest_path.unlink(missing_ok=True)
         raise
     return {**body, "signature": signature}
+
+
+def _consistency(book: Book, seen_size: int | None, size: int) -> dict[str, Any] | None:
+    """Prove that the log of `size` leaves begins with those that somebody saw."""
+    if seen_size is None:
+        return None
+    path = book.log.consistency(seen_size, size)
+    return {"tree_size": seen_size, "path": [step.hex() for step in path]}
 
 
 def _rest(
@@ -192,7 +214,17 @@ def _last_head(book: Book) -> str:
     return heads[-1]
 
 
-def _salvaged(book: Book, asked: Asked, lo: int, hi: int, lost: list[int]) -> pl.DataFrame:
+def _retired(book: Book) -> Stretches:
+    """Give the leaves whose entries were retired, as far as that can still be read."""
+    try:
+        return sorted(stretch for one in book.retirements() for stretch in one.leaves)
+    except (book.connection.DatabaseError, TableError):
+        return []
+
+
+def _salvaged(
+    book: Book, asked: Asked, lo: int, hi: int, lost: list[int], retired: Stretches
+) -> pl.DataFrame:
     """Give the rows of leaves that can be read; halve the stretch until what cannot be read stands alone."""
     try:
         rows = _rows(book, asked, lo, hi)
@@ -201,9 +233,15 @@ def _salvaged(book: Book, asked: Asked, lo: int, hi: int, lost: list[int]) -> pl
             lost.append(lo)
             return pl.DataFrame(schema=dict(SCHEMA))
         middle = (lo + hi) // 2
-        return pl.concat([_salvaged(book, asked, lo, middle, lost), _salvaged(book, asked, middle, hi, lost)])
+        return pl.concat(
+            [
+                _salvaged(book, asked, lo, middle, lost, retired),
+                _salvaged(book, asked, middle, hi, lost, retired),
+            ]
+        )
     if asked.whole:
-        lost += sorted(set(range(lo, hi)) - set(rows["leaf_index"].to_list()))
+        missing = sorted(set(range(lo, hi)) - set(rows["leaf_index"].to_list()))
+        lost += [index for index in missing if not is_covered(index, retired)]
     return rows
 
 
@@ -222,7 +260,7 @@ def _rows(book: Book, asked: Asked, lo: int, hi: int) -> pl.DataFrame:
     """Give the rows of leaves `lo` to `hi`, the last one outside, in their order."""
     frames = [_entries(book, kind, asked, lo, hi) for kind in Kind]
     if asked.whole:
-        frames += [_changes(book, kind, lo, hi) for kind in ("recalibration", "declaration")]
+        frames += [_changes(book, kind, lo, hi) for kind in CHANGES]
     return pl.concat(frames).sort("leaf_index")
 
 

@@ -22,12 +22,15 @@ from gridmargin.ledger.merkle import (
 )
 from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
 from gridmargin.ledger.records import Written, leaf_data
+from gridmargin.ledger.retirements import Stretches, is_covered
 from gridmargin.ledger.store import Connection
-from gridmargin.vocab import NotFoundError, TableError
+from gridmargin.vocab import Kind, NotFoundError, TableError
 
 BLOCK_LEVEL = 8
 BLOCK = 1 << BLOCK_LEVEL
 """Leaves in the smallest subtree whose hash is kept."""
+
+_ENTRIES = [kind.value for kind in Kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,9 @@ class Log:
         """Give the signed heads, oldest first."""
         return [row[0] for row in self._connection.execute("SELECT note FROM log_heads ORDER BY tree_size")]
 
-    def faults(self, records: Iterable[Written], public: PublicKey | None) -> list[str]:
+    def faults(
+        self, records: Iterable[Written], public: PublicKey | None, retired: Stretches = ()
+    ) -> list[str]:
         """Hold the log against what stands in the book, record by record in the order of the log.
 
         Parameters
@@ -190,6 +195,8 @@ class Log:
             Every record in the book that a leaf belongs to, in the order of the leaves.
         public : PublicKey or None
             Checks the heads' signatures.
+        retired : sequence of (int, int)
+            Leaves whose entries a retirement took out of the book.
 
         Returns
         -------
@@ -203,16 +210,20 @@ class Log:
         leaves = [bytes(row[3]) for row in rows]
         if [row[0] for row in rows] != list(range(len(rows))):
             faults.append("the leaves are not numbered without a hole: some were removed")
-        by_record = {(row[1], row[2]): bytes(row[3]) for row in rows}
+        by_record = {(row[1], row[2]): (row[0], bytes(row[3])) for row in rows}
         for record in records:
-            leaf = by_record.pop((record.kind, record.record_id), None)
+            _, leaf = by_record.pop((record.kind, record.record_id), (0, None))
             if leaf is None:
                 faults.append(
                     f"{record.kind} record {record.record_id} has no leaf: it was put in from outside"
                 )
             elif leaf != leaf_hash(leaf_data(record)):
                 faults.append(f"{record.kind} record {record.record_id} says something else than its leaf")
-        faults += [f"{kind} record {i} is gone: only its leaf is left" for kind, i in by_record]
+        faults += [
+            f"{kind} record {i} is gone: only its leaf is left"
+            for (kind, i), (index, _) in by_record.items()
+            if kind not in _ENTRIES or not is_covered(index, retired)
+        ]
         faults += self._node_faults(leaves)
         faults += _head_faults(leaves, self.heads(), public)
         return faults

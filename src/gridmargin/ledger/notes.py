@@ -212,13 +212,15 @@ class Signer:
             handle, temporary = tempfile.mkstemp(
                 dir=self.path.parent, prefix=".key-"
             )  # readable by its owner alone
-            with os.fdopen(handle, "wb") as file:
-                file.write(pem)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # another process was faster: its key is the key
-                os.link(temporary, self.path)
-            Path(temporary).unlink()
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(pem)
+                    file.flush()
+                    os.fsync(file.fileno())
+                with contextlib.suppress(FileExistsError):  # another process was faster: its key is the key
+                    os.link(temporary, self.path)
+            finally:
+                Path(temporary).unlink()
         try:
             key = serialization.load_pem_private_key(self.path.read_bytes(), password=None)
         except (ValueError, TypeError) as error:

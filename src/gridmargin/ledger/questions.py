@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridmargin.ledger import changes
+from gridmargin.ledger import changes, retirements
 from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import Entry, PayloadNote
+from gridmargin.ledger.retirements import Retirement
 from gridmargin.ledger.rows import (
     ENTRY_COLUMNS,
     HASHED,
@@ -30,7 +32,7 @@ from gridmargin.ledger.rows import (
 )
 from gridmargin.ledger.store import Connection
 from gridmargin.marginal import Fit
-from gridmargin.vocab import Horizon, Interval, Kind, NotFoundError, TableError, sha256_hex
+from gridmargin.vocab import Horizon, Interval, Kind, NotFoundError, RetiredError, TableError, sha256_hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,12 +342,14 @@ class Questions:
         ------
         NotFoundError
             If the book has no such entry.
+        RetiredError
+            If it was retired.
         """
         row = self._connection.execute(
             named(f"SELECT {ENTRY_COLUMNS} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
         ).fetchone()
         if row is None:
-            raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.name}")
+            raise self._not_there(kind, entry_id)
         return entry_of(kind, row)
 
     def history(self, kind: Kind, entry_id: int) -> list[Entry]:
@@ -382,7 +386,7 @@ class Questions:
             named(f"SELECT {columns} FROM {{kind}}_entries WHERE entry_id = ?", kind), (entry_id,)
         ).fetchone()
         if row is None:
-            raise NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.name}")
+            raise self._not_there(kind, entry_id)
         return hashes(pl.DataFrame([row], schema=list(wanted), orient="row"))[0]
 
     def has_payload(self, sha256: str) -> bool:
@@ -420,6 +424,25 @@ class Questions:
         )
         return [row[0] for row in rows]
 
+    def tellers(self, kind: Kind, zone: str, interval: Interval) -> list[tuple[str, str, int, str]]:
+        """List who said something short-run, no forecasts, of intervals that begin in a stretch.
+
+        Returns
+        -------
+        list of (str, str, int, str)
+            Estimator, source, length of the intervals [s], gases.
+        """
+        rows = self._connection.execute(
+            named(
+                "SELECT DISTINCT estimator, source, interval_s, gases FROM {kind}_entries WHERE zone = ?"
+                " AND start_s >= ? AND start_s < ? AND view <> 'forecast' AND horizon = 'short_run'"
+                " ORDER BY estimator, source, interval_s, gases",
+                kind,
+            ),
+            (zone, interval.start_utc.timestamp(), interval.end_utc.timestamp()),
+        )
+        return [(str(row[0]), str(row[1]), int(row[2]), str(row[3])) for row in rows]
+
     def declarations(self, zone: str) -> list[Declaration]:
         """Give the declared changes of a zone's grid, by the moment from which they hold."""
         return changes.declarations(self._connection, zone)
@@ -427,6 +450,61 @@ class Questions:
     def recalibrations(self, zone: str, estimator: str | None = None) -> list[Recalibration]:
         """Give the recalibrations of a zone, oldest first."""
         return changes.recalibrations(self._connection, zone, estimator)
+
+    def retirements(self) -> list[Retirement]:
+        """Give every retirement, oldest first."""
+        return retirements.retirements(self._connection)
+
+    def retired(self, zone: str | None = None, interval: Interval | None = None) -> list[Retirement]:
+        """Give the retirements that took entries of a zone and stretch out of the book, oldest first."""
+        asked = interval or _ALWAYS
+        return [
+            one
+            for one in self.retirements()
+            if any(
+                (zone is None or name == zone) and held.interval.overlap(asked)
+                for name, held in one.holds.items()
+            )
+        ]
+
+    def payloads_in_use(self) -> set[str]:
+        """Give the hashes of all payloads that a standing entry names, or a fit that is in use.
+
+        In use are the fits of standing entries, the newest fit of each zone and estimator, and the fits that these name.
+        """
+        needed: set[str] = set()
+        used: set[str] = set()
+        for kind in Kind:
+            table = f"{kind.value}_entries"
+            for (text,) in self._connection.execute(f"SELECT DISTINCT payload_sha256s FROM {table}"):
+                needed.update(json.loads(text))
+            used.update(row[0] for row in self._connection.execute(f"SELECT DISTINCT fit_id FROM {table}"))
+        newest: dict[tuple[str, str], str] = {}
+        named_in: dict[str, set[str]] = {}
+        for fit_id, estimator, zone, body in self._connection.execute(
+            "SELECT fit_id, estimator, zone, body FROM fits ORDER BY recorded_us, fit_id"
+        ):
+            newest[estimator, zone] = fit_id
+            named_in[fit_id] = set(_HASH.findall(body))
+        waiting = [*used, *newest.values()]
+        seen: set[str] = set()
+        while waiting:
+            fit_id = waiting.pop()
+            if fit_id not in seen:
+                seen.add(fit_id)
+                names = named_in.get(fit_id, set())
+                needed |= names
+                waiting += names & named_in.keys()
+        return needed
+
+    def _not_there(self, kind: Kind, entry_id: int) -> NotFoundError:
+        into = retirements.retirement_of(self._connection, kind, entry_id)
+        if into is None:
+            return NotFoundError(f"no {kind.value} entry {entry_id} in the ledger {self.name}")
+        return RetiredError(
+            f"{kind.value} entry {entry_id} was {into}; it stands there, and"
+            f" `gridmargin ledger prove {kind.value} {entry_id}` proves its place in the log"
+        )
 
     def _latest(
         self,
@@ -455,6 +533,7 @@ class Questions:
 
 
 _ALWAYS = Interval(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+_HASH = re.compile(r"\b[0-9a-f]{16,64}\b")
 _JUDGED = {
     "start_s": pl.Int64, "interval_s": pl.Int64, "low": pl.Float64, "mid": pl.Float64, "high": pl.Float64,
     "regime": pl.String, "status": pl.String, "view": pl.String, "entry_id": pl.Int64, "fit_id": pl.String,

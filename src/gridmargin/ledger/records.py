@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,17 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "average": ("average_entries", "entry_id"),
     "recalibration": ("recalibrations", "recalibration_id"),
     "declaration": ("declarations", "declaration_id"),
+    "retirement": ("retirements", "retirement_id"),
 }
 """What the log has leaves for, in the order of writing within one transaction: table and key of each."""
 
-_CHANGES = {
+CHANGES = {
     "recalibration": (
         "kind", "zone", "estimator", "reference", "event", "cause", "reason", "start_s", "end_s", "old_fit_id",
         "new_fit_id", "changes",
     ),
     "declaration": ("zone", "what", "from_us", "note"),
+    "retirement": ("file", "sha256", "n_rows", "head", "leaves", "holds", "before_s", "zone"),
 }  # fmt: skip
 """What a change's text holds."""
 
@@ -72,12 +74,15 @@ def last_ids(connection: Connection) -> dict[str, int]:
     }
 
 
-def records_after(connection: Connection, ids: Mapping[str, int]) -> list[Written]:
+def records_after(
+    connection: Connection, ids: Mapping[str, int], kinds: Collection[str] = KINDS.keys()
+) -> list[Written]:
     """Give what was written after these ids, kind by kind, each in the order of its ids."""
     found: list[Written] = []
-    for kind, (table, key) in KINDS.items():
+    for kind in kinds:
+        table, key = KINDS[kind]
         after = ids.get(kind, 0)
-        if kind in _CHANGES:
+        if kind in CHANGES:
             found += [
                 Written(kind, i, recorded_us, None, None, sha256_hex(text.encode()))
                 for i, recorded_us, text in changes_text(connection, kind, f"{key} > ?", (after,))
@@ -92,17 +97,17 @@ def records_after(connection: Connection, ids: Mapping[str, int]) -> list[Writte
     return found
 
 
-def records_in_order(connection: Connection) -> list[Written]:
-    """Give everything in the book by when it was written: what a log begins with."""
-    return sorted(records_after(connection, {}), key=lambda record: record.recorded_us)
+def records_in_order(connection: Connection, kinds: Collection[str]) -> list[Written]:
+    """Give everything of some kinds in the book by when it was written: what a log begins with."""
+    return sorted(records_after(connection, {}, kinds), key=lambda record: record.recorded_us)
 
 
 def changes_text(
     connection: Connection, kind: str, where: str, values: tuple[Any, ...]
 ) -> list[tuple[int, int, str]]:
-    """Give id, recorded time [µs] and canonical JSON of the recalibrations or declarations that a condition picks."""
+    """Give id, recorded time [µs] and canonical JSON of the recalibrations, declarations or retirements that a condition picks."""
     table, key = KINDS[kind]
-    columns = _CHANGES[kind]
+    columns = CHANGES[kind]
     rows = connection.execute(
         f"SELECT {key}, recorded_us, {', '.join(columns)} FROM {table} WHERE {where} ORDER BY {key}", values
     )

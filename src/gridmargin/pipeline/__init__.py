@@ -26,9 +26,11 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
+    from gridmargin.pipeline.pruning import Pruned, prune
     from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
     from gridmargin.pipeline.references import Reference, entries_of, published
+    from gridmargin.pipeline.signals import given_signals, signals_of
     from gridmargin.pipeline.stream import Stream
     from gridmargin.pipeline.trail import explain
 
@@ -43,6 +45,7 @@ __all__ = [
     "Job",
     "LongRunFactor",
     "Outcome",
+    "Pruned",
     "Reference",
     "ScoredForecast",
     "Stream",
@@ -55,6 +58,7 @@ __all__ = [
     "facts_from",
     "fleet_margins",
     "given_fleet",
+    "given_signals",
     "installed_mw",
     "is_stale",
     "issue",
@@ -65,6 +69,7 @@ __all__ = [
     "month_starts",
     "outside",
     "payloads_from",
+    "prune",
     "published",
     "published_long_run",
     "quality_of",
@@ -72,6 +77,7 @@ __all__ = [
     "recipe",
     "roll",
     "score_forecasts",
+    "signals_of",
     "take_in",
 ]
 
@@ -83,6 +89,8 @@ _LATER = {
     "append_forecasts": "forecasts",
     "Issued": "issuing",
     "issue": "issuing",
+    "given_signals": "signals",
+    "signals_of": "signals",
     "issue_average": "average_issuing",
     "checkable": "recalibration",
     "installed_mw": "quality",
@@ -100,6 +108,8 @@ _LATER = {
     "account_log": "account",
     "manifest_of": "account",
     "explain": "trail",
+    "Pruned": "pruning",
+    "prune": "pruning",
     "Stream": "stream",
 }
 

@@ -25,6 +25,9 @@ from gridmargin.vocab import GridmarginError, Interval, NoFactorError, Publisher
 ANSWER_WITHIN_S = 5.0
 """How long somebody who asks for the present waits for a publisher. [s]"""
 
+ASKING_FRAC = 0.9
+"""Share of a limited time in which requests are made; what came by then is taken in within the rest. [1]"""
+
 PROBE_MEMORY = timedelta(minutes=5)
 """How long a publisher that did not answer is left alone by those who wait."""
 
@@ -53,7 +56,7 @@ class Freshness:
     newest_end_utc : datetime or None
         End of the newest interval we have.
     age_s : float or None
-        Time since then. [s]
+        Time since then; 0 where a clock that was set back makes it lie ahead. [s]
     stale : bool or None
         Whether it is older than its cadence and delay explain.
     health : Health
@@ -120,7 +123,7 @@ class Feeds:
     def freshness(self, adapter: LiveSource, zone: str) -> Freshness:
         """Say how fresh a zone is."""
         span, moment = self.index.span(adapter.name, zone), self._now_utc()
-        age_s = None if span is None else (moment - span.end_utc).total_seconds()
+        age_s = None if span is None else max((moment - span.end_utc).total_seconds(), 0.0)
         reach = next(reach for known, reach in self.adapters if known.name == adapter.name)
         return Freshness(
             adapter.name,
@@ -175,10 +178,12 @@ class Feeds:
         wanted = interval or self._due(adapter, zone)
         reach = next(reach for known, reach in self.adapters if known.name == adapter.name)
 
+        asking_s = None if within_s is None else ASKING_FRAC * within_s
+
         def work() -> Collected:
             return collect(
                 adapter, zone, wanted, transport=self._transport, archive=self._archive, index=self.index,
-                now_utc=self._now_utc, reach=reach, within_s=within_s, clock=self._clock,
+                now_utc=self._now_utc, reach=reach, within_s=asking_s, clock=self._clock,
                 past=past,
             )  # fmt: skip
 

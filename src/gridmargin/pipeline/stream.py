@@ -123,7 +123,8 @@ class Stream:
 
     def save(self, now_utc: datetime) -> None:
         """Put receipts on disk when it is time; what cannot be written stays in memory for the next try."""
-        if now_utc - self._written_utc >= WRITE_EVERY:
+        # A clock that was set back makes the last time lie ahead: write.
+        if not timedelta(0) <= now_utc - self._written_utc < WRITE_EVERY:
             self._write()
             self._written_utc = now_utc
 

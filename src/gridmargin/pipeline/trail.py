@@ -4,7 +4,7 @@ The log is replayed again for the energy, grams and half-widths are multiplied a
 the factor is estimated again from the archived payload with the stored fit, and each cell is read again from the payload's
 bytes. The fit itself is taken as it stands in the ledger, with the hashes of what it was fitted on, unless it is to be
 learned again: then from the archived payloads, and never from what was kept on the shelf. A step that cannot be checked, as
-when the log is gone, says so and counts neither for nor against.
+when the log is gone or an entry was retired, says so and counts neither for nor against.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from gridmargin.vocab import (
     Interval,
     Kind,
     Range,
+    RetiredError,
     Status,
     format_utc,
 )
@@ -239,7 +240,14 @@ def _grams(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) 
     per_device = overheads["plug_per_device"]["mid"] * overheads["busbar_per_plug"]["mid"]
     entries: dict[int, Entry] = {}
     for part in receipt.slices:
-        entry = book.entry(Kind.MARGINAL, part.marginal_entry_id)
+        try:
+            entry = book.entry(Kind.MARGINAL, part.marginal_entry_id)
+        except RetiredError as gone:
+            trail.add(
+                f"grams, interval {format_utc(part.start_utc)}", str(gone), unit="g CO2", value=part.marginal_gco2,
+                unchecked=True,
+            )  # fmt: skip
+            continue
         entries[entry.entry_id] = entry
         factor = entry.estimate.factor_gco2_per_kwh.mid
         trail.add(
@@ -273,9 +281,13 @@ def _halves(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book)
     size = math.fsum(abs(part.marginal_gco2) for part in receipt.slices)
     over = Overheads(plug, busbar, None).relative()
     for at, side in enumerate(("low", "high")):
-        factor = 0.0
+        factor: float | None = 0.0
         for part in receipt.slices:
-            entry = book.entry(Kind.MARGINAL, part.marginal_entry_id)
+            try:
+                entry = book.entry(Kind.MARGINAL, part.marginal_entry_id)
+            except RetiredError:
+                factor = None
+                break
             rate = entry.estimate.factor_gco2_per_kwh
             moved = entry.estimate.interval.start_utc != part.start_utc
             # A stream's grid may be another year's: there the status alone tells a neighbour from the interval itself.
@@ -285,6 +297,7 @@ def _halves(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book)
                 half = min(FILL_WIDENING * half, rate.mid - min(0.0, rate.low))
             elif filled:
                 half *= FILL_WIDENING
+            assert factor is not None
             factor += part.energy_j * per_device / J_PER_KWH * half
         again = {
             "factor": factor,
@@ -294,7 +307,7 @@ def _halves(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book)
         for cause, value in again.items():
             trail.add(
                 f"{cause}, {side}", _CAUSE_WORDS[cause], unit="g CO2",
-                value=receipt.marginal_halves_gco2[f"{cause}_{side}"], again=value,
+                value=receipt.marginal_halves_gco2[f"{cause}_{side}"], again=value, unchecked=value is None,
             )  # fmt: skip
 
 
@@ -311,7 +324,17 @@ def _average(trail: _Trail, receipt: Receipt, per_device: float, book: Book) -> 
     terms = []
     for part in receipt.slices:
         if part.average_entry_id is not None:
-            entry = book.entry(Kind.AVERAGE, part.average_entry_id)
+            try:
+                entry = book.entry(Kind.AVERAGE, part.average_entry_id)
+            except RetiredError as gone:
+                trail.add(
+                    "average, beside it",
+                    str(gone),
+                    unit="g CO2",
+                    value=receipt.average_gco2.mid,
+                    unchecked=True,
+                )
+                return
             terms.append((part.energy_j, entry.estimate.factor_gco2_per_kwh.mid, entry.entry_id))
     trail.add(
         "average, beside it",

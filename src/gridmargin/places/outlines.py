@@ -65,6 +65,16 @@ class Outlines:
         """List the zones that have an outline."""
         return sorted({area.zone for area in self.areas if area.zone})
 
+    def shape(self, zone: str) -> dict[str, Any] | None:
+        """Give the GeoJSON geometry of a zone, or None where it has no outline."""
+        from shapely import union_all
+        from shapely.geometry import mapping
+
+        parts = [self._tree.geometries[i] for i, area in enumerate(self.areas) if area.zone == zone]
+        if not parts:
+            return None
+        return dict(mapping(parts[0] if len(parts) == 1 else union_all(parts)))
+
     def at(self, latitude_deg: float, longitude_deg: float) -> Outline:
         """Give the area at a point.
 

@@ -193,13 +193,13 @@ class Places:
         if centre.point is None:
             return ()
         try:
-            area = self._lines().at(*centre.point)
+            area = self.lines().at(*centre.point)
         except NotFoundError:
             return ()
         zone = area.zone or ""
         if zone in (found.zone, known_zones()[found.zone].parent):
             return ()
-        return (Conflict("outline", zone, f"its coordinates, by {self._lines().origin}: {area.source}"),)
+        return (Conflict("outline", zone, f"its coordinates, by {self.lines().origin}: {area.source}"),)
 
     def _plain(self, asked: str, moment_utc: datetime) -> Placed:
         zone = known_zones().get(asked)
@@ -215,7 +215,7 @@ class Places:
         raise UnknownNameError("zone", asked, known)
 
     def _at(self, asked: str, point: tuple[float, float]) -> Placed:
-        lines = self._lines()
+        lines = self.lines()
         area: Outline = lines.at(*point)
         coarse = lines.margin_km > 0
         note = f"coarse lines; points within {lines.margin_km:g} km of one are refused" if coarse else ""
@@ -224,7 +224,8 @@ class Places:
             f"{lines.origin}: {area.source}", "", note,
         )  # fmt: skip
 
-    def _lines(self) -> Outlines:
+    def lines(self) -> Outlines:
+        """Give the outlines that decide about points."""
         return self.outlines or built_in_outlines()
 
 

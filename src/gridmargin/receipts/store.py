@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from gridmargin.receipts.price import range_of
 from gridmargin.receipts.receipt import CAUSES, RECEIPT_SCHEMA, Receipt, Slice
 from gridmargin.receipts.rollup import committed_files
-from gridmargin.vocab import InputError, NotFoundError, Status
+from gridmargin.vocab import InputError, NotFoundError, Status, is_disk_full
 
 
 class ReceiptWriter:
@@ -44,15 +44,22 @@ class ReceiptWriter:
             shutil.rmtree(self._staging, ignore_errors=True)
             self._staging.mkdir(parents=True)
         except OSError as error:
+            if is_disk_full(error):
+                raise
             raise InputError(
                 f"cannot write receipts under {self.folder}: {error.strerror}; give another --out"
             ) from error
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        for writer in self._writers.values():
-            writer.close()
-        shutil.rmtree(self._staging, ignore_errors=True)
+        try:
+            for writer in self._writers.values():
+                writer.close()
+        except OSError:
+            if kind is None:
+                raise
+        finally:  # a disk that is full takes no footer either
+            shutil.rmtree(self._staging, ignore_errors=True)
 
     def write(self, receipts: pa.Table, zone: str) -> None:
         """Add receipts of one zone, in any order of days."""
@@ -93,9 +100,15 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
-    part.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    _sync(part)
-    part.replace(path)
+    try:
+        part.write_text(
+            json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        _sync(part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:

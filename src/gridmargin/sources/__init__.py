@@ -15,7 +15,8 @@ from gridmargin.sources.aemo_units import (
     unit_inventory,
     unit_table,
 )
-from gridmargin.sources.archive import Archive
+from gridmargin.sources.archive import Archive, Kept
+from gridmargin.sources.asking import Reach
 from gridmargin.sources.avert import (
     OZONE_MONTHS,
     AvertCurve,
@@ -26,7 +27,7 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.caiso_mix import caiso_mix_at
-from gridmargin.sources.collect import Collected, Reach, collect, off_reason
+from gridmargin.sources.collect import Collected, collect, off_reason
 from gridmargin.sources.fetched import Fetch, FetchIndex, Health
 from gridmargin.sources.german_tables import (
     CARBON,
@@ -50,7 +51,7 @@ from gridmargin.sources.live.live_source import Access, LiveRequest, LiveSource
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observation, Observations
 from gridmargin.sources.pglib_uc import UcInstance, UcUnit, parse_uc, uc_files
 from gridmargin.sources.rate_table import RateTable, rate_tables, read_rate_table
-from gridmargin.sources.registered import LIVE_SOURCES, SOURCES, cell_text, parse, reader_of
+from gridmargin.sources.registered import COMPARISONS, LIVE_SOURCES, SOURCES, cell_text, parse, reader_of
 from gridmargin.sources.rts_gmlc import ReferenceRun, RtsTables
 from gridmargin.sources.source import Payload, Source
 from gridmargin.sources.transport import Body, Limits, Transport
@@ -58,6 +59,7 @@ from gridmargin.sources.transport import Body, Limits, Transport
 __all__ = [
     "CARBON",
     "CARBON_KNOWN_AFTER_S",
+    "COMPARISONS",
     "LIVE_SOURCES",
     "OBSERVATION_SCHEMA",
     "OZONE_MONTHS",
@@ -77,6 +79,7 @@ __all__ = [
     "Fetch",
     "FetchIndex",
     "Health",
+    "Kept",
     "KeptSource",
     "Limits",
     "LiveRequest",

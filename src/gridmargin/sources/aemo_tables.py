@@ -61,8 +61,10 @@ def market_table(payload: Payload, name: str, needed: tuple[str, ...]) -> pl.Dat
     return frame.with_columns(pl.Series("row", numbers, dtype=pl.Int32))
 
 
-def market_starts(payload: Payload, table: pl.DataFrame, column: str = "SETTLEMENTDATE") -> pl.Series:
-    """Turn labels in market time, ends of half hours, into starts in UTC.
+def market_starts(
+    payload: Payload, table: pl.DataFrame, column: str = "SETTLEMENTDATE", interval_s: int = INTERVAL_S
+) -> pl.Series:
+    """Turn labels in market time, ends of intervals, into starts in UTC.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def market_starts(payload: Payload, table: pl.DataFrame, column: str = "SETTLEME
             f"{payload.name}, row {table['row'][at]}, column {column}: {table[column][at]!r} is not a time such as"
             " 2017/06/01 00:30:00"
         )
-    return ends.dt.offset_by("-10h").dt.offset_by(f"-{INTERVAL_S}s").dt.replace_time_zone("UTC")
+    return ends.dt.offset_by("-10h").dt.offset_by(f"-{interval_s}s").dt.replace_time_zone("UTC")
 
 
 def market_numbers(payload: Payload, table: pl.DataFrame, column: str) -> pl.Series:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from gridmargin.sources.aemo_tables import market_starts
 from gridmargin.sources.delimited import numbers, read_strings
 from gridmargin.sources.folders import files_matching, refuse_repeats
+from gridmargin.sources.packed import pack, unpack
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import Fuel, InputError, TableError, sha256_hex
 
@@ -207,11 +206,7 @@ def packed_units(folder: Path) -> Payload | None:
         found = find_units(folder)
     except InputError:
         return None
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
-        for table in found:
-            packed.writestr(zipfile.ZipInfo(table.name), table.body)
-    return Payload("aemo", PACKED, out.getvalue())
+    return Payload("aemo", PACKED, pack((table.name, table.body) for table in found))
 
 
 def is_packed_units(payload: Payload) -> bool:
@@ -240,11 +235,8 @@ def dispatch_text(payload: Payload, row: int, names: Sequence[str]) -> str:
 
 
 def _members(payload: Payload) -> tuple[Payload, Payload]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(payload.body)) as packed:
-            inventory, dispatch = (
-                Payload(payload.source, name, packed.read(name)) for name in sorted(packed.namelist())
-            )
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise TableError(f"{payload.name} is cut short or damaged ({error}); fetch it again") from None
+    found = unpack(payload)
+    if len(found) != 2:
+        raise TableError(f"{payload.name} holds {len(found)} tables, want the inventory and the dispatch")
+    inventory, dispatch = (Payload(payload.source, name, found[name]) for name in sorted(found))
     return inventory, dispatch

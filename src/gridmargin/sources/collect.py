@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from gridmargin.sources.archive import Archive
+from gridmargin.sources.asking import NOT_THERE, Asking, Reach
 from gridmargin.sources.fetched import Fetch, FetchIndex
-from gridmargin.sources.live.live_source import LiveRequest, LiveSource
+from gridmargin.sources.live.live_source import LiveSource
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.transport import Answer, Ask, Transport
+from gridmargin.sources.transport import Answer, Transport
 from gridmargin.vocab import (
     EARLIEST_YEAR,
     LATEST_YEAR,
@@ -24,32 +25,17 @@ from gridmargin.vocab import (
     sha256_hex,
 )
 
-NOT_THERE = 404
+NOTHING = "the publisher has nothing for this stretch; try again later"
+"""Of an answer that says so itself: a gap, and no fault of either side (C2)."""
 
 SUPPLY = "^(generation|published)_"
-"""Quantities without which nothing can be said of the margin."""
+"""Quantities without which nothing can be said of the margin; of a comparison, those that bear its own name."""
 
 EVER = Interval(
     datetime.fromisoformat(f"{EARLIEST_YEAR}-01-01T00:00Z"),
     datetime.fromisoformat(f"{LATEST_YEAR}-01-01T00:00Z"),
 )
 """All the time there is: whatever an answer states."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Where a live adapter's publisher is, and what it wants to be shown.
-
-    Attributes
-    ----------
-    base_url : str or None
-        Instead of the adapter's own.
-    secrets : mapping of str to str
-        By the names that the adapter's `access` lists.
-    """
-
-    base_url: str | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +110,16 @@ def collect(
     revised: set[datetime] = set()
     faults: list[str] = []
     try:
+        asking = Asking(
+            source,
+            reach,
+            transport,
+            lambda: None if deadline is None or clock is None else max(deadline - clock(), 0.001),
+        )
         for request in reversed(source.requests(zone, interval)):
-            left_s = None if deadline is None or clock is None else max(deadline - clock(), 0.001)
             last = index.newest(source.name, zone, request.name)
             try:
-                answer = transport.get(_ask(source, request, reach, last), left_s)
+                answer = asking.answer(request, last)
             except PublisherError as error:
                 # A day that is not there yet says nothing about the others; anything else does.
                 if error.status != NOT_THERE and not n_new + n_unchanged:
@@ -142,6 +133,9 @@ def collect(
                 n_unchanged += 1
                 continue
             found = _read(source, zone, payload, answer, index, now_utc())  # the archive has it already
+            if not len(found):
+                faults.append(f"{source.publisher}: {payload.name}: {NOTHING}")
+                continue
             n_new += 1
             if last is not None:
                 before = source.parse(Payload(source.name, last.name, archive.get(last.sha256)), EVER)
@@ -164,6 +158,11 @@ def _read(
     digest, n_bytes = sha256_hex(payload.body), len(payload.body)
     try:
         found = source.parse(payload, EVER)
+        if not len(found):
+            index.add(
+                Fetch(source.name, zone, payload.name, digest, None, moment_utc, fault=NOTHING), n_bytes
+            )
+            return found
         covered = _span(found, zone, payload)
     except TableError as error:
         index.add(Fetch(source.name, zone, payload.name, digest, None, moment_utc, fault=str(error)), n_bytes)
@@ -178,7 +177,7 @@ def _read(
             moment_utc,
             answer.etag,
             answer.last_modified,
-            states_supply=bool(found.frame["quantity"].str.contains(SUPPLY).any()),
+            states_supply=bool(found.frame["quantity"].str.contains(f"{SUPPLY}|^{source.name}_").any()),
         ),
         n_bytes,
     )
@@ -200,21 +199,6 @@ def revised_starts(before: Observations, after: Observations) -> list[datetime]:
     if reach[0] is None:
         return []
     return starts.filter(pl.col("start_utc").is_between(*reach)).sort("start_utc")["start_utc"].to_list()
-
-
-def _ask(source: LiveSource, request: LiveRequest, reach: Reach, last: Fetch | None) -> Ask:
-    base = (reach.base_url or source.base_url).rstrip("/")
-    access = source.access
-    return Ask(
-        publisher=source.publisher,
-        url=f"{base}/{request.path.lstrip('/')}",
-        body=request.body,
-        query=request.query,
-        secret_query=access.in_query(reach.secrets) if access else {},
-        secret_headers=access.in_headers(reach.secrets) if access else {},
-        etag=last.etag if last else None,
-        last_modified=last.last_modified if last else None,
-    )
 
 
 def _span(found: Observations, zone: str, payload: Payload) -> Interval:

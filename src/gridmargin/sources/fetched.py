@@ -1,13 +1,15 @@
 """Which archived payload covers which zone and stretch of time, when it was fetched, and how each publisher answers.
 
 A table beside the archive's bytes. Rows of `fetched` are only added: an answer that revises an earlier one is another
-row. `health` keeps one row a source and zone: the last try, the last success, the last failure.
+row. `removed` names those whose payload has left the archive since: they stand as a record and answer nothing any more.
+`health` keeps one row a source and zone: the last try, the last success, the last failure.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +30,14 @@ CREATE TRIGGER IF NOT EXISTS fetched_no_update BEFORE UPDATE ON fetched
     BEGIN SELECT RAISE(ABORT, 'fetches are only added (C9)'); END;
 CREATE TRIGGER IF NOT EXISTS fetched_no_delete BEFORE DELETE ON fetched
     BEGIN SELECT RAISE(ABORT, 'fetches are only added (C9)'); END;
+CREATE TABLE IF NOT EXISTS removed (fetch_id INTEGER PRIMARY KEY REFERENCES fetched (fetch_id), removed_us INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS removed_no_update BEFORE UPDATE ON removed
+    BEGIN SELECT RAISE(ABORT, 'removals are only added (C9)'); END;
+CREATE TRIGGER IF NOT EXISTS removed_no_delete BEFORE DELETE ON removed
+    BEGIN SELECT RAISE(ABORT, 'removals are only added (C9)'); END;
+CREATE INDEX IF NOT EXISTS fetched_by_sha256 ON fetched (sha256);
+CREATE VIEW IF NOT EXISTS present AS SELECT * FROM fetched
+    WHERE NOT EXISTS (SELECT 1 FROM removed WHERE removed.fetch_id = fetched.fetch_id);
 CREATE TABLE IF NOT EXISTS health (
     source TEXT NOT NULL, zone TEXT NOT NULL, tried_us INTEGER, succeeded_us INTEGER, failed_us INTEGER, fault TEXT,
     n_failed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (source, zone));
@@ -151,36 +161,41 @@ class FetchIndex:
         return Health(_moment(tried), _moment(succeeded), _moment(failed), fault, n_failed)
 
     def newest(self, source: str, zone: str, name: str) -> Fetch | None:
-        """Give the newest readable answer of that name."""
+        """Give the newest readable answer of that name, or None where its payload has left the archive."""
         found = self._fetches(
-            "source = ? AND zone = ? AND name = ? AND start_us IS NOT NULL ORDER BY fetch_id DESC LIMIT 1",
+            "fetch_id = (SELECT MAX(fetch_id) FROM fetched WHERE source = ? AND zone = ? AND name = ?"
+            " AND start_us IS NOT NULL)",
             (source, zone, name),
         )
         return found[0] if found else None
 
     def covering(self, source: str, zone: str, interval: Interval) -> list[Fetch]:
-        """Give the newest readable answer of each name that covers any of `interval`, oldest fetch first."""
+        """Give the newest readable answer of each name that covers any of `interval`, oldest fetch first.
+
+        Where the newest answer has left the archive an older one does not stand in for it.
+        """
         start_us, end_us = _us(interval.start_utc), _us(interval.end_utc)
         touching = "start_us < ? AND end_us > ?"
         return self._fetches(
             "fetch_id IN (SELECT (SELECT MAX(fetch_id) FROM fetched AS newest WHERE newest.source = named.source"
             " AND newest.zone = named.zone AND newest.name = named.name AND newest.start_us IS NOT NULL) FROM"
-            f" (SELECT DISTINCT source, zone, name FROM fetched WHERE source = ? AND zone = ? AND {touching}) AS named)"
+            f" (SELECT DISTINCT source, zone, name FROM present WHERE source = ? AND zone = ? AND {touching}) AS named)"
             f" AND {touching} ORDER BY fetch_id",
             (source, zone, end_us, start_us, end_us, start_us),
         )
 
     def every(self, source: str | None = None) -> list[Fetch]:
-        """Give every readable answer there ever was, of one source or all, oldest first."""
+        """Give every readable answer whose payload is there, of one source or all, oldest first."""
         if source is None:
             return self._fetches("start_us IS NOT NULL ORDER BY fetch_id", ())
         return self._fetches("source = ? AND start_us IS NOT NULL ORDER BY fetch_id", (source,))
 
     def span(self, source: str, zone: str) -> Interval | None:
-        """Give the stretch from the first generation ever stated to the last, or None where there is none."""
+        """Give the stretch from the first generation stated in the archive to the last, or None where there is none."""
         rows = self._read(
-            "SELECT (SELECT MIN(start_us) FROM fetched WHERE source = ? AND zone = ? AND start_us IS NOT NULL"
-            " AND states_supply), (SELECT MAX(end_us) FROM fetched WHERE source = ? AND zone = ? AND states_supply)",
+            "SELECT (SELECT start_us FROM present WHERE source = ? AND zone = ? AND start_us IS NOT NULL AND states_supply"
+            " ORDER BY start_us LIMIT 1), (SELECT end_us FROM present WHERE source = ? AND zone = ? AND states_supply"
+            " ORDER BY end_us DESC LIMIT 1)",
             (source, zone, source, zone),
         )
         start, end = (_moment(value) for value in rows[0]) if rows else (None, None)
@@ -189,7 +204,7 @@ class FetchIndex:
     def retrieved_utc(self, source: str, zone: str) -> datetime | None:
         """Say when the answer with the newest interval came."""
         rows = self._read(
-            "SELECT retrieved_us FROM fetched WHERE source = ? AND zone = ? AND states_supply"
+            "SELECT retrieved_us FROM present WHERE source = ? AND zone = ? AND states_supply"
             " AND end_us IS NOT NULL ORDER BY end_us DESC, fetch_id DESC LIMIT 1",
             (source, zone),
         )
@@ -198,17 +213,47 @@ class FetchIndex:
     def zones(self, source: str) -> list[str]:
         """List the zones that a source has given something for."""
         rows = self._read(
-            "SELECT DISTINCT zone FROM fetched WHERE source = ? AND start_us IS NOT NULL AND states_supply ORDER BY zone",
+            "SELECT DISTINCT zone FROM present WHERE source = ? AND start_us IS NOT NULL AND states_supply ORDER BY zone",
             (source,),
         )
         return [str(row[0]) for row in rows]
+
+    def needed_from(self, moment_utc: datetime) -> set[str]:
+        """Give the hashes of payloads that came at a moment or later, or state something of then or later."""
+        at = _us(moment_utc)
+        rows = self._read(
+            "SELECT DISTINCT sha256 FROM present WHERE retrieved_us >= ? OR end_us > ?", (at, at)
+        )
+        return {str(row[0]) for row in rows}
+
+    def note_removed(self, sha256s: Sequence[str], moment_utc: datetime) -> None:
+        """Note that payloads leave the archive: whatever they answered so far, they answer no more."""
+        if not self.path.exists():
+            return
+        rows = [(_us(moment_utc), sha256) for sha256 in sha256s]
+        with self._lock:
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO removed SELECT fetch_id, ? FROM fetched WHERE sha256 = ?", rows
+                )
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def n_removed(self) -> int:
+        """Count the answers whose payload has left the archive."""
+        rows = self._read("SELECT count(*) FROM removed", ())
+        return int(rows[0][0]) if rows else 0
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _fetches(self, where: str, values: tuple[object, ...]) -> list[Fetch]:
         rows = self._read(
             "SELECT source, zone, name, sha256, start_us, end_us, retrieved_us, etag, last_modified, fault, states_supply"
-            " FROM fetched"
+            " FROM present"
             f" WHERE {where}",
             values,
         )
@@ -242,6 +287,8 @@ class FetchIndex:
                 opened.executescript(_SCHEMA)
             except sqlite3.DatabaseError as error:
                 opened.close()
+                if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                    raise
                 raise TableError(
                     f"{self.path} is not an index of fetched payloads ({error}); move it away: the payloads stay, and are"
                     " fetched again where asked for"

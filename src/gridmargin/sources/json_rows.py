@@ -79,6 +79,11 @@ def read_records(payload: Payload, path: Sequence[str], needed: Sequence[str]) -
     return frame.with_row_index("row", offset=2).with_columns(pl.col("row").cast(pl.Int32))
 
 
+def lists_nothing(payload: Payload, path: Sequence[str]) -> bool:
+    """Say whether the list under `path` is there and empty, as some publishers say that there is nothing yet."""
+    return bool(inside(payload, read_json(payload), path) == [])
+
+
 def record_cell(payload: Payload, path: Sequence[str], cell: Cell) -> str:
     """Give the text of one field of one record."""
     records = _records(payload, path)

@@ -28,9 +28,13 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
     "live source",
     "gridmargin.live_sources",
     {
+        "aemo_5min": "gridmargin.sources.live.aemo:AemoLive",
         "aeso": "gridmargin.sources.live.aeso:AesoLive",
         "caiso": "gridmargin.sources.live.caiso:CaisoLive",
         "eia930_api": "gridmargin.sources.live.eia930:Eia930Live",
+        "elexon": "gridmargin.sources.live.elexon:ElexonLive",
+        "elexon_5min": "gridmargin.sources.live.elexon:ElexonInstantLive",
+        "entsoe_api": "gridmargin.sources.live.entsoe:EntsoeLive",
         "ercot_dashboards": "gridmargin.sources.live.ercot:ErcotLive",
         "ieso": "gridmargin.sources.live.ieso:IesoLive",
         "isone": "gridmargin.sources.live.isone:IsoNeLive",
@@ -42,9 +46,24 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
 )
 
 
+COMPARISONS: Registry[type[LiveSource]] = Registry(
+    "comparison signal",
+    "gridmargin.comparisons",
+    {
+        "electricity_maps": "gridmargin.sources.live.electricity_maps:ElectricityMaps",
+        "watttime": "gridmargin.sources.live.watttime:WattTime",
+    },
+)
+"""What others say of a zone, to be held beside ours: asked and archived like any live adapter, and never a base of our
+factors, which is why they are not in `LIVE_SOURCES`; no grid state holds their quantities."""
+
+
 def reader_of(payload: Payload) -> type[Source] | type[LiveSource]:
     """Give the adapter that reads a payload; a live one reads what no folder holds."""
-    return (SOURCES if payload.source in SOURCES.names() else LIVE_SOURCES).get(payload.source)
+    for registry in (LIVE_SOURCES, COMPARISONS):
+        if payload.source in registry.names() and payload.source not in SOURCES.names():
+            return registry.get(payload.source)
+    return SOURCES.get(payload.source)
 
 
 def parse(payload: Payload, interval: Interval) -> Observations:

@@ -34,6 +34,11 @@ def stated(frame: pl.DataFrame, payload: Payload, interval: Interval, interval_s
     )
 
 
+def nothing() -> Observations:
+    """Give what an answer states that says itself that there is nothing."""
+    return Observations(pl.DataFrame(schema=OBSERVATION_SCHEMA))
+
+
 def starts_utc(table: pl.DataFrame, payload: Payload, column: str) -> pl.DataFrame:
     """Add `start_utc`, read from a text column of times with an offset.
 

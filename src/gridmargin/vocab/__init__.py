@@ -6,15 +6,18 @@ Comes in: nothing. Goes out: names. Standard library only; no I/O, no clock.
 from gridmargin.vocab.basis import Basis, Boundary, Gases, Horizon, Kind, View
 from gridmargin.vocab.errors import (
     ConservationError,
+    DiskFullError,
     GridmarginError,
     InputError,
     MixedKindsError,
     NoFactorError,
     NotFoundError,
     PublisherError,
+    RetiredError,
     TableError,
     TimeError,
     UnknownNameError,
+    is_disk_full,
 )
 from gridmargin.vocab.fuel import (
     FOSSIL,
@@ -43,6 +46,7 @@ __all__ = [
     "Boundary",
     "Cell",
     "ConservationError",
+    "DiskFullError",
     "Fuel",
     "Gases",
     "GridmarginError",
@@ -56,6 +60,7 @@ __all__ = [
     "PublisherError",
     "Range",
     "Registry",
+    "RetiredError",
     "Status",
     "TableError",
     "TimeError",
@@ -64,6 +69,7 @@ __all__ = [
     "canonical_json",
     "format_utc",
     "generation_column",
+    "is_disk_full",
     "parse_utc",
     "published_margin_column",
     "require_utc",

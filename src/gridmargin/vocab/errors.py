@@ -7,7 +7,9 @@
     │   ├── TableError        a file or table that is truncated, lacks a column or holds a bad cell
     │   ├── PublisherError    a publisher that cannot be reached, or answers with something else than what was due
     │   └── NotFoundError     a receipt, entry or payload that is not there
+    │       └── RetiredError  an entry that left the ledger for a signed file
     ├── NoFactorError         an interval without a marginal factor, and no permission to fill it (C8)
+    ├── DiskFullError         what was to be written has no room (exit code 2, HTTP 507)
     ├── MixedKindsError       marginal with average, short-run with long-run, busbar with plug (C3)
     └── ConservationError     energy in is not energy out (C4)
 
@@ -17,6 +19,7 @@ A message names the thing, the row where there is one, and the way out.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -83,8 +86,55 @@ class NotFoundError(InputError):
     """A receipt, entry or payload that is not there."""
 
 
+class RetiredError(NotFoundError):
+    """An entry that left the ledger for a signed file, which the message names."""
+
+
 class NoFactorError(GridmarginError):
     """An interval has no marginal factor and nothing allowed filling it (C8)."""
+
+
+class DiskFullError(GridmarginError):
+    """What was to be written has no room; nothing of it was kept half-written.
+
+    Attributes
+    ----------
+    where : str
+        The file, folder or server that has no room.
+    """
+
+    def __init__(self, where: str, detail: str) -> None:
+        self.where = where
+        super().__init__(
+            f"no space is left for {where} ({detail}), and nothing was written in part; free some space, or name a folder on"
+            " another disk, then do the same again"
+        )
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space left; quota exceeded; file above the size that the process may write."""
+
+_SQLITE_FULL, _POSTGRESQL_FULL = 13, "53100"
+_FULL_WORDS = ("no space left on device", "disk quota exceeded", "file too large", "database or disk is full")
+"""How libraries say it that keep no code; compared in lower case."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an error of any library means that a disk has no room, whatever it is wrapped in."""
+    found: BaseException | None = error
+    for _ in range(8):
+        if found is None:
+            return False
+        if isinstance(found, DiskFullError) or (isinstance(found, OSError) and found.errno in _FULL):
+            return True
+        if getattr(found, "sqlite_errorcode", 0) & 0xFF == _SQLITE_FULL:
+            return True
+        if getattr(found, "sqlstate", None) == _POSTGRESQL_FULL:
+            return True
+        if any(words in str(found).lower() for words in _FULL_WORDS):
+            return True
+        found = getattr(found, "orig", None) or found.__cause__
+    return False
 
 
 class MixedKindsError(GridmarginError, TypeError):

@@ -43,6 +43,8 @@ app = typer.Typer(
 app.add_typer(ledger_app, name="ledger")
 export_app = typer.Typer(help="Signals in the format of another system.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
+archive_app = typer.Typer(help="The raw payloads, named by their hashes.", no_args_is_help=True)
+app.add_typer(archive_app, name="archive")
 zones_app = typer.Typer(help="The zones we know, and which one a place lies in.", invoke_without_command=True)
 app.add_typer(zones_app, name="zones")
 
@@ -172,6 +174,32 @@ def sources(
     emit(answer, source_commands.show_sources, as_json)
     if answer["n_faults"]:
         raise typer.Exit(1)
+
+
+@archive_app.command("prune")
+def archive_prune(
+    before: Annotated[
+        str,
+        typer.Option(
+            help="Only payloads that came before and state nothing later, ISO 8601 with offset.",
+            metavar="TIME",
+        ),
+    ],
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove them; without it they are only counted.")
+    ] = False,
+    keep_days: Annotated[
+        int, typer.Option(help="Newest days of which nothing is removed.", min=0, metavar="N")
+    ] = 35,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which old payloads no standing ledger entry and no fit in use rests on, and remove them where told to."""
+    from gridmargin.interfaces.cli import source_commands
+
+    answer = source_commands.prune_archive(before, keep_days, data_dir, ledger, remove=remove, quiet=as_json)
+    emit(answer, source_commands.show_prune, as_json)
 
 
 @app.command()

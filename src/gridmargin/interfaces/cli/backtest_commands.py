@@ -72,10 +72,13 @@ def backtest(
     )
     if out is not None:
         part = out.with_name(out.name + ".part")
-        part.write_text(
-            json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        part.replace(out)
+        text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(out)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     return result
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import typer
 
 from gridmargin.interfaces.faces.keda import config_map
-from gridmargin.interfaces.faces.regions import zone_of
+from gridmargin.interfaces.faces.regions import AZURE, region
 from gridmargin.interfaces.faces.signals import Signals
 from gridmargin.vocab import Kind
-from gridmargin.wiring import choose_source, home_folder, now_utc, open_workplace, read_settings
+from gridmargin.wiring import choose_source, home_folder, now_utc, open_places, open_workplace, read_settings
 
 
 def keda(
@@ -29,9 +29,11 @@ def keda(
     ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin export keda`."""
-    place, settings = zone_of(zone), read_settings(ledger)
+    settings = read_settings(ledger)
+    places = open_places(settings)
+    place = region(places, zone, AZURE, now_utc())
     opened = partial(open_workplace, home_folder(data_dir, settings), settings)
-    signals = Signals(opened, choose_source(source, settings), now_utc)
+    signals = Signals(opened, choose_source(source, settings), now_utc, places)
     found = signals.ahead(place.zone.id, Kind(kind), hours)
     return config_map(found, location or zone, signals.now_utc(), name, namespace)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from gridmargin.interfaces.answers import entry_answer, interval_answer, now_answer, zones_answer
+from gridmargin.interfaces.answers import interval_answer, ledger_answer, now_answer, zones_answer
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.interfaces.placing import (
     conflict_lines,
@@ -21,7 +21,7 @@ from gridmargin.interfaces.placing import (
     where_answer,
     zone_of,
 )
-from gridmargin.vocab import Interval, Kind, parse_utc
+from gridmargin.vocab import Interval, parse_utc
 from gridmargin.wiring import (
     choose_source,
     home_folder,
@@ -221,10 +221,7 @@ def ledger(
     folder = home_folder(data_dir, settings)
     require_ledger(folder, settings, f"`gridmargin now {zone}` or `account` starts one, or give --data-dir")
     with open_workplace(folder, settings) as workplace:
-        found = [
-            e for kind in Kind for e in workplace.book.entries(kind, zone, interval, estimator, known_utc)
-        ]
-    return {"zone": zone, "estimator": estimator, "entries": [entry_answer(entry) for entry in found]}
+        return ledger_answer(workplace.book, zone, interval, estimator, known_utc)
 
 
 def _stretch(start: str, end: str | None) -> Interval:
@@ -286,6 +283,21 @@ def show_ledger(answer: dict[str, Any]) -> None:
             f"{factor['low']:.1f} to {factor['high']:.1f}", entry["status"], entry["source"] or "", entry["recorded_utc"],
             str(entry["supersedes"] or ""),
         )  # fmt: skip
-    people_console().print(
+    console = people_console()
+    console.print(
         table if answer["entries"] else f"no entries of {answer['estimator']} for {answer['zone']} there"
+    )
+    for one in answer["retired"]:
+        console.print(retired_words(one, answer["zone"]))
+
+
+def retired_words(one: dict[str, Any], zone: str | None) -> str:
+    """Say where retired entries are."""
+    parts = one["zones"] if zone is None else {zone: one["zones"][zone]}
+    n_entries = sum(part["n_entries"] for part in parts.values())
+    start = min(part["start_utc"] for part in parts.values())
+    end = max(part["end_utc"] for part in parts.values())
+    return (
+        f"retired at {one['recorded_utc']}: {n_entries} entries from {start} to {end}, into {one['file']}"
+        f" (SHA-256 {one['sha256']})"
     )

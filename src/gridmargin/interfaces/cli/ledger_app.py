@@ -120,6 +120,38 @@ def ledger_forecasts(
     emit(answer, forecast_commands.show_forecasts, as_json)
 
 
+@ledger_app.command("disagree")
+def ledger_disagree(
+    zone: ZoneArgument,
+    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
+    end: Annotated[str, typer.Option(help="First moment outside.", metavar="TIME")],
+    other: Annotated[
+        str | None,
+        typer.Option("--with", help="Another zone: who calls which of the two the higher.", metavar="ZONE2"),
+    ] = None,
+    signals: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A table of yours, with `time_utc` and `rate_kg_per_kwh`; KIND is marginal or average. Repeats.",
+            metavar="NAME:KIND:FILE",
+        ),
+    ] = None,
+    signals_with: Annotated[
+        list[str] | None, typer.Option(help="The same for the other zone.", metavar="NAME:KIND:FILE")
+    ] = None,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold our estimators, the published rate and third-party signals side by side: the band, pairs, rankings."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    answer = ledger_commands.disagree(
+        zone, start, end, other, signals or [], signals_with or [], data_dir, ledger
+    )
+    emit(answer, ledger_commands.show_disagreement, as_json)
+
+
 @ledger_app.command("diff")
 def ledger_diff(
     since: Annotated[str, typer.Option(help="What was known when, ISO 8601 with offset.", metavar="TIME")],
@@ -153,6 +185,14 @@ def ledger_export(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Take what can still be read from a damaged ledger.")
     ] = False,
+    seen_size: Annotated[
+        int | None,
+        typer.Option(
+            help="How many leaves the auditor saw last: the manifest proves that the log begins with them.",
+            min=1,
+            metavar="N",
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -161,9 +201,41 @@ def ledger_export(
     from gridmargin.interfaces.cli import ledger_commands
 
     answer = ledger_commands.export_to(
-        out, zone, start, end, data_dir, ledger, salvage=salvage, quiet=as_json
+        out, zone, start, end, data_dir, ledger, salvage=salvage, seen_size=seen_size, quiet=as_json
     )
     emit(answer, ledger_commands.show_export, as_json)
+
+
+@ledger_app.command("retire")
+def ledger_retire(
+    before: Annotated[
+        str, typer.Option(help="First interval that stays, ISO 8601 with offset.", metavar="TIME")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File for what is retired: .parquet, .csv or .json; a manifest goes beside it.",
+            metavar="FILE",
+        ),
+    ],
+    zone: Annotated[str | None, typer.Option(help="Only entries of this zone.", metavar="ZONE")] = None,
+    keep_days: Annotated[
+        int, typer.Option(help="Newest days of which nothing is retired.", min=0, metavar="N")
+    ] = 35,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Give the room back to the disk; writers wait meanwhile.")
+    ] = False,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move old entries into a signed file that passes its audit; the log keeps their leaves, so every proof still holds."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    answer = ledger_commands.retire_to(
+        before, out, zone, keep_days, data_dir, ledger, compact=compact, quiet=as_json
+    )
+    emit(answer, ledger_commands.show_retire, as_json)
 
 
 @ledger_app.command("verify")
@@ -220,7 +292,8 @@ def ledger_key(
 @ledger_app.command("prove")
 def ledger_prove(
     kind: Annotated[
-        str, typer.Argument(help="marginal, average, recalibration or declaration.", metavar="KIND")
+        str,
+        typer.Argument(help="marginal, average, recalibration, declaration or retirement.", metavar="KIND"),
     ],
     record_id: Annotated[int, typer.Argument(help="Its id, as `ledger show` prints it.", metavar="ID")],
     data_dir: DataDirOption = None,

@@ -1,18 +1,30 @@
-"""`ledger diff`, `export`, `verify`, `head`, `key` and `prove`."""
+"""`ledger disagree`, `diff`, `export`, `retire`, `verify`, `head`, `key` and `prove`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from gridmargin.interfaces.answers import diff_answer, head_answer, proof_answer
+from gridmargin.interfaces.answers import diff_answer, head_answer, proof_answer, retirement_answer
+from gridmargin.interfaces.cli.grid_commands import retired_words
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
+from gridmargin.interfaces.disagreement import disagreement_answer
 from gridmargin.interfaces.placing import zone_of
-from gridmargin.ledger import Asked, Audit, PublicKey, TreeHead, audit_book, audit_export, export, manifest_of
+from gridmargin.ledger import (
+    Asked,
+    Audit,
+    PublicKey,
+    TreeHead,
+    audit_book,
+    audit_export,
+    export,
+    manifest_of,
+    retire,
+)
 from gridmargin.vocab import InputError, Interval, parse_utc
 from gridmargin.wiring import (
     Workplace,
@@ -63,6 +75,68 @@ def show_diff(answer: dict[str, Any]) -> None:
         console.print(table)
     if len(changed) > MOST_SHOWN:
         console.print(f"… and {len(changed) - MOST_SHOWN} more; --json has them all")
+    for one in answer["retired"]:
+        console.print(f"not compared: {retired_words(one, answer['zone'])}")
+
+
+def disagree(
+    zone: str,
+    start: str,
+    end: str,
+    other: str | None,
+    given: Sequence[str],
+    given_other: Sequence[str],
+    data_dir: Path | None,
+    ledger: str | None,
+) -> dict[str, Any]:
+    """Answer `gridmargin ledger disagree`."""
+    interval = Interval(parse_utc(start, "--start"), parse_utc(end, "--end"))
+    with _opened(data_dir, ledger) as place:
+        zone, other = zone_of(zone), zone_of(other) if other else None
+        return disagreement_answer(place, zone, interval, other, given, given_other)
+
+
+def show_disagreement(answer: dict[str, Any]) -> None:
+    """Print who says what, how far apart, and who ranks the zones how."""
+    console = people_console()
+    for zone, part in (
+        (answer["zone"], answer),
+        *(((answer["with"]["zone"], answer["with"]),) if answer["with"] else ()),
+    ):
+        console.print(f"{zone}, intervals of {part['step_s'] // 60} min, {part['unit']}")
+        table = Table(box=None, pad_edge=False)
+        for heading in ("signal", "kind", "counts", "by", "intervals", "mean"):
+            table.add_column(heading, no_wrap=True)
+        for one in part["signals"]:
+            table.add_row(
+                one["name"], one["kind"], one["counts"], one["provider"], str(one["n"]), _figure(one["mean"])
+            )
+        console.print(table)
+        for band in part["bands"]:
+            console.print(
+                f"{band['kind']}, {band['counts']}: {len(band['names'])} signals lie {_figure(band['mean_width'])} apart on"
+                f" average, at most {_figure(band['widest'])}"
+                + (f" at {band['widest_utc']}" if band["n"] else "")
+            )
+        for pair in part["pairs"]:
+            if pair["n"]:
+                correlation = (
+                    "" if pair["correlation"] is None else f", correlation {pair['correlation']:.2f}"
+                )
+                console.print(
+                    f"{pair['first']} - {pair['second']}: {pair['mean_difference']:+.1f} on average over {pair['n']}"
+                    f" intervals{correlation}" + ("" if pair["same_measure"] else " (not the same kind)")
+                )
+    for one in answer["rankings"]:
+        share = "" if one["flips_frac"] is None else f", {100 * one['flips_frac']:.1f} %"
+        console.print(
+            f"{one['kind']}, {one['counts']}: which zone is higher depends on who is asked in {one['flipped_h']:g} h of"
+            f" {one['n_compared'] * answer['step_s'] / 3600:g} h{share}"
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def export_to(
@@ -74,6 +148,7 @@ def export_to(
     ledger: str | None,
     *,
     salvage: bool,
+    seen_size: int | None,
     quiet: bool,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger export`."""
@@ -86,7 +161,15 @@ def export_to(
         _opened(data_dir, ledger) as place,
         progress_bar("leaves", len(place.book.log), quiet=quiet) as moved,
     ):
-        manifest = export(place.book, out, Asked(zone, interval), now_utc(), salvage=salvage, progress=moved)
+        manifest = export(
+            place.book,
+            out,
+            Asked(zone, interval),
+            now_utc(),
+            salvage=salvage,
+            seen_size=seen_size,
+            progress=moved,
+        )
         public = str(place.signer.public())
     return {
         "file": str(out),
@@ -110,6 +193,45 @@ def show_export(answer: dict[str, Any]) -> None:
     )
 
 
+def retire_to(
+    before: str,
+    out: Path,
+    zone: str | None,
+    keep_days: int,
+    data_dir: Path | None,
+    ledger: str | None,
+    *,
+    compact: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Answer `gridmargin ledger retire`."""
+    before_utc = parse_utc(before, "--before")
+    if zone is not None:
+        zone = zone_of(zone)
+    with _opened(data_dir, ledger) as place:
+        with progress_bar("leaves", len(place.book.log), quiet=quiet) as moved:
+            found = retire(place.book, out, before_utc, now_utc(), zone, keep_days=keep_days, progress=moved)
+        if compact:
+            place.book.connection.compact()
+        public = str(place.signer.public())
+    return retirement_answer(found) | {
+        "path": str(out),
+        "manifest": str(manifest_of(out)),
+        "public_key": public,
+    }
+
+
+def show_retire(answer: dict[str, Any]) -> None:
+    """Say what went where."""
+    console = people_console()
+    console.print(retired_words(answer, None))
+    console.print(f"manifest: {answer['manifest']}; keep both, the ledger has only the hashes from now on")
+    console.print(
+        f"check with: gridmargin ledger verify --export {answer['path']} --public-key {answer['public_key']}"
+        f" --seen {answer['file']}.seen"
+    )
+
+
 def verify(
     export_path: Path | None,
     public_key: str | None,
@@ -130,10 +252,15 @@ def verify(
     public = _read_key(public_key)
     memory = seen or seen_file(public.key_id.hex())
     found = audit_export(export_path, public, _remembered(memory))
-    # A head that was not held against the one before must not take its place: a fork would be forgotten by it.
-    if found.holds and found.follows_seen:
+    if found.holds and found.follows:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(found.head.text(), "utf-8")
+        part = memory.with_name(memory.name + ".part")
+        try:
+            part.write_text(found.head.text(), "utf-8")
+            part.replace(memory)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     return _audit_answer(found, export_path, public)
 
 

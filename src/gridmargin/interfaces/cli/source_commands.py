@@ -1,7 +1,8 @@
-"""`sources` and `fetch`."""
+"""`sources`, `fetch` and `archive prune`."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 from rich.table import Table
 
 from gridmargin.interfaces.answers import freshness_answer, sources_answer
-from gridmargin.interfaces.cli.terminal import people_console
+from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import zone_of
-from gridmargin.pipeline import take_in
-from gridmargin.vocab import InputError, Interval
+from gridmargin.pipeline import prune, take_in
+from gridmargin.vocab import InputError, Interval, format_utc, parse_utc
 from gridmargin.wiring import (
     PATIENT,
     choose_source,
@@ -21,6 +22,7 @@ from gridmargin.wiring import (
     open_workplace,
     read_settings,
     replayed,
+    require_ledger,
 )
 
 
@@ -28,12 +30,14 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
     """Answer `gridmargin sources`."""
     settings = read_settings()
     with open_workplace(home_folder(data_dir, settings), settings) as place:
-        rows = sources_answer(place.feeds)
+        rows = sources_answer(place.feeds) + sources_answer(place.open_comparisons(PATIENT))
         checked = list(replayed(place)) if check else []
+        n_removed = place.index.n_removed()
     faults = [one for one in checked if one.fault]
     return {
         "sources": rows,
         "n_checked": len(checked),
+        "n_removed": n_removed,
         "n_faults": len(faults),
         "faults": [
             {"source": f.source, "name": f.name, "sha256": f.sha256, "fault": f.fault} for f in faults
@@ -65,6 +69,10 @@ def show_sources(answer: dict[str, Any]) -> None:
         console.print(
             f"{answer['n_checked']} archived payloads read again, {answer['n_faults']} do not close"
         )
+    if answer["n_removed"]:
+        console.print(
+            f"{answer['n_removed']} earlier answers were removed from the archive by `gridmargin archive prune`"
+        )
     for fault in answer["faults"]:
         console.print(f"{fault['name']} {fault['sha256'][:12]}: {fault['fault']}")
 
@@ -77,18 +85,27 @@ def fetch(zone: str, days: int, data_dir: Path | None) -> dict[str, Any]:
     found = []
     with open_workplace(home_folder(data_dir, settings), settings) as place:
         feeds = place.open_feeds(PATIENT)
-        adapters = feeds.of_zone(zone)
-        if not adapters:
+        comparisons = place.open_comparisons(PATIENT)
+        adapters, compared = feeds.of_zone(zone), comparisons.of_zone(zone)
+        if not adapters and not compared:
             raise InputError(
                 "; ".join(feeds.off_of_zone(zone))
                 or f"no live source for {zone}; `gridmargin sources` lists them"
             )
-        for adapter in adapters:
+        for asked, adapter in [
+            *((feeds, one) for one in adapters),
+            *((comparisons, one) for one in compared),
+        ]:
             stretch = Interval(now_utc() - timedelta(days=days), now_utc()) if days else None
-            brought = feeds.ask(adapter, zone, stretch)
-            n_new = take_in(place.factory_of(feeds.kept(adapter), choice), zone, brought.revised)
+            brought = asked.ask(adapter, zone, stretch)
+            # No factor of ours rests on a comparison, so nothing follows from a revision of one.
+            n_new = (
+                take_in(place.factory_of(feeds.kept(adapter), choice), zone, brought.revised)
+                if asked is feeds
+                else 0
+            )
             found.append(
-                freshness_answer(feeds.freshness(adapter, zone))
+                freshness_answer(asked.freshness(adapter, zone))
                 | {
                     "n_new": brought.n_new,
                     "n_unchanged": brought.n_unchanged,
@@ -111,3 +128,35 @@ def show_fetch(answer: dict[str, Any]) -> None:
         )
         for fault in one["faults"]:
             console.print(f"note: {fault}")
+
+
+def prune_archive(
+    before: str, keep_days: int, data_dir: Path | None, ledger: str | None, *, remove: bool, quiet: bool
+) -> dict[str, Any]:
+    """Answer `gridmargin archive prune`."""
+    before_utc = parse_utc(before, "--before")
+    settings = read_settings(ledger)
+    folder = home_folder(data_dir, settings)
+    # Without the ledger nothing would tell what is still needed.
+    require_ledger(folder, settings, "give the --data-dir or --ledger whose entries rest on this archive")
+    with open_workplace(folder, settings) as place:
+        n_payloads = sum(1 for _ in place.archive.kept()) if remove else 0
+        with progress_bar("payloads", n_payloads, quiet=quiet) as moved:
+            found = prune(
+                place.book, place.archive, place.index, before_utc, now_utc(), remove=remove, keep_days=keep_days,
+                progress=moved,
+            )  # fmt: skip
+        return {"archive": str(place.archive.folder), "before_utc": format_utc(before_utc)} | asdict(found)
+
+
+def show_prune(answer: dict[str, Any]) -> None:
+    """Say what left, or would, and what stays."""
+    console = people_console()
+    what = "removed" if answer["removed"] else "nothing removed; --remove would remove"
+    console.print(
+        f"{what} {answer['n_payloads']} payloads of {answer['n_bytes']} bytes, from before {answer['before_utc']}"
+    )
+    console.print(
+        f"kept: {answer['n_kept']} payloads of {answer['n_kept_bytes']} bytes, {answer['n_in_ledger']} of them named by"
+        " entries that stand or by fits in use"
+    )

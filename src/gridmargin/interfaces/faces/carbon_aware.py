@@ -11,11 +11,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from gridmargin.interfaces.faces.regions import zone_of
+from gridmargin.interfaces.faces.regions import AZURE, region
 from gridmargin.interfaces.faces.shapes import FaceError, json_response, offset_text, router_with, stretch
 from gridmargin.interfaces.faces.signals import Point, Signal, Signals
 from gridmargin.interfaces.faces.windows import Window, least, mean_over, sliding
-from gridmargin.reference import zone_named
+from gridmargin.reference import CLOUDS, namings, zone_named
 from gridmargin.vocab import InputError, Kind, TimeError, parse_utc
 
 LONGEST_DAYS = 32
@@ -142,17 +142,23 @@ def _routes(signals: Signals, prefix: str, kind: Kind) -> APIRouter:
 
     @routes.get("/locations")
     async def locations() -> dict[str, Any]:
-        found = {}
-        for zone in await asyncio.to_thread(signals.zones, kind):
-            known = zone_named(zone)
-            found[zone] = {
-                "name": zone,
-                "latitude": known.latitude_deg,
-                "longitude": known.longitude_deg,
-            }
-        return found
+        return await asyncio.to_thread(_locations, signals, kind)
 
     return routes
+
+
+def _locations(signals: Signals, kind: Kind) -> dict[str, Any]:
+    """Give the zones with data and the cloud regions in them; of a region the middle of its metropolis, where known."""
+    have = [zone_named(zone) for zone in signals.zones(kind)]
+    places = {zone.id: (zone.latitude_deg, zone.longitude_deg) for zone in have}
+    zones = set(places)
+    for row in (row for scheme in CLOUDS for row in namings(scheme)):
+        if row.zone in zones and row.latitude_deg is not None and row.longitude_deg is not None:
+            places[row.full_name] = (row.latitude_deg, row.longitude_deg)
+    return {
+        name: {"name": name, "latitude": latitude, "longitude": longitude}
+        for name, (latitude, longitude) in places.items()
+    }
 
 
 def _refuse_many(body: Sequence[BaseModel]) -> None:
@@ -169,7 +175,7 @@ def _emissions(
     asked = stretch(start, end, LONGEST_DAYS, ("time", "toTime")) if start and end else None
     found = []
     for name in names:
-        zone = zone_of(name).zone.id
+        zone = region(signals.places, name, AZURE, signals.now_utc()).zone.id
         if asked is not None:
             signal = signals.observed(zone, kind, asked)
         elif start is not None:
@@ -201,7 +207,7 @@ def _forecast(
     window: int | None,
     at_utc: datetime | None,
 ) -> dict[str, Any]:
-    zone = zone_of(name).zone.id
+    zone = region(signals.places, name, AZURE, signals.now_utc()).zone.id
     first = parse_utc(start, "dataStartAt") if start else None
     last = parse_utc(end, "dataEndAt") if end else None
     if first and last and last <= first:
@@ -254,7 +260,7 @@ def _windowed(name: str, window: Window) -> dict[str, Any]:
 def _average(signals: Signals, name: str, start: str, end: str) -> dict[str, Any]:
     """Give the mean over time of the average factor: nothing else is called `carbonIntensity`, whatever the base path."""
     asked = stretch(start, end, LONGEST_DAYS, ("startTime", "endTime"))
-    zone = zone_of(name).zone.id
+    zone = region(signals.places, name, AZURE, signals.now_utc()).zone.id
     signal = signals.observed(zone, Kind.AVERAGE, signals.whole(zone, asked)).of_kind(Kind.AVERAGE)
     return {
         "location": name,

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from gridmargin.interfaces.faces import carbon_aware, electricity_maps, watttime
 from gridmargin.interfaces.faces.accounts import Accounts
 from gridmargin.interfaces.faces.signals import Signals
+from gridmargin.places import Places
 from gridmargin.wiring import SourceChoice, Workplace
 
 FILE = "faces.sqlite"
@@ -36,12 +37,19 @@ class Faces:
         The clock.
     api_key : str or None
         The server's key, where it has one.
+    places : Places
+        What says where a name lies.
     """
 
     def __init__(
-        self, place: Workplace, choice: SourceChoice, now_utc: Callable[[], datetime], api_key: str | None
+        self,
+        place: Workplace,
+        choice: SourceChoice,
+        now_utc: Callable[[], datetime],
+        api_key: str | None,
+        places: Places,
     ) -> None:
-        self.signals = Signals(place.apart, choice, now_utc)
+        self.signals = Signals(place.apart, choice, now_utc, places)
         self.accounts = Accounts(place.folder / FILE, now_utc)
         self.api_key = api_key
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from gridmargin.interfaces.faces.regions import (
     ELECTRICITY_MAPS,
     Place,
-    zone_at,
-    zone_in_country,
-    zone_of,
+    own_name,
+    own_names,
+    region,
+    region_at,
+    region_in_country,
 )
 from gridmargin.interfaces.faces.shapes import json_response, milli_text, router_with, stretch
 from gridmargin.interfaces.faces.signals import LONGEST_H, Point, Signal, Signals
 from gridmargin.interfaces.faces.windows import Window, least, per_period, sliding
-from gridmargin.reference import known_zones, zone_named
-from gridmargin.vocab import InputError, Interval, Kind, NoFactorError, NotFoundError, parse_utc
+from gridmargin.reference import CLOUDS, zone_named
+from gridmargin.vocab import InputError, Interval, Kind, NoFactorError, parse_utc
 
 PERIODS_S = {"5_minutes": 300, "15_minutes": 900, "hourly": 3600, "daily": 86_400}
 LONGEST_DAYS = {"5_minutes": 10, "15_minutes": 10, "hourly": 10, "daily": 100}
@@ -39,7 +42,7 @@ _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 
 
 class Location(BaseModel):
-    """Where a job could run: a zone; of data centres only what a zone is known for."""
+    """Where a job could run: a zone, or the region of a cloud."""
 
     zone: str | None = None
     dataCenterProvider: str | None = None  # noqa: N815
@@ -54,6 +57,29 @@ class Job(BaseModel):
     endWindow: str  # noqa: N815
     locations: list[tuple[float, float] | Location]
     optimizationMetric: str = METRIC  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place as a query gives it."""
+
+    zone: str | None = None
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    country: str | None = None
+    provider: str | None = None
+    data_center: str | None = None
+
+
+def _where(
+    zone: str | None = None,
+    lat: float | None = None,
+    lon: float | None = None,
+    country: Annotated[str | None, Query(alias="countryCode")] = None,
+    provider: Annotated[str | None, Query(alias="dataCenterProvider")] = None,
+    data_center: Annotated[str | None, Query(alias="dataCenterRegion")] = None,
+) -> Where:
+    return Where(zone, lat, lon, country, provider, data_center)
 
 
 def refusal(status: int, code: str, message: str) -> JSONResponse:
@@ -77,25 +103,19 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
         return await asyncio.to_thread(_zones, signals)
 
     @routes.get("/zone")
-    async def zone(
-        lat: float | None = None, lon: float | None = None, zone: str | None = None
-    ) -> dict[str, Any]:
-        place = await _asked(signals, zone, lat, lon, None, None)
+    async def zone(where: Annotated[Where, Depends(_where)]) -> dict[str, Any]:
+        place = await _asked(signals, where)
         return {"zoneKey": _key(place), **_zone(place.zone.id)}
 
     @routes.get("/carbon-intensity/latest")
     async def latest(
-        zone: str | None = None,
-        lat: float | None = None,
-        lon: float | None = None,
-        country_code: Annotated[str | None, Query(alias="countryCode")] = None,
-        data_center: Annotated[str | None, Query(alias="dataCenterRegion")] = None,
+        where: Annotated[Where, Depends(_where)],
         granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
         place, period_s = (
-            await _asked(signals, zone, lat, lon, country_code, data_center),
+            await _asked(signals, where),
             _period_s(granularity, factors),
         )
         found = await asyncio.to_thread(signals.recent, place.zone.id, Kind.AVERAGE, 2 * period_s / 3600)
@@ -104,17 +124,13 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
 
     @routes.get("/carbon-intensity/history")
     async def history(
-        zone: str | None = None,
-        lat: float | None = None,
-        lon: float | None = None,
-        country_code: Annotated[str | None, Query(alias="countryCode")] = None,
-        data_center: Annotated[str | None, Query(alias="dataCenterRegion")] = None,
+        where: Annotated[Where, Depends(_where)],
         granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
         place, period_s = (
-            await _asked(signals, zone, lat, lon, country_code, data_center),
+            await _asked(signals, where),
             _period_s(granularity, factors),
         )
         n = max(1, 86_400 // period_s)
@@ -131,17 +147,13 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
     @routes.get("/carbon-intensity/past")
     async def past(
         datetime: str,
-        zone: str | None = None,
-        lat: float | None = None,
-        lon: float | None = None,
-        country_code: Annotated[str | None, Query(alias="countryCode")] = None,
-        data_center: Annotated[str | None, Query(alias="dataCenterRegion")] = None,
+        where: Annotated[Where, Depends(_where)],
         granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
         place, period_s = (
-            await _asked(signals, zone, lat, lon, country_code, data_center),
+            await _asked(signals, where),
             _period_s(granularity, factors),
         )
         asked = Interval.containing(parse_utc(datetime, "datetime"), period_s)
@@ -153,17 +165,13 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
     async def past_range(
         start: str,
         end: str,
-        zone: str | None = None,
-        lat: float | None = None,
-        lon: float | None = None,
-        country_code: Annotated[str | None, Query(alias="countryCode")] = None,
-        data_center: Annotated[str | None, Query(alias="dataCenterRegion")] = None,
+        where: Annotated[Where, Depends(_where)],
         granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
     ) -> dict[str, Any]:
         place, period_s = (
-            await _asked(signals, zone, lat, lon, country_code, data_center),
+            await _asked(signals, where),
             _period_s(granularity, factors),
         )
         asked = stretch(start, end, LONGEST_DAYS[granularity])
@@ -177,17 +185,13 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
 
     @routes.get("/carbon-intensity/forecast")
     async def forecast(
-        zone: str | None = None,
-        lat: float | None = None,
-        lon: float | None = None,
-        country_code: Annotated[str | None, Query(alias="countryCode")] = None,
-        data_center: Annotated[str | None, Query(alias="dataCenterRegion")] = None,
+        where: Annotated[Where, Depends(_where)],
         granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
         factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
         hours: Annotated[int, Query(alias="horizonHours", ge=1, le=LONGEST_H)] = 24,
     ) -> dict[str, Any]:
         place, period_s = (
-            await _asked(signals, zone, lat, lon, country_code, data_center),
+            await _asked(signals, where),
             _period_s(granularity, factors),
         )
         found = await asyncio.to_thread(signals.ahead, place.zone.id, Kind.AVERAGE, hours)
@@ -206,15 +210,13 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
     @routes.get("/updated-since")
     async def updated_since(
         since: str,
-        zone: str | None = None,
-        lat: float | None = None,
-        lon: float | None = None,
+        where: Annotated[Where, Depends(_where)],
         start: str | None = None,
         end: str | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_UPDATES)] = 100,
         threshold: str = "PT0H",
     ) -> dict[str, Any]:
-        place, apart = await _asked(signals, zone, lat, lon, None, None), _duration(threshold)
+        place, apart = await _asked(signals, where), _duration(threshold)
         since_utc, now = parse_utc(since, "since"), signals.now_utc()
         asked = stretch(start or (since_utc - timedelta(days=10)).isoformat(), end or now.isoformat(), 100)
         found = await asyncio.to_thread(signals.updated, place.zone.id, Kind.AVERAGE, since_utc, asked)
@@ -295,40 +297,30 @@ def _optimum(signals: Signals, job: Job) -> dict[str, Any]:
 
 def _job_place(signals: Signals, location: tuple[float, float] | Location) -> Place:
     if isinstance(location, Location):
-        return _place(signals, location.zone, None, None, None, location.dataCenterRegion)
-    longitude_deg, latitude_deg = location
-    return _place(signals, None, latitude_deg, longitude_deg, None, None)
-
-
-async def _asked(
-    signals: Signals,
-    zone: str | None,
-    lat: float | None,
-    lon: float | None,
-    country: str | None,
-    data_center: str | None,
-) -> Place:
-    return await asyncio.to_thread(_place, signals, zone, lat, lon, country, data_center)
-
-
-def _place(
-    signals: Signals,
-    zone: str | None,
-    lat: float | None,
-    lon: float | None,
-    country: str | None,
-    data_center: str | None,
-) -> Place:
-    if zone:
-        return zone_of(zone)
-    if lat is not None and lon is not None:
-        return zone_at(lat, lon, signals.zones(Kind.AVERAGE))
-    if country:
-        return zone_in_country(country, signals.zones(Kind.AVERAGE))
-    if data_center:
-        raise NotFoundError(
-            f"data centre region {data_center!r} is not known here; give zone, or lat and lon"
+        where = Where(
+            location.zone, provider=location.dataCenterProvider, data_center=location.dataCenterRegion
         )
+    else:
+        where = Where(longitude_deg=location[0], latitude_deg=location[1])
+    return _place(signals, where)
+
+
+async def _asked(signals: Signals, where: Where) -> Place:
+    return await asyncio.to_thread(_place, signals, where)
+
+
+def _place(signals: Signals, where: Where) -> Place:
+    """Give the zone; a name of one goes before coordinates, those before a country and a data centre region."""
+    now = signals.now_utc()
+    if where.zone:
+        return region(signals.places, where.zone, ELECTRICITY_MAPS, now)
+    if where.latitude_deg is not None and where.longitude_deg is not None:
+        return region_at(signals.places, where.latitude_deg, where.longitude_deg, now)
+    if where.country:
+        return region_in_country(where.country, ELECTRICITY_MAPS, signals.zones(Kind.AVERAGE))
+    if where.data_center:
+        prefix = f"{where.provider}:" if where.provider else ""
+        return region(signals.places, f"{prefix}{where.data_center}", ELECTRICITY_MAPS, now, CLOUDS)
     raise InputError("no place is given; give zone, or lat and lon")
 
 
@@ -355,7 +347,7 @@ def _duration(text: str) -> timedelta:
 
 
 def _key(place: Place) -> str:
-    return ELECTRICITY_MAPS.get(place.zone.id, place.zone.id)
+    return own_name(ELECTRICITY_MAPS, place.zone.id)
 
 
 def _shown(signal: Signal, period_s: int, measured_only: bool) -> list[Point]:
@@ -395,9 +387,5 @@ def _zone(zone: str) -> dict[str, Any]:
 
 
 def _zones(signals: Signals) -> dict[str, Any]:
-    have = set(signals.zones(Kind.AVERAGE))
-    return {
-        ELECTRICITY_MAPS[zone]: _zone(zone)
-        for zone in known_zones()
-        if zone in have and zone in ELECTRICITY_MAPS
-    }
+    names = own_names(ELECTRICITY_MAPS, signals.zones(Kind.AVERAGE))
+    return {name: _zone(zone) for name, zone in names.items()}

@@ -1,69 +1,18 @@
-"""What other services call our zones. `zone_of` and `zone_at` are the only readers of the tables below."""
+"""Regions as clients name them: any name of the place registry, a point or a declared data centre; no table of its own."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 
-from gridmargin.reference import Zone, known_zones, zone_named
+from gridmargin.places import Placed, Places
+from gridmargin.reference import CLOUDS, SCHEMES, Naming, Zone, known_zones, named, namings, zone_named
 from gridmargin.vocab import InputError, NotFoundError, UnknownNameError
 
-EARTH_RADIUS_KM = 6371.0088
-"""Mean radius. [km] (IUGG, GRS 80)"""
-
-FARTHEST_KM = 400.0
-"""How far from a zone's point a place may lie to be taken for it, as long as no boundaries are known. [km]"""
-
-WATTTIME = {
-    "US-ERCO": "ERCOT",
-    "US-CISO": "CAISO_NORTH",
-    "US-CISO-PGE": "SGIP_CAISO_PGE",
-    "US-CISO-SCE": "SGIP_CAISO_SCE",
-    "US-PJM": "PJM",
-    "US-NYIS": "NYISO",
-    "US-MISO": "MISO",
-    "US-ISNE": "ISONE",
-    "US-SOCO": "SOCO",
-    "US-AZPS": "AZPS",
-    "US-BPAT": "BPA",
-    "DE": "DE",
-    "AU-NSW": "NEM_NSW",
-    "AU-QLD": "NEM_QLD",
-    "AU-SA": "NEM_SA",
-    "AU-TAS": "NEM_TAS",
-    "AU-VIC": "NEM_VIC",
-}
-"""By our id; the name under which a zone is listed."""
-
-WATTTIME_PARTS = {
-    "ERCOT": "US-ERCO",
-    "CAISO": "US-CISO",
-    "PJM": "US-PJM",
-    "NYISO": "US-NYIS",
-    "MISO": "US-MISO",
-    "ISONE": "US-ISNE",
-}
-"""Grids of which WattTime has parts, such as ERCOT_WESTTX: the whole answers for each."""
-
-ELECTRICITY_MAPS = {
-    "US-ERCO": "US-TEX-ERCO",
-    "US-CISO": "US-CAL-CISO",
-    "US-PJM": "US-MIDA-PJM",
-    "US-NYIS": "US-NY-NYIS",
-    "US-MISO": "US-MIDW-MISO",
-    "US-ISNE": "US-NE-ISNE",
-    "US-SOCO": "US-SE-SOCO",
-    "US-AZPS": "US-SW-AZPS",
-    "US-BPAT": "US-NW-BPAT",
-    "DE": "DE",
-    "AU-NSW": "AU-NSW",
-    "AU-QLD": "AU-QLD",
-    "AU-SA": "AU-SA",
-    "AU-TAS": "AU-TAS",
-    "AU-VIC": "AU-VIC",
-}
-"""By our id."""
+WATTTIME, ELECTRICITY_MAPS, AZURE = "wt", "em", "azure"
+"""Schemes whose names a face prefers where two publishers use one word; the Carbon Aware SDK speaks Azure's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,63 +34,54 @@ class Place:
     note: str | None = None
 
 
-def zone_of(name: str) -> Place:
-    """Give the zone behind a name of ours, of WattTime or of Electricity Maps.
+def region(
+    places: Places, name: str, scheme: str, moment_utc: datetime, among: Collection[str] = tuple(SCHEMES)
+) -> Place:
+    """Give the zone behind a name; without a prefix, that of the face's own scheme goes before the others.
+
+    Parameters
+    ----------
+    scheme : str
+        The face's own.
+    among : collection of str
+        Schemes in which a name without a prefix is looked for.
 
     Raises
     ------
     UnknownNameError
         With near names.
+    NotFoundError
+        If several zones are meant, with all of them.
     """
-    zones = known_zones()
-    if name in zones:
-        return Place(zones[name], name)
-    for table in (WATTTIME, ELECTRICITY_MAPS):
-        for zone, theirs in table.items():
-            if theirs == name:
-                return Place(zones[zone], name)
-    whole = WATTTIME_PARTS.get(name.partition("_")[0])
-    if whole is not None:
-        note = (
-            None if "_" not in name else f"{name} is a part of {whole}: the whole of {whole} answers for it"
-        )
-        return Place(zones[whole], name, note)
-    raise UnknownNameError("region", name, {*zones, *WATTTIME.values(), *ELECTRICITY_MAPS.values()})
+    text = name.strip()
+    if text in known_zones():
+        return Place(zone_named(text), name, _differs(text, scheme))
+    if ":" not in text and "," not in text and places.declared.centre(text) is None:
+        text = _prefixed(text, scheme, among) or text
+    try:
+        return _place(name, places.where(text, moment_utc))
+    except UnknownNameError:
+        if ":" in text or "," in text:
+            raise
+        known = {row.name for s in among for row in namings(s)} | {c.id for c in places.declared.centres}
+        raise UnknownNameError("region", name, {*known_zones(), *known}) from None
 
 
-def zone_at(latitude_deg: float, longitude_deg: float, among: Iterable[str]) -> Place:
-    """Give the zone whose point is nearest to a place; refused beyond `FARTHEST_KM`.
-
-    Parameters
-    ----------
-    among : iterable of str
-        Ids of the zones that can answer.
+def region_at(places: Places, latitude_deg: float, longitude_deg: float, moment_utc: datetime) -> Place:
+    """Give the zone whose outline holds a point.
 
     Raises
     ------
     InputError
         If it is no place on Earth.
     NotFoundError
-        If no zone is near.
+        Outside every outline, or too near a line between zones; with the candidates.
     """
-    if not (-90 <= latitude_deg <= 90 and -180 <= longitude_deg <= 180):
-        raise InputError(
-            f"latitude {latitude_deg}, longitude {longitude_deg} is no place: -90 to 90 and -180 to 180 degrees"
-        )
-    far_km, nearest = min(
-        (_distance_km(latitude_deg, longitude_deg, zone_named(name)), name) for name in among
-    )
-    where = f"{latitude_deg:g}, {longitude_deg:g}"
-    if far_km > FARTHEST_KM:
-        raise NotFoundError(
-            f"no zone is known within {FARTHEST_KM:.0f} km of {where} (nearest: {nearest}, {far_km:.0f} km);"
-            " name the zone instead"
-        )
-    note = f"{nearest} is the zone whose point lies nearest to {where} ({far_km:.0f} km); boundaries are not known"
-    return Place(zone_named(nearest), where, note)
+    text = f"{latitude_deg!r},{longitude_deg!r}"
+    return _place(text, places.where(text, moment_utc))
 
 
-def zone_in_country(code: str, among: Iterable[str]) -> Place:
+def region_in_country(code: str, scheme: str, among: Iterable[str]) -> Place:
     """Give the only zone of a country among those that can answer.
 
     Raises
@@ -151,19 +91,93 @@ def zone_in_country(code: str, among: Iterable[str]) -> Place:
     InputError
         If we have several.
     """
-    able = [zone_named(name) for name in among]
+    able = [zone_named(zone) for zone in among]
     mine = [zone for zone in able if zone.country == code.upper()]
     if not mine:
         raise UnknownNameError("country", code, {zone.country for zone in able})
     if len(mine) > 1:
-        names = ", ".join(ELECTRICITY_MAPS.get(zone.id, zone.id) for zone in mine)
+        names = ", ".join(own_name(scheme, zone.id) for zone in mine)
         raise InputError(f"country {code} has several zones; name one of {names}, or give lat and lon")
     return Place(mine[0], code)
 
 
-def _distance_km(latitude_deg: float, longitude_deg: float, zone: Zone) -> float:
-    """Great circle by the haversine formula. [km]"""
-    phi, theta = math.radians(latitude_deg), math.radians(zone.latitude_deg)
-    half_turn = math.radians(longitude_deg - zone.longitude_deg) / 2
-    square = math.sin((phi - theta) / 2) ** 2 + math.cos(phi) * math.cos(theta) * math.sin(half_turn) ** 2
-    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(square)))
+def own_name(scheme: str, zone: str) -> str:
+    """Give what a publisher calls a zone, or our id where it has no name for just that area."""
+    return _same(scheme).get(zone, zone)
+
+
+def own_names(scheme: str, zones: Iterable[str]) -> dict[str, str]:
+    """List every name of a scheme that one of `zones` answers to, with that zone; our id where none is for just that area."""
+    have = list(zones)
+    found = {own_name(scheme, zone): zone for zone in have}
+    for row in namings(scheme):
+        if row.zone in have and row.name not in known_zones() and len(named(scheme, row.name)) == 1:
+            found.setdefault(row.name, row.zone)
+    return found
+
+
+def place_of(scheme: str, name: str) -> str | None:
+    """Give what or where a name is in its publisher's words, or None where the scheme has it not."""
+    rows = _rows(scheme).get(name.casefold())
+    return rows[0].place or None if rows else None
+
+
+@cache
+def _same(scheme: str) -> dict[str, str]:
+    return {row.zone: row.name for row in namings(scheme) if row.relation == "same"}
+
+
+@cache
+def _rows(scheme: str) -> dict[str, list[Naming]]:
+    found: dict[str, list[Naming]] = {}
+    for row in namings(scheme):
+        found.setdefault(row.name.casefold(), []).append(row)
+    return found
+
+
+def _prefixed(text: str, scheme: str, among: Collection[str]) -> str | None:
+    """Give the full name that a name without a prefix stands for, or None where no scheme has it."""
+    meant = [rows for s in among if (rows := _rows(s).get(text.casefold()))]
+    own = [rows for rows in meant if rows[0].scheme == scheme]
+    meant = own or meant
+    if not meant:
+        return None
+    zones = {row.zone for rows in meant for row in rows}
+    if len(meant) > 1 and any({row.zone for row in rows} != zones for rows in meant):
+        listed = ", ".join(f"{rows[0].full_name} ({SCHEMES[rows[0].scheme]})" for rows in meant)
+        raise NotFoundError(f"{text!r} is the name of several places; write one of {listed}")
+    return meant[0][0].full_name
+
+
+def _place(asked: str, found: Placed) -> Place:
+    return Place(zone_named(found.zone), asked, _note(asked, found))
+
+
+def _note(asked: str, found: Placed) -> str | None:
+    scheme = found.asked.partition(":")[0].casefold()
+    said = []
+    if found.rule == "outline":
+        said.append(f"{asked} lies in {found.zone} by {found.source}")
+    elif found.rule == "declared data centre":
+        said.append(f"{asked} is in {found.zone}, as declared in {found.source}")
+    elif scheme not in CLOUDS and found.relation == "part":
+        said.append(f"{asked} is a part of {found.zone}: the whole of {found.zone} answers for it")
+    elif found.relation == "whole":
+        said.append(f"{asked} holds {found.zone} and more: {found.zone} answers for it")
+    if found.alternatives:
+        said.append(f"it may lie in {', '.join(found.alternatives)} instead (confidence {found.confidence})")
+    if found.note:
+        said.append(found.note)
+    return "; ".join(said) or None
+
+
+def _differs(zone: str, scheme: str) -> str | None:
+    """Say what the face's publisher means by a word that is an id of ours, where that is another area."""
+    rows = _rows(scheme).get(zone.casefold(), [])
+    if not rows or (len(rows) == 1 and rows[0].relation == "same"):
+        return None
+    theirs = f"the {SCHEMES[scheme]} {zone} is {rows[0].place}"
+    if len(rows) > 1:
+        return f"{theirs}, with {', '.join(row.zone for row in rows)}: our {zone} alone answers"
+    verb = "lies inside" if rows[0].relation == "part" else "holds more than"
+    return f"{theirs}, which {verb} our {zone} ({zone_named(zone).name}): ours answers"

@@ -12,7 +12,9 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from gridmargin.interfaces.failures import told
 from gridmargin.vocab import (
+    DiskFullError,
     GridmarginError,
     Interval,
     NoFactorError,
@@ -20,6 +22,7 @@ from gridmargin.vocab import (
     TimeError,
     UnknownNameError,
     format_utc,
+    is_disk_full,
     parse_utc,
 )
 
@@ -68,6 +71,11 @@ def router_with(shape: Shape, *, prefix: str = "") -> APIRouter:
                     return shape(400, "InvalidRequest", f"{where}: {first['msg']}")
                 except HTTPException as error:
                     return shape(error.status_code, "Http", str(error.detail))
+                except Exception as error:
+                    if not is_disk_full(error):
+                        raise
+                    _, code, message = told(error)
+                    return shape(507, code, message)
 
             return answer
 
@@ -110,4 +118,6 @@ def milli_text(moment: datetime) -> str:
 
 
 def _status(error: GridmarginError) -> int:
+    if isinstance(error, DiskFullError):
+        return 507
     return 404 if isinstance(error, UnknownNameError | NotFoundError | NoFactorError) else 400

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from gridmargin.ledger import Entry
 from gridmargin.pipeline import Factory, issue, issue_average, moment_for, outside
+from gridmargin.places import Places
 from gridmargin.reference import zone_named
 from gridmargin.vocab import (
     InputError,
@@ -149,6 +150,8 @@ class Signals:
         Which source answers.
     now_utc : callable
         The clock.
+    places : Places
+        What says where a name lies.
     """
 
     def __init__(
@@ -156,10 +159,12 @@ class Signals:
         opened: Callable[[], AbstractContextManager[Workplace]],
         choice: SourceChoice,
         now_utc: Callable[[], datetime],
+        places: Places,
     ) -> None:
         self.opened = opened
         self.choice = choice
         self.now_utc = now_utc
+        self.places = places
         self._one_issue = threading.Lock()
 
     def zones(self, kind: Kind = Kind.MARGINAL) -> list[str]:

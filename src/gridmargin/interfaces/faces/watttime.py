@@ -14,7 +14,15 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from gridmargin.interfaces.faces.accounts import Accounts
-from gridmargin.interfaces.faces.regions import WATTTIME, Place, zone_at, zone_of
+from gridmargin.interfaces.faces.regions import (
+    WATTTIME,
+    Place,
+    own_name,
+    own_names,
+    place_of,
+    region_at,
+)
+from gridmargin.interfaces.faces.regions import region as region_named
 from gridmargin.interfaces.faces.shapes import (
     FaceError,
     json_response,
@@ -23,7 +31,7 @@ from gridmargin.interfaces.faces.shapes import (
     stretch,
 )
 from gridmargin.interfaces.faces.signals import LONGEST_H, Notice, Point, Reach, Signal, Signals
-from gridmargin.reference import zone_named
+from gridmargin.reference import Zone, zone_named
 from gridmargin.vocab import G_PER_LB, InputError, Interval, Kind, parse_utc
 
 MODEL_DATE = "2026-11-24"
@@ -104,16 +112,13 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
 
     @routes.get("/v3/region-from-loc", dependencies=account)
     async def region_from_loc(latitude: float, longitude: float, signal_type: str = MOER) -> dict[str, Any]:
-        zones = await asyncio.to_thread(signals.zones, _kind(signal_type))
-        place = zone_at(latitude, longitude, zones)
-        warnings = [Notice("NEAREST_POINT", place.note or "").as_dict()]
-        return _region(place.zone.id) | {"signal_type": signal_type, "meta": {"warnings": warnings}}
+        return await asyncio.to_thread(_region_at, signals, latitude, longitude, signal_type)
 
     @routes.get("/v3/signal-index", dependencies=account)
     async def signal_index(region: str, signal_type: str = MOER, model: str | None = None) -> dict[str, Any]:
         if signal_type != MOER:
             raise InputError(f"signal_type {signal_type!r} has no index; use {MOER}")
-        place, kind = _asked(region, signal_type, model)
+        place, kind = await asyncio.to_thread(_asked, signals, region, signal_type, model)
         now = await asyncio.to_thread(signals.recent, place.zone.id, kind, 1)
         ahead = await asyncio.to_thread(signals.ahead, place.zone.id, kind, 24)
         point = now.points[-1]
@@ -128,7 +133,7 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
         model: str | None = None,
         horizon_hours: Annotated[int, Query(ge=0, le=LONGEST_H)] = 24,
     ) -> dict[str, Any]:
-        place, kind = _asked(region, signal_type, model)
+        place, kind = await asyncio.to_thread(_asked, signals, region, signal_type, model)
         found = await asyncio.to_thread(signals.ahead, place.zone.id, kind, horizon_hours)
         assert found.generated_utc is not None
         meta = _meta(place, signal_type, found) | {
@@ -146,7 +151,7 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
         model: str | None = None,
         horizon_hours: Annotated[int, Query(ge=0, le=LONGEST_H)] = 24,
     ) -> dict[str, Any]:
-        place, kind = _asked(region, signal_type, model)
+        place, kind = await asyncio.to_thread(_asked, signals, region, signal_type, model)
         asked = _closed(start, end, LONGEST_ISSUES_DAYS)
         found = await asyncio.to_thread(signals.issues, place.zone.id, kind, asked, horizon_hours)
         meta = _meta(place, signal_type, found[-1]) | {"generated_at_period_seconds": found[-1].interval_s}
@@ -168,7 +173,7 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
         model: str | None = None,
         include_imputed_marker: bool = False,
     ) -> dict[str, Any]:
-        place, kind = _asked(region, signal_type, model)
+        place, kind = await asyncio.to_thread(_asked, signals, region, signal_type, model)
         asked = _closed(start, end, LONGEST_HISTORY_DAYS)
         found = await asyncio.to_thread(signals.observed, place.zone.id, kind, asked)
         marker = include_imputed_marker
@@ -182,7 +187,7 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
         if signal_type != FUEL_MIX:
             raise InputError(f"signal_type {signal_type!r} is no fuel mix; use {FUEL_MIX}")
         _known_model(model)
-        place = zone_of(region)
+        place = await asyncio.to_thread(region_named, signals.places, region, WATTTIME, signals.now_utc())
         asked = _closed(start, end, LONGEST_HISTORY_DAYS)
         found = await asyncio.to_thread(signals.observed, place.zone.id, Kind.MARGINAL, asked)
         data = [
@@ -200,28 +205,7 @@ def router(signals: Signals, accounts: Accounts, holds_key: bool) -> APIRouter:
 
     @routes.get("/v3/maps", dependencies=account)
     async def maps(signal_type: str = MOER) -> dict[str, Any]:
-        kind = _kind(signal_type)
-        zones = await asyncio.to_thread(signals.zones, kind)
-        features = []
-        for zone in zones:
-            point = zone_named(zone)
-            features.append(
-                {
-                    "type": "Feature",
-                    "properties": _region(zone),
-                    "geometry": {"type": "Point", "coordinates": [point.longitude_deg, point.latitude_deg]},
-                }
-            )
-        told = Notice("NO_BOUNDARIES", "regions are drawn as points: their boundaries are not known here")
-        return {
-            "type": "FeatureCollection",
-            "meta": {
-                "last_updated": f"{MODEL_DATE}T00:00:00+00:00",
-                "signal_type": signal_type,
-                "warnings": [told.as_dict()],
-            },
-            "features": features,
-        }
+        return await asyncio.to_thread(_maps, signals, signal_type)
 
     return routes
 
@@ -261,10 +245,10 @@ def _known_model(model: str | None) -> None:
         raise InputError(f"model {model!r} is not known; use {MODEL_DATE}, or leave it out")
 
 
-def _asked(region: str, signal_type: str, model: str | None) -> tuple[Place, Kind]:
+def _asked(signals: Signals, region: str, signal_type: str, model: str | None) -> tuple[Place, Kind]:
     kind = _kind(signal_type)
     _known_model(model)
-    return zone_of(region), kind
+    return region_named(signals.places, region, WATTTIME, signals.now_utc()), kind
 
 
 def _closed(start: str, end: str, longest_days: int) -> Interval:
@@ -300,21 +284,67 @@ def _meta(place: Place, signal_type: str, signal: Signal, more: tuple[Notice, ..
 
 
 def _region(zone: str) -> dict[str, str]:
-    return {"region": WATTTIME.get(zone, zone), "region_full_name": zone_named(zone).name}
+    return {"region": own_name(WATTTIME, zone), "region_full_name": zone_named(zone).name}
+
+
+def _region_at(
+    signals: Signals, latitude_deg: float, longitude_deg: float, signal_type: str
+) -> dict[str, Any]:
+    have = signals.zones(_kind(signal_type))
+    place = region_at(signals.places, latitude_deg, longitude_deg, signals.now_utc())
+    told = [Notice("BY_OUTLINE", place.note or "")]
+    if place.zone.id not in have:
+        told.append(Notice("NO_DATA", f"there is no {signal_type} of {place.zone.id} here"))
+    warnings = [notice.as_dict() for notice in told]
+    return _region(place.zone.id) | {"signal_type": signal_type, "meta": {"warnings": warnings}}
+
+
+def _maps(signals: Signals, signal_type: str) -> dict[str, Any]:
+    """Draw every zone with data: its outline, or its point where there is none."""
+    zones, lines = signals.zones(_kind(signal_type)), signals.places.lines()
+    drawn = {zone: lines.shape(zone) for zone in zones}
+    without = [zone for zone in zones if drawn[zone] is None]
+    told = []
+    if lines.margin_km:
+        told.append(
+            Notice(
+                "COARSE_BOUNDARIES",
+                f"lines are coarse: within {lines.margin_km:g} km of one they do not tell zones apart, and region-from-loc"
+                " refuses",
+            )
+        )
+    if without:
+        told.append(Notice("NO_BOUNDARIES", f"drawn as a point, having no outline: {', '.join(without)}"))
+    features = [
+        {"type": "Feature", "properties": _region(zone), "geometry": drawn[zone] or _point(zone_named(zone))}
+        for zone in zones
+    ]
+    meta = {
+        "last_updated": f"{MODEL_DATE}T00:00:00+00:00",
+        "signal_type": signal_type,
+        "boundaries": lines.origin,
+        "warnings": [notice.as_dict() for notice in told],
+    }
+    return {"type": "FeatureCollection", "meta": meta, "features": features}
+
+
+def _point(zone: Zone) -> dict[str, Any]:
+    return {"type": "Point", "coordinates": [zone.longitude_deg, zone.latitude_deg]}
 
 
 def _access(signals: Signals) -> dict[str, Any]:
     reach = signals.reach()
     types = []
     for signal_type, endpoints in ENDPOINTS.items():
-        zones = signals.zones(KINDS.get(signal_type, Kind.MARGINAL))
-        regions = [_region_access(zone, reach[zone], endpoints) for zone in zones]
+        names = own_names(WATTTIME, signals.zones(KINDS.get(signal_type, Kind.MARGINAL)))
+        regions = [_region_access(name, zone, reach[zone], endpoints) for name, zone in names.items()]
         types.append({"signal_type": signal_type, "regions": regions})
     return {"signal_types": types}
 
 
-def _region_access(zone: str, reach: Reach, endpoints: tuple[str, ...]) -> dict[str, Any]:
-    span, parent = reach.span, zone_named(zone).parent
+def _region_access(name: str, zone: str, reach: Reach, endpoints: tuple[str, ...]) -> dict[str, Any]:
+    span, whole = reach.span, own_name(WATTTIME, zone)
+    parent = zone_named(zone).parent if name == whole else zone
     model = {
         "model": MODEL_DATE,
         "data_start": span.start_utc.date().isoformat() if span else None,
@@ -322,8 +352,10 @@ def _region_access(zone: str, reach: Reach, endpoints: tuple[str, ...]) -> dict[
         "train_end": None,
         "type": "typical_days" if span is None else "fit_per_month",
     }
-    return _region(zone) | {
-        "parent": WATTTIME.get(parent, parent) if parent else None,
+    return {
+        "region": name,
+        "region_full_name": place_of(WATTTIME, name) or zone_named(zone).name,
+        "parent": own_name(WATTTIME, parent) if parent else None,
         "data_point_period_seconds": reach.interval_s,
         "endpoints": [{"endpoint": endpoint, "models": [model]} for endpoint in endpoints],
     }

@@ -58,7 +58,7 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
     _grid_routes(app, desk)
     _ledger_routes(app, desk)
     _receipt_routes(app, desk)
-    faces = Faces(desk.place, desk.choice, now_utc, api_key)
+    faces = Faces(desk.place, desk.choice, now_utc, api_key, desk.places)
     faces.install(app)
     _page_routes(app)
 
@@ -151,6 +151,15 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
     async def factors(zone: str, start: str, end: str, estimator: str = PRIMARY) -> dict[str, Any]:
         """Give up to 32 days of factors as columns, the average apart."""
         return await desk.factors(zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")), estimator)
+
+    @app.get("/v1/zones/{zone}/disagreement", tags=["ledger"])
+    async def disagreement(
+        zone: str, start: str, end: str, other: Annotated[str | None, Query(alias="with")] = None
+    ) -> dict[str, Any]:
+        """Hold our estimators, the published rate and archived comparison signals side by side, up to 32 days."""
+        return await desk.disagreement(
+            zone, Interval(parse_utc(start, "start"), parse_utc(end, "end")), other
+        )
 
     @app.get("/v1/zones/{zone}/quality", tags=["grid"])
     async def quality(zone: str, start: str, end: str) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from gridmargin.interfaces.answers import (
     assumptions_answer,
     consistency_answer,
     diff_answer,
-    entry_answer,
     factors_answer,
     freshness_answer,
     head_answer,
+    ledger_answer,
     margin_answer,
     one_factor_answer,
     proof_answer,
@@ -32,6 +32,7 @@ from gridmargin.interfaces.answers import (
     sources_answer,
     zones_answer,
 )
+from gridmargin.interfaces.disagreement import disagreement_answer
 from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
@@ -394,6 +395,14 @@ class Desk:
 
         return await self._apart(work)
 
+    async def disagreement(self, zone: str, interval: Interval, other: str | None) -> dict[str, Any]:
+        """Hold what is said of a zone side by side."""
+        zone = self.places.where(zone, now_utc()).zone
+        other = self.places.where(other, now_utc()).zone if other else None
+        if interval.end_utc - interval.start_utc > LONGEST:
+            raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
+        return await self._apart(lambda: disagreement_answer(self.place, zone, interval, other))
+
     async def quality(self, zone: str, interval: Interval) -> dict[str, Any]:
         """Say how good a zone's data are."""
         zone = self.places.where(zone, now_utc()).zone
@@ -409,15 +418,7 @@ class Desk:
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
 
-        def work() -> list[dict[str, Any]]:
-            book = self.place.book
-            return [
-                entry_answer(e)
-                for kind in Kind
-                for e in book.entries(kind, zone, interval, estimator, as_of_utc)
-            ]
-
-        return {"zone": zone, "estimator": estimator, "entries": await self._apart(work)}
+        return await self._apart(ledger_answer, self.place.book, zone, interval, estimator, as_of_utc)
 
     async def head(self) -> dict[str, Any]:
         """Give the signed head of the log."""

@@ -7,14 +7,23 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from gridmargin.interfaces.failures import error_answer
-from gridmargin.vocab import GridmarginError, NoFactorError, NotFoundError, PublisherError, UnknownNameError
+from gridmargin.interfaces.failures import error_answer, told
+from gridmargin.vocab import (
+    DiskFullError,
+    GridmarginError,
+    NoFactorError,
+    NotFoundError,
+    PublisherError,
+    UnknownNameError,
+    is_disk_full,
+)
 
 STATUS: dict[type[GridmarginError], int] = {
     UnknownNameError: 404,
     NotFoundError: 404,
     NoFactorError: 409,
     PublisherError: 502,
+    DiskFullError: 507,
 }
 
 
@@ -49,5 +58,8 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(Exception)
-    async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+    async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+        if is_disk_full(error):
+            _, code, message = told(error)
+            return error_response(STATUS[DiskFullError], code, message)
         return error_response(500, "Internal", "something broke on our side; the server's log says what")

@@ -1,6 +1,6 @@
 """Rounds: while the server runs, every live zone is asked for at its publisher's cadence.
 
-Rounds of one zone never overlap, a late one is done once and not made up for, and a publisher that fails is asked ever
+A clock that is set back holds no round up: what would only be due far ahead is due at once. Rounds of one zone never overlap, a late one is done once and not made up for, and a publisher that fails is asked ever
 less often, up to an hour apart.
 """
 
@@ -32,6 +32,12 @@ JITTER_FRAC = 0.1
 STAGGER_S = 0.5
 """Between the first rounds of two zones. [s]"""
 
+CLOCK_CHECK_S = 20.0
+"""How often it is looked whether the clock was set back, by a clock that only grows. [s]"""
+
+SLACK_S = 60.0
+"""By how much more than its cadence a round may lie ahead. [s]"""
+
 TakeIn = Callable[[str, str, tuple[datetime, ...]], Awaitable[None]]
 """`(adapter, zone, revised starts)`: what is done after a round."""
 
@@ -60,6 +66,7 @@ class Rounds:
         )
         self._adapters = {adapter.name: adapter for adapter, _ in feeds.adapters}
         self._scheduler: AsyncIOScheduler | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
 
     def start(self, after: TakeIn) -> None:
@@ -80,12 +87,38 @@ class Rounds:
             )
         scheduler.start()
         self._scheduler = scheduler
+        self._watch = asyncio.create_task(self._mind_the_clock())
 
     def stop(self) -> None:
         """End; a round in flight is left to end by its own limits."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
+
+    async def _mind_the_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_CHECK_S)
+            self.bring_near()
+
+    def bring_near(self) -> int:
+        """Let rounds that lie farther ahead than their cadence begin now: a clock was set back; give how many did."""
+        if self._scheduler is None:
+            return 0
+        moment, n_moved = now_utc(), 0
+        for number, (name, zone) in enumerate(self.zones):
+            job = self._scheduler.get_job(f"{name}/{zone}")
+            longest_s = self._adapters[name].cadence_s * (1 + JITTER_FRAC) + STAGGER_S * number + SLACK_S
+            if job is None or job.next_run_time is None:
+                continue
+            if (job.next_run_time - moment).total_seconds() > longest_s:
+                job.modify(next_run_time=moment + timedelta(seconds=STAGGER_S * n_moved))
+                n_moved += 1
+        if n_moved:
+            LOG.warning("clock_set_back rounds_moved=%d", n_moved)
+        return n_moved
 
     async def once(self, name: str, zone: str, after: TakeIn) -> None:
         """Ask for what is new of one zone, and once a day for the past where it is too short for a fit."""
@@ -102,8 +135,11 @@ class Rounds:
                 LOG.warning("round_failed source=%s zone=%s code=%s", name, zone, type(error).__name__)
             except Exception as error:
                 _, code, message = told(error)
-                self.feeds.index.failed(name, zone, now_utc(), message)
                 LOG.error("round_failed source=%s zone=%s code=%s", name, zone, code, exc_info=error)
+                try:
+                    self.feeds.index.failed(name, zone, now_utc(), message)
+                except Exception as unwritten:  # on a full disk the failure cannot be noted either
+                    LOG.error("failure_not_noted source=%s zone=%s", name, zone, exc_info=unwritten)
         await after(name, zone, ())
 
     def pause_left_s(self, name: str, zone: str) -> float:

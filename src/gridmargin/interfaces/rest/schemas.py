@@ -215,12 +215,32 @@ class WhereModel(Model):
     registry: str
 
 
+class RetiredPartModel(IntervalModel):
+    """What a retired file holds of one zone."""
+
+    n_entries: int
+
+
+class RetirementModel(Model):
+    """Entries that left the ledger for a signed file."""
+
+    retirement_id: int
+    file: str
+    sha256: str
+    n_rows: int
+    before_utc: str
+    zone: str | None
+    zones: dict[str, RetiredPartModel]
+    recorded_utc: str
+
+
 class LedgerModel(Model):
-    """Entries covering a stretch of time."""
+    """Entries covering a stretch of time, and the retirements that took some of it out of the ledger."""
 
     zone: str
     estimator: str
     entries: list[EntryModel]
+    retired: list[RetirementModel]
 
 
 class ReceiptModel(Model):

@@ -78,6 +78,10 @@ class Connection(Protocol):
         """Say what the database itself finds wrong with its files, as far as it can tell."""
         ...
 
+    def compact(self) -> None:
+        """Give the room of what was deleted back; writers wait meanwhile."""
+        ...
+
     def close(self) -> None:
         """Let go of the database."""
         ...

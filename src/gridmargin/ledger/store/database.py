@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -10,10 +11,13 @@ from pathlib import Path
 from gridmargin.ledger.store import sqlite
 from gridmargin.ledger.store.connection import Connection
 from gridmargin.ledger.store.place import Place, file_of, is_url, shown
-from gridmargin.vocab import InputError
+from gridmargin.vocab import DiskFullError, InputError, is_disk_full
 
-NEWEST_SCHEMA = "0005"
+NEWEST_SCHEMA = "0006"
 """Name of the last migration; a test holds it against the folder."""
+
+ROOM_BYTES = 65_536
+"""Below this SQLite finds no room for the index of its log, which it calls an input or output error. [B]"""
 
 _OURS = "marginal_entries"
 """A table that every ledger has had."""
@@ -41,7 +45,11 @@ def _open_sqlite(path: Path) -> Connection:
     except BaseException as error:
         if connection is not None:
             connection.close()
-        if isinstance(error, sqlite3.DatabaseError):
+        cause = getattr(error, "orig", None) or error
+        failed = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
+        if is_disk_full(error) or (failed and shutil.disk_usage(path.parent).free < ROOM_BYTES):
+            raise DiskFullError(f"the ledger {path}", str(cause)) from error
+        if isinstance(error, sqlite3.DatabaseError) and not failed:
             raise InputError(_no_ledger(str(path), str(error))) from error
         raise
     return connection

@@ -145,6 +145,11 @@ class PostgresConnection:
         found = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
         return {row[0] for row in found}
 
+    def compact(self) -> None:
+        """Write the tables of entries anew without the room of what was deleted."""
+        self.execute("VACUUM FULL marginal_entries")
+        self.execute("VACUUM FULL average_entries")
+
     def damage(self) -> list[str]:
         """Say nothing: a server with data checksums tells damage when it reads it, and `pg_amcheck` looks for it."""
         return []

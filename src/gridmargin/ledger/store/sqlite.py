@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gridmargin.ledger.store.connection import NOTHING
+from gridmargin.vocab import DiskFullError, is_disk_full
 
 WAIT_S = 30
 """How long a writer waits for the one before it. [s]"""
@@ -39,14 +40,26 @@ class SQLiteConnection(sqlite3.Connection):
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self.execute("ROLLBACK")
+            self.execute("COMMIT")
+        except BaseException as error:
+            if self.in_transaction:  # a full disk makes SQLite take it back by itself
+                self.execute("ROLLBACK")
+            if is_disk_full(error) and not isinstance(error, DiskFullError):
+                raise DiskFullError(f"the ledger {self.file()}", str(error)) from error
             raise
-        self.execute("COMMIT")
+
+    def file(self) -> str:
+        """Name the file."""
+        return str(self.execute("PRAGMA database_list").fetchone()[2])
 
     def tables(self) -> set[str]:
         """Name the tables that are there."""
         return {row[0] for row in self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def compact(self) -> None:
+        """Write the file anew without the room of what was deleted."""
+        self.execute("VACUUM")
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def damage(self) -> list[str]:
         """Let SQLite check its file."""

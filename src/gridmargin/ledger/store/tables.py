@@ -92,3 +92,32 @@ def refuse_replacement(table: str, same_key: str) -> None:
     if not is_postgres():
         key_is_there = f"EXISTS (SELECT 1 FROM {table} WHERE {same_key})"
         refuse_rows(f"{table}_no_replace", table, key_is_there, APPEND_ONLY)
+
+
+def refuse_each(name: str, table: str, verb: str, condition: str, message: str) -> None:
+    """Refuse an INSERT or DELETE of each row for which a condition holds that may ask other tables."""
+    if is_postgres():
+        row = "OLD" if verb == "DELETE" else "NEW"
+        op.execute(
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {condition} THEN"
+            f" RAISE EXCEPTION USING MESSAGE = '{message}'; END IF; RETURN {row}; END $$"
+        )
+        op.execute(f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
+        return
+    op.execute(
+        f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN {condition} BEGIN"
+        f" SELECT RAISE(ABORT, '{message}'); END"
+    )
+
+
+def keep_but(table: str, condition: str) -> None:
+    """Let rows of a table that `refuse_changes` guards be removed where a condition on `OLD` holds; changed, still never."""
+    if is_postgres():
+        op.execute(f"DROP TRIGGER {table}_no_change ON {table}")
+        op.execute(
+            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR TRUNCATE ON {table}"
+            f" FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuses('{APPEND_ONLY}')"
+        )
+    else:
+        op.execute(f"DROP TRIGGER {table}_no_delete")
+    refuse_each(f"{table}_no_delete", table, "DELETE", f"NOT {condition}", APPEND_ONLY)

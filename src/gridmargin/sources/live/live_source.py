@@ -36,6 +36,11 @@ class LiveRequest:
         What the answer can cover.
     query : mapping of str to str
         Nothing secret.
+    listed : str
+        Where a file's name ends in something that only a folder's page tells: a pattern for it, and `path` is the
+        folder's. Of several the last in order is asked for, and once it is there it is not asked for again.
+    beside : tuple of LiveRequest
+        Tables without which the answer cannot be read: asked for once a round, and packed with it into one payload.
     """
 
     name: str
@@ -43,6 +48,8 @@ class LiveRequest:
     body: Body
     interval: Interval
     query: Mapping[str, str] = field(default_factory=dict)
+    listed: str = ""
+    beside: tuple[LiveRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,9 @@ class Access:
         Name of the query field or header that the first secret goes into.
     basic : bool
         Whether the two secrets are user and password of HTTP Basic.
+    login : str or None
+        Path below the base address that gives, to user and password as HTTP Basic, the `token` that every request then
+        carries as a bearer; asked once a round, and kept nowhere.
     """
 
     secrets: tuple[str, ...]
@@ -66,6 +76,7 @@ class Access:
     query: str | None = None
     header: str | None = None
     basic: bool = False
+    login: str | None = None
 
     def in_query(self, secrets: Mapping[str, str]) -> dict[str, str]:
         """Give the secret part of a query."""

@@ -11,6 +11,9 @@ from gridmargin.ledger.store.tables import define, refuse_changes, refuse_replac
 revision = "0005"
 down_revision = "0004"
 
+SEALED = ("marginal", "average", "recalibration", "declaration")
+"""What there was to seal."""
+
 
 def upgrade() -> None:
     define(
@@ -28,7 +31,7 @@ def upgrade() -> None:
             f"CREATE INDEX {kind}_by_superseded ON {kind}_entries (supersedes) WHERE supersedes IS NOT NULL"
         )
     connection = within_migration()
-    Log(connection).extend(records_in_order(connection))
+    Log(connection).extend(records_in_order(connection, SEALED))
     keys = {
         "log_leaves": "leaf_index = NEW.leaf_index OR (kind = NEW.kind AND record_id = NEW.record_id)",
         "log_nodes": "level = NEW.level AND position = NEW.position",
