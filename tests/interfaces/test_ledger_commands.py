@@ -93,6 +93,31 @@ def test_a_part_of_a_zone_is_checked_too(home, tmp_path):
     assert "the hashes of the rest" in said.out
 
 
+def test_a_part_does_not_make_an_auditor_forget_what_was_seen(home, tmp_path):
+    """A part cannot be held against an earlier head, so it does not take that one's place: a fork would pass by it."""
+    memory = tmp_path / "seen"
+    forged = TreeHead(PublicKey.read(key(home)).name, 1, b"\x01" * 32)
+    memory.write_text(forged.text())
+    part = ("--zone", "US-ERCO", "--start", "2026-07-15T03:00Z", "--end", "2026-07-15T04:00Z")
+    exported(home, tmp_path / "part.csv", *part)
+    exported(home, tmp_path / "whole.csv")
+    assert verified(tmp_path / "part.csv", key(home), memory).code == 0
+    assert memory.read_text() == forged.text()
+    said = verified(tmp_path / "whole.csv", key(home), memory)
+    assert said.code == 1
+    assert "rewritten" in said.out
+
+
+def test_the_ledger_in_place_is_held_against_the_head_that_was_seen(home, tmp_path):
+    memory = tmp_path / "seen"
+    assert run("ledger", "verify", "--data-dir", home, "--seen", memory).code == 0
+    seen = TreeHead.read(memory.read_text())
+    memory.write_text(TreeHead(seen.origin, seen.tree_size + 1, seen.root).text())
+    said = run("ledger", "verify", "--data-dir", home, "--seen", memory)
+    assert said.code == 1
+    assert "rolled back" in said.out
+
+
 def test_the_ledger_itself_is_checked_in_place(home):
     answer = run("ledger", "verify", "--data-dir", home, "--json").json()
     assert answer["holds"]

@@ -1,6 +1,7 @@
 """REST: good answers, the one error shape everywhere, the key, paging, and a server that outlives its stream."""
 
 import asyncio
+import json
 import logging
 import socket
 from contextlib import asynccontextmanager
@@ -81,6 +82,11 @@ def test_every_route_answers(path, tmp_path):
         ("GET", "/v1/account", {}, 405),
         ("DELETE", "/v1/zones", {}, 405),
         ("GET", "/v1/zones", {"headers": {"Host": "evil.example"}}, 421),
+        ("GET", f"/v1/ledger/proof/marginal/{'9' * 30}", {}, 422),
+        ("GET", f"/v1/ledger/consistency?tree_size={'9' * 30}", {}, 422),
+        ("POST", "/v1/zones/US-ERCO/forecast", {"headers": {"Origin": "https://evil.example"}}, 403),
+        ("POST", "/v1/zones/US-ERCO/forecast", {"headers": {"Origin": "null"}}, 403),
+        ("POST", "/v1/account", {"json": body(), "headers": {"Sec-Fetch-Site": "cross-site"}}, 403),
         ("POST", "/v1/account", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
         ("POST", "/v1/account", {"headers": {"Content-Length": str(9 * 2**20)}, "content": b""}, 413),
         ("POST", "/v1/account", {"headers": {"Content-Length": "x"}, "content": b""}, 411),
@@ -98,6 +104,34 @@ def test_every_refusal_has_the_one_shape(method, path, more, status, tmp_path):
     assert answer.status_code == status, answer.text
     assert set(answer.json()) == {"error"}
     assert set(answer.json()["error"]) == {"code", "message", "way_out"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, {"Origin": "http://localhost"}, {},
+        {"Origin": "https://proxied.example", "Sec-Fetch-Site": "same-origin"},
+    ],
+)  # fmt: skip
+def test_our_own_page_and_a_client_without_one_may_write(headers, tmp_path):
+    answer = asked(tmp_path, lambda c, d: c.post("/v1/account", json=body(), headers=headers))
+    assert answer.status_code == 200, answer.text
+
+
+def test_another_page_may_not_write_with_the_key_its_browser_remembers(tmp_path):
+    headers = {"Authorization": f"Bearer {KEY}", "Origin": "https://evil.example"}
+    answer = asked(tmp_path, lambda c, d: c.post("/v1/account", json=body(), headers=headers), key=KEY)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"username": "a\ud800"}, {"username": "a\0"}, {"password": "password\ud800"}, {"org": "\udfff"}],
+)
+def test_an_account_of_half_characters_is_refused(changed, tmp_path):
+    said = {"username": "ann", "password": "long enough", "email": "a@b.example"} | changed
+    sent = {"content": json.dumps(said), "headers": {"Content-Type": "application/json"}}
+    assert asked(tmp_path, lambda c, d: c.post("/register", **sent)).status_code == 400
 
 
 def test_a_small_log_is_priced_once_and_pages_give_each_receipt_once(tmp_path):

@@ -21,6 +21,9 @@ from gridmargin.ledger import (
     export,
     manifest_of,
 )
+from gridmargin.ledger.audit import _without
+from gridmargin.ledger.export import manifest_text
+from gridmargin.ledger.merkle import stretches
 from gridmargin.ledger.rows import HASHED, hashes
 from gridmargin.vocab import InputError, Interval, TableError, sha256_hex
 from ledger.samples import FIT, T0, estimates
@@ -219,6 +222,143 @@ def test_a_part_says_that_it_cannot_be_held_against_what_was_seen(book, tmp_path
     found = audit_export(path, book.signer.public(), seen)
     assert found.holds
     assert any(line.startswith("not checked") for line in found.checked)
+
+
+def signed_anew(book, path, change=lambda body: None):
+    """Make the manifest fit the file again: what whoever has the key can do."""
+    body = json.loads(manifest_of(path).read_text())
+    body |= {"sha256": sha256_hex(path.read_bytes())}
+    change(body)
+    body.pop("signature")
+    body["signature"] = book.signer.sign(manifest_text(body))
+    manifest_of(path).write_text(json.dumps(body))
+
+
+def edited(text):
+    return lambda path: path.write_text(text(path.read_text()))
+
+
+def parquet_with(**columns):
+    return lambda path: pl.read_parquet(path).with_columns(**columns).write_parquet(path)
+
+
+SECOND_READINGS = {
+    "a column more in CSV": (
+        ".csv", edited(lambda t: "\n".join(f"{line},x" for line in t.replace('day"', "day").splitlines())), "column 'x'",
+    ),
+    "a column twice in CSV": (
+        ".csv", edited(lambda t: t.replace("average_low_gco2_per_kwh", "marginal_mid_gco2_per_kwh", 1)), "lacks column",
+    ),
+    "a column more in Parquet": (".parquet", parquet_with(corrected_factor=pl.lit(1.0)), "column 'corrected_factor'"),
+    "figures as text in Parquet": (
+        ".parquet", parquet_with(start_s=pl.col("start_s").cast(pl.String)), "String in column 'start_s'",
+    ),
+    "a name twice in JSON": (
+        ".json", edited(lambda t: t.replace('{"leaf_index"', '{"kind":"average","leaf_index"', 1)), "twice",
+    ),
+    "a name more in JSON": (
+        ".json", edited(lambda t: t.replace('{"leaf_index"', '{"note":"checked","leaf_index"', 1)), "column 'note'",
+    ),
+    "a fraction of a leaf in JSON": (
+        ".json", edited(lambda t: t.replace('"leaf_index":3,', '"leaf_index":3.7,')), "float in 'leaf_index'",
+    ),
+    "brackets without end in JSON": (".json", edited(lambda t: "[" * 100_000), "cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SECOND_READINGS)
+def test_an_export_that_others_would_read_otherwise_is_refused_even_with_the_key(book, tmp_path, what):
+    suffix, change, said = SECOND_READINGS[what]
+    path = exported(book, tmp_path, suffix)
+    change(path)
+    signed_anew(book, path)
+    with pytest.raises(TableError, match=said):
+        audit_export(path, book.signer.public())
+
+
+SPOKEN_BESIDE = {
+    "a zone beside a declaration": (pl.col("kind") == "declaration", {"zone": "US-CISO"}, "their kind does not have"),
+    "a factor beside a declaration": (
+        pl.col("kind") == "declaration", {"marginal_mid_gco2_per_kwh": 1.0}, "their kind does not have",
+    ),
+    "another kind": (pl.col("leaf_index") == 3, {"kind": "verified"}, "a kind that no ledger has"),
+    "a separator within a text": (pl.col("leaf_index") == 3, {"regime": "day\x1freported"}, "in two ways"),
+    "a source like an issue time": (pl.col("leaf_index") == 3, {"source": "1594836000000000"}, "in two ways"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SPOKEN_BESIDE)
+def test_what_no_hash_covers_is_found_even_with_the_key(book, tmp_path, what):
+    where, change, said = SPOKEN_BESIDE[what]
+    path = exported(book, tmp_path, ".parquet")
+    frame = pl.read_parquet(path)
+    frame.with_columns(
+        pl.when(where).then(pl.lit(value)).otherwise(name).alias(name) for name, value in change.items()
+    ).write_parquet(path)
+    signed_anew(book, path)
+    faults = audit_export(path, book.signer.public()).faults
+    assert any(said in fault for fault in faults), faults
+
+
+def test_a_manifest_cannot_claim_more_than_there_is(book, tmp_path):
+    part = exported(book, tmp_path, asked=Asked("US-ERCO", Interval.starting(T0, 900)))
+    whole = {"zone": None, "start_utc": None, "end_utc": None}
+    assert any(
+        "not checked: whether anything is left out of this part, 3 of 25" in line
+        for line in audit_export(part, book.signer.public()).checked
+    )
+    signed_anew(book, part, lambda body: body.update(asked=whole))
+    assert audit_export(part, book.signer.public()).faults == [
+        "22 leaves of the whole ledger have no row, and no retirement says where it is: "
+        + ", ".join(map(str, [*range(1, 8), *range(9, 16), *range(17, 23)])) + " …"
+    ]  # fmt: skip
+    signed_anew(book, part, lambda body: body.update(n_rows=25))
+    assert "the manifest says 25 rows, there are 3" in audit_export(part, book.signer.public()).faults
+
+
+HOSTILE = {
+    "a stretch without end": {"leaves": [[0, 10**18]]},
+    "stretches without end": {"leaves": [[k * 10**9, k * 10**9 + 10**8] for k in range(100)]},
+    "stretches out of order": {"leaves": [[5, 9], [0, 5]]},
+    "a stretch of text": {"leaves": [["0", "25"]]},
+    "leaves lost beyond measure": {"lost": [[0, 10**40]]},
+    "lost in words": {"lost": "all"},
+    "a head that is a number": {"head": 25},
+    "earlier heads that are numbers": {"earlier_heads": [1, 2]},
+    "a tree of a thousand digits": {"head": f"log\n{'9' * 4000}\n{'A' * 43}=\n"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_manifest_is_a_fault_or_refused_at_once(book, tmp_path, what):
+    path = exported(book, tmp_path)
+    with_manifest(path, lambda body: body.update(HOSTILE[what]))
+    with contextlib.suppress(InputError):
+        faults = audit_export(path, book.signer.public()).faults
+        assert any("words were changed" in fault for fault in faults)
+        assert any("rows were removed" in fault for fault in faults)
+
+
+def test_a_manifest_of_endless_brackets_is_refused(book, tmp_path):
+    path = exported(book, tmp_path)
+    manifest_of(path).write_text("[" * 200_000)
+    with pytest.raises(InputError, match="cannot be read"):
+        audit_export(path, book.signer.public())
+
+
+def test_a_head_seen_of_another_ledger_is_no_rollback(book, tmp_path):
+    with pytest.raises(InputError, match="head seen before is of gridmargin/other"):
+        audit_export(
+            exported(book, tmp_path), book.signer.public(), TreeHead("gridmargin/other", 1, bytes(32))
+        )
+
+
+stretch_lists = st.sets(st.integers(0, 30)).map(lambda s: (s, stretches(sorted(s))))
+
+
+@given(stretch_lists, stretch_lists)
+def test_stretches_less_others_are_those_of_the_sets(one, other):
+    assert _without(one[1], other[1]) == stretches(sorted(one[0] - other[0]))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -151,6 +151,10 @@ def test_a_whole_ledger_holds(book):
          " issued_us, recalibration_id FROM marginal_entries WHERE entry_id = 1", "has no leaf: it was put in"),
         ("UPDATE log_heads SET note = replace(note, char(10) || '3' || char(10), char(10) || '2' || char(10))",
          "not one over these words"),
+        ("UPDATE fits SET body = replace(body, '30.5', '30.6')", "was altered: it does not have its own hash"),
+        ("UPDATE fits SET body = '{}'", "was altered: it does not have its own hash"),
+        ("DELETE FROM fits", "of marginal entries is gone"),
+        ("DELETE FROM log_heads", "leaves 0 to 2 are under no signed head"),
     ],
 )  # fmt: skip
 def test_what_was_changed_behind_its_back_is_found(store, tmp_path, statement, said):
@@ -162,6 +166,34 @@ def test_what_was_changed_behind_its_back_is_found(store, tmp_path, statement, s
         found = audit_book(book, signer.public())
     assert not found.holds
     assert any(said in fault for fault in found.faults), found.faults
+
+
+def test_a_changed_subtree_that_the_next_head_would_stand_on_is_found(store, tmp_path):
+    path, signer = store.ledger(), Signer(tmp_path / "key.pem")
+    rng = Random(4)
+    with Book(path, signer) as book:
+        book.append(estimates([rng.random() for _ in range(600)]), FIT, T0)
+    wrong = "'\\x" + "00" * 32 + "'" if is_url(path) else "zeroblob(32)"
+    pulled_apart(
+        path, f"UPDATE log_nodes SET node_sha256 = {wrong} WHERE level = 8 AND position = 1",
+        "DELETE FROM log_nodes WHERE level = 9",
+    )  # fmt: skip
+    with Book(path, signer) as book:
+        assert audit_book(book, signer.public()).faults == [
+            "the kept subtree 1 of level 8 is not that of its leaves",
+            "the kept subtree 0 of level 9 is not that of its leaves",
+        ]
+
+
+def test_a_record_with_a_leaf_put_in_behind_the_last_head_is_found(store, tmp_path):
+    path, signer = store.ledger(), Signer(tmp_path / "key.pem")
+    with Book(path, signer) as book:
+        book.append(estimates([0.1]), FIT, T0)
+    with Book(path) as book:  # whoever can write to the database and has no key
+        book.append(estimates([0.9]), FIT, T0 + timedelta(hours=1))
+    with Book(path, signer) as book:
+        found = audit_book(book, signer.public())
+    assert any("leaves 1 to 1 are under no signed head" in fault for fault in found.faults)
 
 
 def test_a_rolled_back_ledger_is_found(store, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,16 @@ from gridmargin.ledger.merkle import (
     stretches,
 )
 from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
-from gridmargin.ledger.records import Written, leaf_data, records_after
-from gridmargin.ledger.retirements import is_covered, read_leaves, retirement_faults
+from gridmargin.ledger.records import KINDS, Written, leaf_data, records_after
+from gridmargin.ledger.retirements import read_leaves, retirement_faults
 from gridmargin.ledger.rows import HASHED, hashes, stored_name
 from gridmargin.vocab import InputError, Kind, TableError, sha256_hex
+
+OF_ENTRIES = (*HASHED[:9], *HASHED[12:], "entry_sha256", "issued_us", "source")
+"""Columns besides the factors that only entries fill."""
+
+MOST_LEAVES = 2**63
+"""No log has so many leaves."""
 
 MOST_NAMED = 20
 """Rows named one by one; of more, only how many."""
@@ -76,8 +83,10 @@ def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) ->
     Raises
     ------
     InputError
-        If there is no such file or manifest, or they cannot be read at all.
+        If there is no such file or manifest, they cannot be read at all, or `seen` is of another ledger.
     """
+    if seen is not None and seen.origin != public.name:
+        raise InputError(f"the head seen before is of {seen.origin}, not of {public.name}; name another file")
     manifest = _manifest(path)
     signature = str(manifest.pop("signature"))
     head = TreeHead.read(str(manifest["head"]))
@@ -87,19 +96,24 @@ def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) ->
         found.faults.append(f"{path.name} is not the file that was signed: its hash differs")
     leaves, retired = _check_rows(found, path)
     _check_tree(found, manifest, leaves)
-    _check_retired(found, manifest, leaves, retired)
+    _check_extent(found, manifest, leaves, retired)
     if found.holds:
         found.checked.append(
             f"{found.n_rows} rows and the hashes of the rest give the signed root of {head.tree_size} leaves"
         )
-    if n_lost := sum(int(hi) - int(lo) for lo, hi in manifest.get("lost", [])):
+    if n_lost := sum(hi - lo for lo, hi in manifest["lost"]):
         found.checked.append(f"{n_lost} leaves could not be read when this was taken out of a damaged ledger")
     _check_earlier(found, manifest, leaves, public, seen)
     return found
 
 
-def audit_book(book: Book, public: PublicKey | None) -> Audit:
-    """Check the book in its database: every row against its own hash and its leaf, every leaf against the signed heads.
+def audit_book(book: Book, public: PublicKey | None, seen: TreeHead | None = None) -> Audit:
+    """Check the book in its database: rows and fits against their hashes, rows against leaves, leaves against signed heads.
+
+    Parameters
+    ----------
+    seen : TreeHead, optional
+        A head that this ledger showed earlier: today's log must begin with it.
 
     Raises
     ------
@@ -120,10 +134,17 @@ def audit_book(book: Book, public: PublicKey | None) -> Audit:
                 for i in altered[:MOST_NAMED]
             ]
             found.n_rows += len(said)
+    found.faults += book.fit_faults()
     gone = book.retirements()
     covered = sorted(stretch for one in gone for stretch in one.leaves)
     found.faults += book.log.faults(records_after(book.connection, {}), public, covered)
     found.faults += retirement_faults(book.connection, signed)
+    if seen is not None and seen.tree_size > size:
+        found.faults.append(
+            f"rolled back: this ledger had {seen.tree_size} leaves when it was seen last, and has {size} now"
+        )
+    elif seen is not None and book.log.root(seen.tree_size) != seen.root:
+        found.faults.append(f"rewritten: the first {seen.tree_size} leaves are not those that were seen last")
     if found.holds:
         found.checked += [f"{one.n_rows} leaves stand for entries {one}" for one in gone]
         found.checked.append(
@@ -142,16 +163,41 @@ def _manifest(path: Path) -> dict[str, Any]:
         )
     try:
         body = json.loads(manifest_path.read_text("utf-8"))
-        wanted = {"format", "sha256", "leaves", "rest", "head", "earlier_heads", "signature", "n_rows"}
+        wanted = {
+            "format",
+            "sha256",
+            "leaves",
+            "rest",
+            "head",
+            "earlier_heads",
+            "signature",
+            "n_rows",
+            "lost",
+            "asked",
+        }
         if not isinstance(body, dict) or not wanted <= body.keys() or body["format"] != FORMAT:
             raise ValueError(f"it is not a manifest of format {FORMAT}")
-        [(int(lo), int(hi)) for lo, hi in body["leaves"]]
-        {(int(lo), int(hi)): bytes.fromhex(digest) for lo, hi, digest in body["rest"]}
+        for name in ("leaves", "lost"):
+            _require_stretches(name, body[name])
+        _require_stretches("rest", [(lo, hi) for lo, hi, digest in body["rest"] if bytes.fromhex(digest)])
+        if not all(
+            isinstance(note, str) for note in (body["head"], body["signature"], *body["earlier_heads"])
+        ):
+            raise ValueError("a signed note in it is no text")
         if proof := body.get("consistency"):
             int(proof["tree_size"]), [bytes.fromhex(step) for step in proof["path"]]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"{manifest_path.name} cannot be read ({error}); fetch it again") from None
     return body
+
+
+def _require_stretches(name: str, ranges: Sequence[tuple[int, int]]) -> None:
+    """Refuse what are no stretches of leaves, ascending and apart."""
+    last = 0
+    for lo, hi in ranges:
+        if type(lo) is not int or type(hi) is not int or not last <= lo < hi < MOST_LEAVES:
+            raise ValueError(f"its {name!r} are no ascending stretches of leaves")
+        last = hi
 
 
 def _check_signatures(found: Audit, manifest: dict[str, Any], signature: str, public: PublicKey) -> None:
@@ -184,6 +230,10 @@ def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[str]]:
         retired += frame.filter(pl.col("kind") == "retirement")["record"].to_list()
         if unsealed := _unsealed(frame):
             found.faults.append(f"{unsealed} rows say something in a column that their kind does not have")
+        if ambiguous := _ambiguous(frame):
+            found.faults.append(f"{ambiguous} rows can be read in two ways under one hash")
+        if unknown := frame.filter(~pl.col("kind").is_in(list(KINDS))).height:
+            found.faults.append(f"{unknown} rows are of a kind that no ledger has")
         stated, zones = frame["entry_sha256"].to_list(), frame["zone"].to_list()
         for at, (record, digest) in enumerate(zip(frame.select(columns).iter_rows(), said, strict=True)):
             index, kind, record_id, recorded_us, supersedes, recalibration_id = record
@@ -209,15 +259,11 @@ def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[str]]:
 
 def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]) -> None:
     size = found.head.tree_size
-    due = [(int(lo), int(hi)) for lo, hi in manifest["leaves"]]
+    due = [(lo, hi) for lo, hi in manifest["leaves"]]
     have = stretches(sorted(leaves))
-    if have != due:
-        missing = sorted(_indices(due) - leaves.keys())
-        extra = sorted(leaves.keys() - _indices(due))
-        if missing:
-            found.faults.append(f"{len(missing)} rows were removed: leaves {_named(missing)}")
-        if extra:
-            found.faults.append(f"{len(extra)} rows were put in: leaves {_named(extra)}")
+    for said, n in (("removed", _without(due, have)), ("put in", _without(have, due))):
+        if n:
+            found.faults.append(f"{sum(hi - lo for lo, hi in n)} rows were {said}: leaves {_named(n)}")
     if found.n_rows != len(leaves):
         found.faults.append(f"{found.n_rows - len(leaves)} rows claim a leaf that another row has")
     rest = {(int(lo), int(hi)): bytes.fromhex(digest) for lo, hi, digest in manifest["rest"]}
@@ -229,37 +275,61 @@ def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]
         )
 
 
-def _check_retired(
+def _check_extent(
     found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes], retired: Sequence[str]
 ) -> None:
-    """Where a whole ledger lacks rows, a retirement in it must say so."""
-    asked = manifest.get("asked")
-    if not isinstance(asked, dict) or any(asked.values()) or manifest.get("lost"):
+    """Hold how much there is against how much there is said to be; where a whole lacks rows, something in it says so."""
+    size = found.head.tree_size
+    if manifest["n_rows"] != found.n_rows:
+        found.faults.append(f"the manifest says {manifest['n_rows']} rows, there are {found.n_rows}")
+    asked = manifest["asked"]
+    if not isinstance(asked, dict) or any(asked.values()):
+        found.checked.append(
+            f"not checked: whether anything is left out of this part, {found.n_rows} of {size} leaves (only an export of"
+            " the whole can say)"
+        )
         return
-    covered: list[tuple[int, int]] = []
+    lacking = _without(_without([(0, size)] if size else [], stretches(sorted(leaves))), manifest["lost"])
     for text in retired:
         try:
             record = json.loads(text)
-            covered += read_leaves(record["leaves"])
+            covered = read_leaves(record["leaves"])
+            _require_stretches("leaves", covered)
             said = f"{record['n_rows']} leaves stand for entries retired into {record['file']} (SHA-256 {record['sha256']})"
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             found.faults.append("a retirement cannot be read: its row was altered")
             continue
+        lacking = _without(lacking, covered)
         found.checked.append(said)
-    covered.sort()
-    missing = [i for i in range(found.head.tree_size) if i not in leaves and not is_covered(i, covered)]
-    if missing:
+    if lacking:
+        n_lacking = sum(hi - lo for lo, hi in lacking)
         found.faults.append(
-            f"{len(missing)} leaves of the whole ledger have no row, and no retirement says where it is: {_named(missing)}"
+            f"{n_lacking} leaves of the whole ledger have no row, and no retirement says where it is: {_named(lacking)}"
         )
 
 
-def _indices(ranges: Sequence[tuple[int, int]]) -> set[int]:
-    return {i for lo, hi in ranges for i in range(lo, min(hi, lo + 10**8))}
+def _without(ranges: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Give what of ascending stretches the others do not cover."""
+    left: list[tuple[int, int]] = []
+    at = 0
+    for lo, hi in ranges:
+        while at < len(others) and others[at][1] <= lo:
+            at += 1
+        within = at
+        while within < len(others) and others[within][0] < hi:
+            if others[within][0] > lo:
+                left.append((lo, others[within][0]))
+            lo = others[within][1]
+            within += 1
+        at = max(at, within - 1)
+        if lo < hi:
+            left.append((lo, hi))
+    return left
 
 
-def _named(indices: Sequence[int]) -> str:
-    return ", ".join(map(str, indices[:MOST_NAMED])) + (" …" if len(indices) > MOST_NAMED else "")
+def _named(ranges: Sequence[tuple[int, int]]) -> str:
+    first = list(islice(chain.from_iterable(range(lo, hi) for lo, hi in ranges), MOST_NAMED + 1))
+    return ", ".join(map(str, first[:MOST_NAMED])) + (" …" if len(first) > MOST_NAMED else "")
 
 
 def _check_earlier(
@@ -280,7 +350,9 @@ def _check_earlier(
         except SignatureError as fault:
             found.faults.append(f"forged head of {head.tree_size} leaves: {fault}")
             continue
-        if levels is None or head.tree_size > size or levels.root(head.tree_size) != head.root:
+        if head.origin != public.name:
+            found.faults.append(f"an earlier head is of another log than {public.name}")
+        elif levels is None or head.tree_size > size or levels.root(head.tree_size) != head.root:
             found.faults.append(f"the first {head.tree_size} leaves are not those of an earlier signed head")
         else:
             n_held += 1
@@ -326,8 +398,18 @@ def _unsealed(frame: pl.DataFrame) -> int:
                 (pl.col("kind") != kind.value) & pl.col(stored_name(name, kind)).is_not_null()
             )
     entries = pl.col("kind").is_in([kind.value for kind in Kind])
-    foreign = foreign | (entries & (pl.col("record").fill_null("") != ""))
+    foreign = foreign | (entries & (pl.col("record") != ""))
+    for name in OF_ENTRIES:
+        says = pl.col(name) != "" if SCHEMA[name] == pl.String else pl.col(name).is_not_null()
+        foreign = foreign | (~entries & says)
     return frame.filter(foreign).height
+
+
+def _ambiguous(frame: pl.DataFrame) -> int:
+    """Count rows whose hash would be that of another row too: a separator within a text, or a source like a time."""
+    separated = pl.any_horizontal(pl.selectors.string().str.contains("\x1f", literal=True))
+    like_a_time = pl.col("issued_us").is_null() & pl.col("source").str.contains(r"^-?[0-9]+$")
+    return frame.filter((separated & (pl.col("record") == "")) | like_a_time).height
 
 
 def _said(frame: pl.DataFrame) -> list[str]:
@@ -362,32 +444,64 @@ def _chunks(path: Path) -> Iterator[pl.DataFrame]:
             import pyarrow.parquet as pq
 
             with pq.ParquetFile(path) as file:
+                _require_columns(file.schema_arrow.names, path)
                 for batch in file.iter_batches():
                     yield _typed(pl.DataFrame(pl.from_arrow(batch)), path)
         elif path.suffix == ".csv":
-            texts = {name: dtype for name, dtype in SCHEMA.items() if name in _columns_of_csv(path)}
-            yield _typed(pl.read_csv(path, schema_overrides=texts), path)
+            with path.open(encoding="utf-8", newline="") as text:
+                _require_columns(text.readline().removesuffix("\n").split(","), path)
+            yield _typed(pl.read_csv(path, schema_overrides=dict(SCHEMA)), path)
         elif path.suffix == ".json":
+            _require_json_rows(path)
             yield _typed(pl.read_json(path, schema=dict(SCHEMA)), path)
         else:
             raise InputError(f"{path.name} is not an export; want .parquet, .csv or .json")
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError, RecursionError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise TableError(
             f"{path.name} cannot be read: {first}; it may be cut short, fetch it again"
         ) from None
 
 
-def _columns_of_csv(path: Path) -> list[str]:
-    with path.open(encoding="utf-8") as file:
-        return file.readline().rstrip("\n").split(",")
+def _require_columns(names: Sequence[str], path: Path) -> None:
+    """Refuse other columns than those of an export, also one more: nothing signed would cover it."""
+    wanted = list(SCHEMA)
+    if lacking := [name for name in wanted if name not in names]:
+        raise TableError(f"{path.name} lacks column {lacking[0]!r}; it is not a whole export, fetch it again")
+    if list(names) != wanted:
+        other = next((name for name in names if name not in SCHEMA), None)
+        what = "its columns twice or in another order" if other is None else f"the column {other[:60]!r}"
+        raise TableError(f"{path.name} has {what}, which no export has; fetch it again")
+
+
+_JSON_TYPES = {pl.Int64: (int,), pl.Float64: (float, int), pl.String: (str,)}
+
+
+def _require_json_rows(path: Path) -> None:
+    """Refuse rows with a name twice or a value of another type: who reads them elsewhere may see other figures."""
+    names: set[tuple[str, ...]] = set()
+    types: set[tuple[type, ...]] = set()
+
+    def row(pairs: list[tuple[str, Any]]) -> None:
+        names.add(tuple(name for name, _ in pairs))
+        types.add(tuple(type(value) for _, value in pairs))
+
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            if (text := line.rstrip("\n").removesuffix(",")) not in ("[", "]", "[]"):
+                json.loads(text, object_pairs_hook=row)
+    for found in names:
+        _require_columns(found, path)
+    for one in types:
+        for (name, due), held in zip(SCHEMA.items(), one, strict=True):
+            if held is not type(None) and held not in _JSON_TYPES[due]:
+                raise TableError(f"{path.name} has a {held.__name__} in {name!r}; fetch it again")
 
 
 def _typed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    lacking = [name for name in SCHEMA if name not in frame.columns]
-    if lacking:
-        raise TableError(f"{path.name} lacks column {lacking[0]!r}; it is not a whole export, fetch it again")
-    texts = pl.selectors.string()
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items()).with_columns(
-        texts.fill_null("")
-    )
+    for name, dtype in SCHEMA.items():
+        if frame.schema[name] != dtype:
+            raise TableError(
+                f"{path.name} has {frame.schema[name]} in column {name!r}, not {dtype}; fetch it again"
+            )
+    return frame.with_columns(pl.selectors.string().fill_null(""))

@@ -16,7 +16,7 @@ from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import PayloadNote
 from gridmargin.ledger.log import Log
 from gridmargin.ledger.notes import Signer, TreeHead
-from gridmargin.ledger.questions import Questions
+from gridmargin.ledger.questions import Questions, fit_of
 from gridmargin.ledger.records import Written, last_ids, records_after
 from gridmargin.ledger.retirements import Retirement, Stretches
 from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, moment_of, named, rows_of, stored_name
@@ -263,6 +263,27 @@ class Book(Questions):
                 [row[2:] for row in rows], schema=list(wanted), orient="row", infer_schema_length=None
             )
             yield [row[0] for row in rows], [row[1] for row in rows], hashes(frame)
+
+    def fit_faults(self) -> list[str]:
+        """Hold every fit against its id, which is its hash and stands in the entries; give what is wrong."""
+        faults = []
+        for fit_id, body in self._connection.execute("SELECT fit_id, body FROM fits ORDER BY fit_id"):
+            try:
+                own = fit_of(body).fit_id
+            except (ValueError, TypeError, KeyError):
+                own = None
+            if own != fit_id:
+                faults.append(f"fit {fit_id} was altered: it does not have its own hash")
+        for kind in Kind:
+            gone = self._connection.execute(
+                named(
+                    "SELECT DISTINCT fit_id FROM {kind}_entries WHERE fit_id NOT IN (SELECT fit_id FROM fits)"
+                    " ORDER BY fit_id",
+                    kind,
+                )
+            )
+            faults += [f"fit {fit_id} of {kind.value} entries is gone" for (fit_id,) in gone]
+        return faults
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

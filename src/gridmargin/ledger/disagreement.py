@@ -256,4 +256,6 @@ def _columns(table: Table, kind: Kind, counts: str) -> list[int]:
 def _correlation(a: FloatArray, b: FloatArray) -> float | None:
     if len(a) < LEAST_FOR_CORRELATION or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
-    return float(np.clip(np.corrcoef(a, b)[0, 1], -1.0, 1.0))
+    # Of figures that hardly differ the squares would vanish: both are spread over 0 to 1 first.
+    spread = [(column - column.min()) / np.ptp(column) for column in (a, b)]
+    return float(np.clip(np.corrcoef(*spread)[0, 1], -1.0, 1.0))

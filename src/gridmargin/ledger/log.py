@@ -224,8 +224,29 @@ class Log:
             for (kind, i), (index, _) in by_record.items()
             if kind not in _ENTRIES or not is_covered(index, retired)
         ]
+        faults += self._node_faults(leaves)
         faults += _head_faults(leaves, self.heads(), public)
         return faults
+
+    def _node_faults(self, leaves: Sequence[bytes]) -> list[str]:
+        """Hold every kept subtree against the leaves: the next head would be signed over it."""
+        nodes = {
+            (level, position): bytes(node)
+            for level, position, node in self._connection.execute(
+                "SELECT level, position, node_sha256 FROM log_nodes ORDER BY level, position"
+            )
+        }
+        levels = Levels(leaves)
+        due = {
+            (level, position): levels.subtree(position << level, (position + 1) << level)
+            for level in range(BLOCK_LEVEL, len(leaves).bit_length())
+            for position in range(len(leaves) >> level)
+        }
+        return [
+            f"the kept subtree {position} of level {level} is not that of its leaves"
+            for level, position in sorted(due.keys() | nodes.keys())
+            if due.get((level, position)) != nodes.get((level, position))
+        ]
 
     def _leaves(self, lo: int, hi: int) -> list[bytes]:
         if lo == hi:
@@ -255,7 +276,7 @@ class Log:
 
 
 def _head_faults(leaves: Sequence[bytes], notes: Sequence[str], public: PublicKey | None) -> list[str]:
-    levels, faults = Levels(leaves), []
+    levels, faults, signed = Levels(leaves), [], 0
     for note in notes:
         head = TreeHead.read(note)
         if public is not None:
@@ -269,4 +290,10 @@ def _head_faults(leaves: Sequence[bytes], notes: Sequence[str], public: PublicKe
             )
         elif levels.root(head.tree_size) != head.root:
             faults.append(f"the first {head.tree_size} leaves are not those that were signed")
+        signed = max(signed, head.tree_size)
+    if public is not None and signed < len(leaves):
+        faults.append(
+            f"leaves {signed} to {len(leaves) - 1} are under no signed head; where you know them, `gridmargin ledger head`"
+            " signs"
+        )
     return faults

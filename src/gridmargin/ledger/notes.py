@@ -63,6 +63,8 @@ class TreeHead:
         """
         lines = text.split("\n")
         try:
+            if len(lines[1]) > 18:
+                raise ValueError("no log is so long")
             origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
         except (IndexError, ValueError):
             raise InputError(

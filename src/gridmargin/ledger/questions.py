@@ -370,11 +370,7 @@ class Questions:
         row = self._connection.execute("SELECT body FROM fits WHERE fit_id = ?", (fit_id,)).fetchone()
         if row is None:
             raise NotFoundError(f"no fit {fit_id} in the ledger {self.name}")
-        body = json.loads(row[0])
-        for moment in ("train_start_utc", "train_end_utc"):
-            body[moment] = datetime.fromisoformat(body[moment])
-        body["payload_sha256s"] = tuple(body["payload_sha256s"])
-        return Fit(**body)
+        return fit_of(row[0])
 
     def hashed_again(self, kind: Kind, entry_id: int) -> str:
         """Hash an entry anew from what stands in the book, to be compared with its `entry_sha256`.
@@ -547,3 +543,12 @@ _JUDGED = {
 
 def _known_us(as_of_utc: datetime | None) -> int:
     return 2**62 if as_of_utc is None else epoch_us(as_of_utc)
+
+
+def fit_of(text: str) -> Fit:
+    """Read a fit from the JSON that the book keeps of it."""
+    body = json.loads(text)
+    for moment in ("train_start_utc", "train_end_utc"):
+        body[moment] = datetime.fromisoformat(body[moment])
+    body["payload_sha256s"] = tuple(body["payload_sha256s"])
+    return Fit(**body)

@@ -243,7 +243,9 @@ def verify(
     if export_path is None:
         with _opened(data_dir, ledger) as place:
             public = _read_key(public_key) if public_key else place.signer.public()
-            found = audit_book(place.book, public)
+            found = audit_book(place.book, public, _remembered(seen) if seen else None)
+            if seen and found.holds:
+                seen.write_text(found.head.text(), "utf-8")
             return _audit_answer(found, place.book.name, public)
     if public_key is None:
         raise InputError("--export needs --public-key; `gridmargin ledger key` prints it where the ledger is")
@@ -298,7 +300,7 @@ def show_verify(answer: dict[str, Any]) -> None:
     """Print what held and what did not."""
     console = people_console()
     for line in answer["held"]:
-        console.print(f"holds: {line}")
+        console.print(line if line.startswith("not checked: ") else f"holds: {line}")
     for line in answer["faults"]:
         console.print(f"WRONG: {line}")
     console.print(

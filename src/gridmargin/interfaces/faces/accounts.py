@@ -56,8 +56,10 @@ class Accounts:
         InputError
             If the name is taken or empty, the password too short, the e-mail address none, or there are too many.
         """
-        if not username.strip() or ":" in username:
-            raise InputError("username is empty or holds a colon; choose another")
+        if not username.strip() or ":" in username or not username.isprintable():
+            raise InputError("username is empty or holds a colon or a control character; choose another")
+        if any("\ud800" <= character <= "\udfff" for character in password + email + (org or "")):
+            raise InputError("a field holds half a character (a lone surrogate); send it as UTF-8")
         if "@" not in email:
             raise InputError("email is no address; give one with an @")
         if len(password) < SHORTEST_PASSWORD:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Response
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -182,12 +183,12 @@ def _ledger_routes(app: FastAPI, desk: Desk) -> None:
         return await desk.head()
 
     @app.get("/v1/ledger/proof/{kind}/{record_id}", tags=["ledger"])
-    async def proof(kind: str, record_id: int) -> dict[str, Any]:
+    async def proof(kind: str, record_id: Annotated[int, InPath(ge=1, lt=2**63)]) -> dict[str, Any]:
         """Prove that a record stands in the log: leaf, audit path and signed head (RFC 6962)."""
         return await desk.proof(kind, record_id)
 
     @app.get("/v1/ledger/consistency", tags=["ledger"])
-    async def consistency(tree_size: Annotated[int, Query(ge=1)]) -> dict[str, Any]:
+    async def consistency(tree_size: Annotated[int, Query(ge=1, lt=2**63)]) -> dict[str, Any]:
         """Prove that the log of today begins with the first `tree_size` leaves (RFC 6962)."""
         return await desk.consistency(tree_size)
 

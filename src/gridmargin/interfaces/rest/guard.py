@@ -1,4 +1,4 @@
-"""Who may ask: anyone on loopback, holders of the key elsewhere; and only under our own host names."""
+"""Who may ask: anyone on loopback, holders of the key elsewhere; only under our own host names, and no page of others."""
 
 from __future__ import annotations
 
@@ -77,6 +77,11 @@ class Guard:
             refusal = error_response(
                 421, "WrongHost", "this server answers to localhost only; ask for it by that name"
             )
+        elif scope["method"] not in _READING and _is_from_another_page(headers):
+            # A browser sends a page's requests without asking us first, with the key it remembers for us.
+            refusal = error_response(
+                403, "OtherOrigin", "this comes from a page of another site, which may not write here; ask from our own page"
+            )  # fmt: skip
         elif scope["method"] in ("POST", "PUT", "PATCH"):
             length = headers.get("content-length", "")
             if not length.isdigit():
@@ -103,6 +108,18 @@ class Guard:
         elif scheme.lower() != "bearer":
             return False
         return hmac.compare_digest(given.encode(), (self.api_key or "").encode())
+
+
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+def _is_from_another_page(headers: Mapping[str, str]) -> bool:
+    """Say whether a browser sent this for a page that is not ours (Fetch Metadata; `Origin` where it is absent)."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host", "")
 
 
 def _host_name(host: str) -> str:
