@@ -304,17 +304,22 @@ def asked(
     kind, detail = said_of(choice, factory.source)
     stale = is_stale(factory.source, answer["zone"], asked_utc)
     on_time = kind in ("live", "archive") and not stale
-    widened = [_widened(estimate) for estimate in answer["marginal"]] if stale else answer["marginal"]
-    average = answer["average"] and (_widened(answer["average"]) if stale else answer["average"])
+    stands_in = bool(note and answer["status"] and not on_time)
+    told = _widened if stale else _standing_in if stands_in else dict
     return answer | {
         "asked_utc": format_utc(asked_utc),
         "note": "; ".join(notes) or None,
-        "status": Status.IMPUTED.value if note and answer["status"] and not on_time else answer["status"],
+        "status": Status.IMPUTED.value if stands_in else answer["status"],
         "source": {"name": factory.source.name, "kind": kind, "detail": detail},
         "stale": stale,
-        "marginal": widened,
-        "average": average,
+        "marginal": [told(estimate) for estimate in answer["marginal"]],
+        "average": answer["average"] and told(answer["average"]),
     }
+
+
+def _standing_in(estimate: dict[str, Any]) -> dict[str, Any]:
+    """Say of an estimate that it is of another moment than the one asked for; the ledger's entry stays as it is."""
+    return estimate | {"status": Status.IMPUTED.value}
 
 
 def one_factor_answer(answer: dict[str, Any], estimator: str | None, kind: Kind) -> dict[str, Any]:

@@ -96,7 +96,9 @@ def quality_of(
         "flags": _by_code(flags, seen, imputed),
         "balance": _balance(here),
     }
-    return {"verdict": _verdict(answer, flags), **answer}
+    observed = seen["status"].is_in([Status.REPORTED.value, Status.ADJUSTED.value]).any()
+    said = "" if observed or seen.is_empty() else "modelled, nothing here was observed; "
+    return {"verdict": said + _verdict(answer, flags), **answer}
 
 
 def _named(here: GridStates) -> list[str]:

@@ -61,10 +61,11 @@ def show_forecast(answer: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("from", "g CO2/kWh", "90 % range", "likely on the margin"):
         table.add_column(heading, justify="right" if heading == "g CO2/kWh" else "left", no_wrap=True)
-    shown = ""
+    shown, n_left_out, lowest = "", 0, answer["lowest"]
     for row in answer["forecasts"]:
         start = row["interval"]["start_utc"]
-        if start[:13] == shown:
+        if start[:13] == shown and start != lowest["interval"]["start_utc"]:
+            n_left_out += 1
             continue
         shown = start[:13]
         factor = row["factor_gco2_per_kwh"]
@@ -74,7 +75,8 @@ def show_forecast(answer: dict[str, Any]) -> None:
             ", ".join(f"{s['name']} {s['probability']:.0%}" for s in likely if s["probability"] >= 0.005),
         )  # fmt: skip
     console.print(table)
-    lowest = answer["lowest"]
+    if n_left_out:
+        console.print(f"the first interval of each hour, and the lowest; --json has {n_left_out} more")
     console.print(
         f"lowest at {lowest['interval']['start_utc']}: {lowest['factor_gco2_per_kwh']['mid']:.0f} g/kWh;"
         f" {answer['n_new']} forecasts are new in the ledger, `gridmargin ledger forecasts` scores them"

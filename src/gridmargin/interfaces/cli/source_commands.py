@@ -36,7 +36,7 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
     faults = [one for one in checked if one.fault]
     return {
         "sources": rows,
-        "n_checked": len(checked),
+        "n_checked": len(checked) if check else None,
         "n_removed": n_removed,
         "n_faults": len(faults),
         "faults": [
@@ -65,7 +65,7 @@ def show_sources(answer: dict[str, Any]) -> None:
         )  # fmt: skip
     console = people_console()
     console.print(table)
-    if answer["n_checked"]:
+    if answer["n_checked"] is not None:
         console.print(
             f"{answer['n_checked']} archived payloads read again, {answer['n_faults']} do not close"
         )
@@ -81,6 +81,8 @@ def fetch(zone: str, days: int, data_dir: Path | None) -> dict[str, Any]:
     """Answer `gridmargin fetch`."""
     zone = zone_of(zone)
     settings = read_settings()
+    if settings.offline:
+        raise InputError("GRIDMARGIN_OFFLINE is set, so nobody is asked; unset it to fetch")
     choice = choose_source("live", settings)
     found = []
     with open_workplace(home_folder(data_dir, settings), settings) as place:

@@ -111,6 +111,8 @@ class Desk:
         self._now: dict[tuple[str, str, datetime, tuple[str, ...]], dict[str, Any]] = {}
         self._factors: dict[tuple[str, str | None, str | None, Kind], tuple[float, bytes]] = {}
         self._one_roll = asyncio.Lock()
+        self._roll_again: set[tuple[str, str]] = set()
+        self._rolling: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._zones: list[dict[str, Any]] | None = None
         self._shown: str | None = None
         self._trouble: dict[str, dict[str, Any]] = {}
@@ -131,6 +133,8 @@ class Desk:
         finally:
             if self.rounds is not None:
                 self.rounds.stop()
+            for rolling in tuple(self._rolling.values()):
+                rolling.cancel()
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -198,8 +202,33 @@ class Desk:
             return freshness_answer(feeds.freshness(live, zone))
 
         self._tell("source", await self._apart(work))
-        async with self._one_roll:
-            await asyncio.to_thread(self._roll, adapter, zone)
+        self._roll_soon(adapter, zone)
+
+    def _roll_soon(self, adapter: str, zone: str) -> None:
+        """Go on with the ledger when its turn comes; the next round does not wait for it."""
+        key = (adapter, zone)
+        if key in self._rolling:
+            self._roll_again.add(key)
+            return
+
+        async def in_turn() -> None:
+            async with self._one_roll:
+                await asyncio.to_thread(self._roll, adapter, zone)
+
+        def done(task: asyncio.Task[None]) -> None:
+            del self._rolling[key]
+            if task.cancelled():
+                return
+            if isinstance(error := task.exception(), Exception):
+                LOG.error(
+                    "roll_failed source=%s zone=%s code=%s", adapter, zone, told(error)[1], exc_info=error
+                )
+            if key in self._roll_again:
+                self._roll_again.discard(key)
+                self._roll_soon(adapter, zone)
+
+        task = self._rolling[key] = asyncio.create_task(in_turn())
+        task.add_done_callback(done)
 
     def _roll(self, adapter: str, zone: str) -> None:
         """Go on with the ledger by a connection of its own, so that nobody who asks waits for it."""

@@ -209,7 +209,7 @@ def for_migrations(url: str) -> psycopg.Connection[Any]:
 def _refusal(name: str, said: str, password: str) -> str:
     """Say in one line why there is no connection, and what to do."""
     reason = re.sub(r"\s+", " ", said).strip()
-    reason = reason.replace(password, "…") if password else reason
+    reason = re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", "…", reason) if password else reason
     reason = re.sub(r"^connection failed: ", "", reason)[:300]
     if "password" in said or "authentication" in said:
         way_out = "correct the user or the password in the URL, or put it into PGPASSWORD or ~/.pgpass"
