@@ -250,6 +250,20 @@ def test_what_came_is_archived_as_it_came_and_read_again_from_there(bench):
     assert all(one.n_observations for one in replayed)
 
 
+@pytest.mark.parametrize("bench", BASES, indirect=True)
+def test_what_has_not_come_yet_is_refused(bench):
+    """An answer that states what will have been generated is kept, named, and not believed: nothing is fresh by it."""
+    early = bench.sample.interval.start_utc - timedelta(days=2)
+    with pytest.raises(TableError, match="ahead of the clock"):
+        collect(
+            bench.live, bench.sample.zone, bench.sample.interval, transport=bench.transport(), archive=bench.archive,
+            index=bench.index, now_utc=lambda: early, reach=Reach(bench.server.url, bench.sample.secrets),
+        )  # fmt: skip
+    assert bench.index.span(bench.name, bench.sample.zone) is None
+    assert bench.kept_files()
+    assert bench.index.health(bench.name, bench.sample.zone).fault
+
+
 def test_every_cell_can_be_read_again(bench):
     """The row and column of an observation lead back to its number, up to one factor for a quantity."""
     bench.collect()

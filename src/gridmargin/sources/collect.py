@@ -22,11 +22,15 @@ from gridmargin.vocab import (
     Interval,
     PublisherError,
     TableError,
+    format_utc,
     sha256_hex,
 )
 
 NOTHING = "the publisher has nothing for this stretch; try again later"
 """Of an answer that says so itself: a gap, and no fault of either side (C2)."""
+
+AHEAD = timedelta(days=1)
+"""How far ahead of our clock an answer may state what was generated: clocks differ, days do not."""
 
 SUPPLY = "^(generation|published)_"
 """Quantities without which nothing can be said of the margin; of a comparison, those that bear its own name."""
@@ -164,6 +168,7 @@ def _read(
             )
             return found
         covered = _span(found, zone, payload)
+        _refuse_future(found, payload, moment_utc)
     except TableError as error:
         index.add(Fetch(source.name, zone, payload.name, digest, None, moment_utc, fault=str(error)), n_bytes)
         raise
@@ -182,6 +187,20 @@ def _read(
         n_bytes,
     )
     return found
+
+
+def _refuse_future(found: Observations, payload: Payload, moment_utc: datetime) -> None:
+    """Refuse an answer that says what will have been generated: believed, it would be fresh for ever."""
+    ahead = found.frame.filter(
+        pl.col("quantity").str.contains(SUPPLY), pl.col("start_utc") > moment_utc + AHEAD
+    ).head(1)
+    if ahead.height:
+        row = ahead.row(0, named=True)
+        raise TableError(
+            f"{payload.name}, row {row['row']}, column {row['column']}: states {row['quantity']} of"
+            f" {format_utc(row['start_utc'])}, which lies ahead of the clock ({format_utc(moment_utc)}); try again later,"
+            " or set the clock"
+        )
 
 
 def revised_starts(before: Observations, after: Observations) -> list[datetime]:
