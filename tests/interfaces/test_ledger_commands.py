@@ -147,7 +147,7 @@ def test_a_proof_is_checked_by_hand(home):
         (("verify", "--export", "nowhere.csv", "--public-key", "no-such-file"), "no such file"),
         (("verify", "--export", "nowhere.csv", "--public-key", "a+b+c"), "is not a public key"),
         (("prove", "marginal", "999"), "no marginal record 999"),
-        (("prove", "weather", "1"), "no weather record 1"),
+        (("prove", "weather", "1"), "unknown kind of record 'weather'"),
         (("export", "--out", "book.xls"), "ends in .parquet, .csv, .json"),
         (("export", "--out", "no/such/folder/book.csv"), "no folder"),
         (("export", "--out", "book.csv", "--start", "2026-07-15T03:00Z"), "go together"),

@@ -4,15 +4,17 @@ import hashlib
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gridmargin.ledger.rows import HASHED, hashes
+from gridmargin.ledger.rows import HASHED, hashes, number_text
 
 WORDS = {
     0.0: "0.0", 0.1: "0.1", 500.0: "500.0", 412.8571428571429: "412.8571428571429", 0.00012345: "0.00012345",
     6.767617548646365e-06: "6.767617548646365e-6", 1.7472538304250623e-05: "0.000017472538304250623",
     1e15: "1000000000000000.0", 1e16: "1e+16",
 }  # fmt: skip
-"""Numbers as Polars writes them: shortest decimals, plain from 1e-5 to below 1e16."""
+"""Shortest decimals, plain from 1e-5 to below 1e16."""
 
 
 @pytest.mark.parametrize("number", WORDS)
@@ -26,3 +28,11 @@ def test_the_words_of_a_number_do_not_change_with_the_library(number):
     said = ["x", "1594836000", "900", *"xxxxxx", *[WORDS[number]] * 3, *"xxxx", "", "x", "ercot"]
     assert len(said) == len(HASHED) + 1
     assert hashes(frame) == [hashlib.sha256("\x1f".join(said).encode()).hexdigest()]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_reads_back_from_its_words_and_has_the_words_that_earlier_entries_were_hashed_by(number):
+    """Until now the words were Polars': nothing that stands in a ledger has another hash for it."""
+    words = number_text(number)
+    assert float(words) == number
+    assert words == pl.Series([number]).cast(pl.String)[0]

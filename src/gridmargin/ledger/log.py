@@ -21,10 +21,10 @@ from gridmargin.ledger.merkle import (
     tree_hash,
 )
 from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
-from gridmargin.ledger.records import Written, leaf_data
+from gridmargin.ledger.records import KINDS, Written, leaf_data
 from gridmargin.ledger.retirements import Stretches, is_covered
 from gridmargin.ledger.store import Connection
-from gridmargin.vocab import Kind, NotFoundError, TableError
+from gridmargin.vocab import Kind, NotFoundError, TableError, UnknownNameError
 
 BLOCK_LEVEL = 8
 BLOCK = 1 << BLOCK_LEVEL
@@ -144,9 +144,13 @@ class Log:
 
         Raises
         ------
+        UnknownNameError
+            If there is no such kind.
         NotFoundError
             If the log has no leaf for it, or had none at that size.
         """
+        if kind not in KINDS:
+            raise UnknownNameError("kind of record", kind, KINDS)
         row = self._connection.execute(
             "SELECT leaf_index, leaf_sha256 FROM log_leaves WHERE kind = ? AND record_id = ?",
             (kind, record_id),

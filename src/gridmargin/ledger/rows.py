@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -24,6 +25,9 @@ from gridmargin.vocab import (
     require_utc,
     sha256_hex,
 )
+
+LEAST_PLAIN = -5
+"""Smallest power of ten that hashes write without an exponent."""
 
 LOW, MID, HIGH = ("{kind}_low_gco2_per_kwh", "{kind}_mid_gco2_per_kwh", "{kind}_high_gco2_per_kwh")
 ENTRY_COLUMNS = (
@@ -117,8 +121,31 @@ HASHED = (
 schema 0002 lack."""
 
 
+def number_text(number: float | None) -> str | None:
+    """Write a number in the only way that hashes know: the shortest decimal that reads back as it.
+
+    Plain from 1e-5 to below 1e16, as in 0.000017 and 412.5; beyond, one digit before the point and a plain exponent,
+    as in 6.7e-6 and 1e+16. No library's own habit is in it, so that an auditor of later years comes to the same words.
+    """
+    if number is None:
+        return None
+    text = repr(number)
+    mantissa, found, exponent = text.partition("e")
+    if not found:
+        return text
+    power = int(exponent)
+    if power >= 0:
+        return f"{mantissa}e+{power}"
+    return f"{Decimal(text):f}" if power >= LEAST_PLAIN else f"{mantissa}e{power}"
+
+
 def hashes(frame: pl.DataFrame) -> list[str]:
     """Hash each row of a frame with the columns `HASHED`, `issued_us` and `source`."""
+    factors = [c for c in HASHED if c.endswith("_gco2_per_kwh")]
+    frame = frame.with_columns(
+        pl.Series(c, [number_text(number) for number in frame[c].cast(pl.Float64)], dtype=pl.String)
+        for c in factors
+    )
     said = [pl.col(c).cast(pl.String).fill_null("") for c in HASHED]
     issue = (pl.lit("\x1f") + pl.col("issued_us").cast(pl.String)).fill_null("")
     source = pl.when(pl.col("source") == "").then(pl.lit("")).otherwise("\x1f" + pl.col("source"))
