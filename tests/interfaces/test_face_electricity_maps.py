@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridmargin.interfaces.faces.electricity_maps import _shown
+from gridmargin.interfaces.faces.electricity_maps import How, _shown
 from gridmargin.interfaces.faces.signals import Point, Signal
 from gridmargin.ledger import Book
 from gridmargin.reference import zone_named
@@ -168,7 +168,7 @@ def test_a_marginal_signal_cannot_be_shown(tmp_path):
     """The only way to a `carbonIntensity` refuses it (C3)."""
     marginal = Signal("DE", Kind.MARGINAL, "regression", "2", "reference", 3600, (POINT,), ())
     with pytest.raises(MixedKindsError, match="C3"):
-        _shown(marginal, 3600, measured_only=False)
+        _shown(marginal, How("hourly", 3600, measured_only=False))
 
 
 def test_zones_list_what_has_an_average(tmp_path):

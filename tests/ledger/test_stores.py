@@ -225,7 +225,7 @@ def test_times_are_found_by_index(postgresql):
             ("US-ERCO", "regression", HOUR.end_utc.timestamp(), HOUR.start_utc.timestamp() - 86_400),
         ).fetchall()
     text = " ".join(row[0] for row in plan)
-    assert "marginal_by_interval" in text
+    assert "marginal_by_stretch" in text
     assert "numeric" not in text
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gridmargin.ledger import Book
-from gridmargin.pipeline import issue_average
+from gridmargin.pipeline import issue
 from gridmargin.vocab import InputError, Interval, Kind, NoFactorError, Status, TimeError, View
 from interfaces.face_server import NOW, asked, record
 from pipeline.test_issuing import AnotherFuture
@@ -17,7 +17,7 @@ AT = datetime(2021, 5, 11, 9, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def issued(tmp_path_factory):
     factory = factory_of(tmp_path_factory.mktemp("issued"), ())
-    return factory, issue_average(factory, HOME, AT, 24)
+    return factory, issue(factory, HOME, AT, 24, Kind.AVERAGE).entries
 
 
 def test_every_hour_is_forecast_with_a_range(issued):
@@ -55,7 +55,7 @@ def test_it_comes_close_to_what_came(issued):
 def test_nothing_after_the_issue_is_seen(issued, tmp_path):
     """Another future gives the same forecasts, to the last digit (C10)."""
     _, entries = issued
-    other = issue_average(factory_of(tmp_path, (), AnotherFuture()), HOME, AT, 24)
+    other = issue(factory_of(tmp_path, (), AnotherFuture()), HOME, AT, 24, Kind.AVERAGE).entries
     assert [e.estimate for e in other] == [e.estimate for e in entries]
 
 
@@ -63,7 +63,7 @@ def test_nothing_after_the_issue_is_seen(issued, tmp_path):
     ("at", "hours", "error", "says"),
     [
         (AT, 0, InputError, "1 to 72 hours"),
-        (datetime(2022, 1, 1, tzinfo=UTC), 6, TimeError, "in between"),
+        (datetime(2022, 1, 1, tzinfo=UTC), 6, TimeError, "has not come yet"),
         (START - timedelta(days=3), 6, TimeError, "in between"),
         (START + timedelta(days=20), 6, NoFactorError, "no average"),
     ],
@@ -72,7 +72,7 @@ def test_what_cannot_be_issued_is_refused(tmp_path, at, hours, error, says):
     """With the way out, and nothing is written down."""
     factory = factory_of(tmp_path, ())
     with pytest.raises(error, match=says):
-        issue_average(factory, HOME, at, hours)
+        issue(factory, HOME, at, hours, Kind.AVERAGE)
     assert factory.book.forecasts(HOME, kind=Kind.AVERAGE) == []
 
 

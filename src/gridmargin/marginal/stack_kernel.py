@@ -6,24 +6,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gridmargin.marginal.stack_once import NEGLIGIBLE
+from gridmargin.marginal import stack_once
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _narrowed(pmf: FloatArray, below: FloatArray, lo: int, hi: int) -> tuple[int, int]:
-    low_mass, high_mass = pmf[lo], pmf[hi]
-    while lo < hi and low_mass < NEGLIGIBLE:
-        pmf[lo], below[lo] = 0.0, 0.0
-        lo += 1
-        low_mass += pmf[lo]
-    while hi > lo and high_mass < NEGLIGIBLE:
-        pmf[hi] = 0.0
-        hi -= 1
-        high_mass += pmf[hi]
-    return lo, hi
+_narrowed = njit(cache=True)(stack_once.narrowed)
+"""Compiled from the same lines."""
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -53,7 +43,7 @@ def pass_over(
     last = len(steps) - 1
     lo, hi = 0, n - 1
     for b in range(last + 1):
-        # What is possible with less than NEGLIGIBLE lies outside lo … hi and is passed over.
+        # What is possible with less than `stack_once.NEGLIGIBLE` lies outside lo … hi and is passed over.
         lo, hi = _narrowed(pmf, below, lo, hi)
         whole = int(steps[b])
         part = steps[b] - whole

@@ -36,7 +36,7 @@ def pass_over(
     last = len(steps) - 1
     lo, hi = 0, n - 1
     for b in range(last + 1):
-        lo, hi = _narrowed(pmf, below, lo, hi)
+        lo, hi = narrowed(pmf, below, lo, hi)
         whole = int(steps[b])
         part = steps[b] - whole
         stay, move = (1.0 - outage[b]) * (1.0 - part), (1.0 - outage[b]) * part
@@ -57,7 +57,7 @@ def pass_over(
     return probability, emission, by_factor, cost, surplus, reached
 
 
-def _narrowed(pmf: FloatArray, below: FloatArray, lo: int, hi: int) -> tuple[int, int]:
+def narrowed(pmf: FloatArray, below: FloatArray, lo: int, hi: int) -> tuple[int, int]:
     """Pass over what is possible with less than `NEGLIGIBLE`, on both sides."""
     low_mass, high_mass = pmf[lo], pmf[hi]
     while lo < hi and low_mass < NEGLIGIBLE:

@@ -17,9 +17,8 @@ from gridmargin.pipeline.months import month_starts
 if TYPE_CHECKING:
     from gridmargin.marginal import LongRunFactor
     from gridmargin.pipeline.account import Job, account_log, manifest_of
-    from gridmargin.pipeline.average_issuing import issue_average
     from gridmargin.pipeline.forecasts import ScoredForecast, append_forecasts, score_forecasts
-    from gridmargin.pipeline.issuing import Issued, issue
+    from gridmargin.pipeline.issuing import Issued, base_of, issue
     from gridmargin.pipeline.long_run import (
         fleet_margins,
         given_fleet,
@@ -52,6 +51,7 @@ __all__ = [
     "account_log",
     "append_forecasts",
     "ask_or_say_why",
+    "base_of",
     "checkable",
     "entries_of",
     "explain",
@@ -62,7 +62,6 @@ __all__ = [
     "installed_mw",
     "is_stale",
     "issue",
-    "issue_average",
     "listed_fleet",
     "manifest_of",
     "moment_for",
@@ -88,10 +87,10 @@ _LATER = {
     "ScoredForecast": "forecasts",
     "append_forecasts": "forecasts",
     "Issued": "issuing",
+    "base_of": "issuing",
     "issue": "issuing",
     "given_signals": "signals",
     "signals_of": "signals",
-    "issue_average": "average_issuing",
     "checkable": "recalibration",
     "installed_mw": "quality",
     "quality_of": "quality",

@@ -1,4 +1,4 @@
-"""Issue forecasts of a zone's marginal factor, and write them down with the moment they were issued."""
+"""Issue forecasts of a zone's marginal or average factor, and write them down with the moment they were issued."""
 
 from __future__ import annotations
 
@@ -63,10 +63,19 @@ class Issued:
     notes: tuple[str, ...] = ()
 
 
-def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issued:
+def base_of(factory: Factory, kind: Kind) -> str:
+    """Name whose factor is forecast: the average's own, the published rate where the source states one, else `regression`."""
+    if kind is Kind.AVERAGE:
+        return "average"
+    return "published" if factory.source.states_margin else "regression"
+
+
+def issue(
+    factory: Factory, zone: str, issued_utc: datetime, hours: int, kind: Kind = Kind.MARGINAL
+) -> Issued:
     """Forecast every interval that begins within some hours of the issue.
 
-    What is forecast is the published rate where the source states one, else the factor of `regression`. Nothing is seen
+    What is forecast is the factor that `base_of` names. Nothing is seen
     that begins at the issue or later, and no factor whose fit saw something later (C10). The ladder is learned from the
     year before the issue's month, so that all issues of a month share it; where too little is known by then, from all
     that is known at the issue. Rows are made from what is known at the issue.
@@ -94,14 +103,14 @@ def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issu
             f"{source.name} data for {zone} reach from {format_utc(known.start_utc)} to {format_utc(known.end_utc)}:"
             f" nothing can be issued at {format_utc(issued_utc)}; give a moment in between"
         )
-    base = "published" if source.states_margin else "regression"
+    base = base_of(factory, kind)
     month = first_of_month(end)
     past = Interval(max(known.start_utc, month - HISTORY), end)
-    notes = _cover(factory, zone, base, past, month)
-    said = _known(factory, zone, base, past)
+    notes = _cover(factory, zone, kind, base, past, month)
+    said = _known(factory, zone, kind, base, past)
     if not said.height:
         raise NoFactorError(
-            f"no factor of {zone} was known by {format_utc(end)}: the record begins at {format_utc(known.start_utc)}, and its"
+            f"no {kind.value} factor of {zone} was known by {format_utc(end)}: the record begins at {format_utc(known.start_utc)}, and its"
             f" first factors come from a fit on {WARM_UP.days} days; issue later"
             + "".join(f"; {note}" for note in notes)
         )
@@ -128,7 +137,7 @@ def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issu
         tuple(hashes),
     )  # fmt: skip
     recent = Interval(max(past.start_utc, end - timedelta(days=SOURCE_DAYS)), end)
-    entries = factory.book.entries(Kind.MARGINAL, zone, recent, base, source=source.name)
+    entries = factory.book.entries(kind, zone, recent, base, source=source.name)
     names, probability, factor = _usual_sources(entries, made.start_epoch_s, timezone)
     probability, factor, done = tilt.tilt(probability, factor, made.mid)
     started = made.start_epoch_s >= issued_utc.timestamp()
@@ -144,7 +153,7 @@ def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issu
         source_factor=factor,
         regime=np.array([f"sources {how}" for how in done], dtype=np.str_),
         status=np.full(len(made.mid), Status.FORECAST.value),
-        basis=Basis(Kind.MARGINAL, view=View.FORECAST),
+        basis=Basis(kind, view=View.FORECAST),
         estimator=name,
         estimator_version=VERSION,
         fit_id=fit.fit_id,
@@ -152,11 +161,11 @@ def issue(factory: Factory, zone: str, issued_utc: datetime, hours: int) -> Issu
     ).taken(np.flatnonzero(started))
     n_new = append_forecasts(factory.book, estimates, fit, factory.now_utc(), source=source.name)
     moment = Interval(issued_utc, issued_utc + timedelta(microseconds=1))
-    entries = factory.book.forecasts(zone, issued=moment, estimator=name, source=source.name)
+    entries = factory.book.forecasts(zone, issued=moment, estimator=name, source=source.name, kind=kind)
     return Issued(issued_utc, entries, n_new, tuple(dict.fromkeys(notes)))
 
 
-def _cover(factory: Factory, zone: str, base: str, past: Interval, month: datetime) -> list[str]:
+def _cover(factory: Factory, zone: str, kind: Kind, base: str, past: Interval, month: datetime) -> list[str]:
     """Make the book cover the past, and give what could not be estimated; months before this one are tried once.
 
     Some intervals can never be estimated, so that the book alone does not tell whether an old stretch was tried. The
@@ -168,10 +177,10 @@ def _cover(factory: Factory, zone: str, base: str, past: Interval, month: dateti
         if factory.shelf is None or stretch.start_utc >= month:
             notes += maker.ensure(zone, stretch).notes
             continue
-        if factory.shelf.get(_tried(maker, zone, base, stretch)) is None:
+        if factory.shelf.get(_tried(maker, zone, kind, base, stretch)) is None:
             outcome = maker.ensure(zone, stretch)
             notes += outcome.notes
-            factory.shelf.put(_tried(maker, zone, base, stretch), {"notes": list(outcome.notes)})
+            factory.shelf.put(_tried(maker, zone, kind, base, stretch), {"notes": list(outcome.notes)})
     return notes
 
 
@@ -182,14 +191,14 @@ def _at_month(past: Interval, month: datetime) -> list[Interval]:
     return [Interval(past.start_utc, month), Interval(month, past.end_utc)]
 
 
-def _tried(factory: Factory, zone: str, base: str, stretch: Interval) -> str:
+def _tried(factory: Factory, zone: str, kind: Kind, base: str, stretch: Interval) -> str:
     """Say on what it depends whether more of a stretch could be estimated."""
     book, source = factory.book, factory.source
     known, version_now = source.span(zone), ESTIMATORS.get(base)().version
     seen = (p for part in factory.reading(stretch, known) for p in source.fetch(zone, part))
     return hash_of(
         "tried", source.name, zone, base, version_now, stretch, [[p.name, sha256_hex(p.body)] for p in seen],
-        book.count(Kind.MARGINAL, zone, stretch, base, version_now, source.interval_s(zone), source.name),
+        book.count(kind, zone, stretch, base, version_now, source.interval_s(zone), source.name),
         factory.changes(zone, base, stretch.start_utc, stretch.end_utc),
         [d.recorded_utc for d in factory.declared(zone, stretch.start_utc, stretch.end_utc)],
     )  # fmt: skip
@@ -229,9 +238,9 @@ def _ladder(
     return lead_times.Ladder(tuple(rungs[s] for s in stretches), series.step_s, timezone)
 
 
-def _known(factory: Factory, zone: str, base: str, past: Interval) -> pl.DataFrame:
+def _known(factory: Factory, zone: str, kind: Kind, base: str, past: Interval) -> pl.DataFrame:
     """Give what was first said of each past interval, without what a later fit said."""
-    said = factory.book.judged(Kind.MARGINAL, zone, past, base, source=factory.source.name, first=True)
+    said = factory.book.judged(kind, zone, past, base, source=factory.source.name, first=True)
     later = [f for f in said["fit_id"].unique() if factory.book.fit(f).train_end_utc > past.end_utc]
     return said.filter(~pl.col("fit_id").is_in(later))
 

@@ -106,6 +106,10 @@ class Feeds:
         self._clock = clock
         self._past_asked: dict[tuple[str, str], datetime] = {}
 
+    def named(self, name: str) -> tuple[LiveSource, Reach]:
+        """Give an adapter by its name, and how its publisher is reached."""
+        return next(pair for pair in self.adapters if pair[0].name == name)
+
     def of_zone(self, zone: str) -> list[LiveSource]:
         """List the adapters that answer for a zone and are on, the finest interval first."""
         on = [a for a, reach in self.adapters if zone in a.zones() and off_reason(a, reach) is None]
@@ -124,7 +128,7 @@ class Feeds:
         """Say how fresh a zone is."""
         span, moment = self.index.span(adapter.name, zone), self._now_utc()
         age_s = None if span is None else max((moment - span.end_utc).total_seconds(), 0.0)
-        reach = next(reach for known, reach in self.adapters if known.name == adapter.name)
+        _, reach = self.named(adapter.name)
         return Freshness(
             adapter.name,
             adapter.publisher,
@@ -176,7 +180,7 @@ class Feeds:
             If it does not answer with what was due.
         """
         wanted = interval or self._due(adapter, zone)
-        reach = next(reach for known, reach in self.adapters if known.name == adapter.name)
+        _, reach = self.named(adapter.name)
 
         asking_s = None if within_s is None else ASKING_FRAC * within_s
 

@@ -17,11 +17,13 @@ import typer
 from gridmargin.interfaces.cli.ledger_app import ledger_app
 from gridmargin.interfaces.cli.options import (
     DataDirOption,
+    EndOption,
     GeojsonOption,
     JsonOption,
     LedgerOption,
     PlacesOption,
     SourceOption,
+    StartOption,
     WorkloadOption,
     ZoneArgument,
     emit,
@@ -218,8 +220,8 @@ def fetch(
 @app.command()
 def quality(
     zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[str, typer.Option(help="First moment after it.", metavar="TIME")],
+    start: StartOption,
+    end: EndOption,
     source: SourceOption = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Write the report as JSON here too.", metavar="FILE")

@@ -9,9 +9,12 @@ import typer
 
 from gridmargin.interfaces.cli.options import (
     DataDirOption,
+    EndOption,
+    EndOrHourOption,
     JsonOption,
     LedgerOption,
     SourceOption,
+    StartOption,
     ZoneArgument,
     emit,
 )
@@ -23,11 +26,8 @@ ledger_app = typer.Typer(help="The append-only book of factors.", no_args_is_hel
 @ledger_app.command("show")
 def ledger_show(
     zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
+    start: StartOption,
+    end: EndOrHourOption = None,
     estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
@@ -49,11 +49,8 @@ def ledger_as_of(
     known: Annotated[
         str, typer.Argument(help="The moment of knowledge, ISO 8601 with offset.", metavar="KNOWN")
     ],
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
+    start: StartOption,
+    end: EndOrHourOption = None,
     estimator: Annotated[str, typer.Option(help="Whose entries.")] = "regression",
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
@@ -73,11 +70,8 @@ def ledger_as_of(
 @ledger_app.command("refresh")
 def ledger_refresh(
     zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[
-        str | None,
-        typer.Option(help="First moment outside; one hour after --start if absent.", metavar="TIME"),
-    ] = None,
+    start: StartOption,
+    end: EndOrHourOption = None,
     source: SourceOption = "auto",
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
@@ -123,8 +117,8 @@ def ledger_forecasts(
 @ledger_app.command("disagree")
 def ledger_disagree(
     zone: ZoneArgument,
-    start: Annotated[str, typer.Option(help="First moment, ISO 8601 with offset.", metavar="TIME")],
-    end: Annotated[str, typer.Option(help="First moment outside.", metavar="TIME")],
+    start: StartOption,
+    end: EndOption,
     other: Annotated[
         str | None,
         typer.Option("--with", help="Another zone: who calls which of the two the higher.", metavar="ZONE2"),

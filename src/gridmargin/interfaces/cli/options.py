@@ -28,6 +28,14 @@ GeojsonOption = Annotated[
     Path | None,
     typer.Option("--geojson", help="Outlines of zones, in place of the coarse ones.", metavar="FILE"),
 ]
+StartOption = Annotated[
+    str, typer.Option("--start", help="First moment, ISO 8601 with offset.", metavar="TIME")
+]
+EndOption = Annotated[str, typer.Option("--end", help="First moment outside.", metavar="TIME")]
+EndOrHourOption = Annotated[
+    str | None,
+    typer.Option("--end", help="First moment outside; one hour after --start if absent.", metavar="TIME"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SourceOption = Annotated[
     str, typer.Option("--source", help="auto, live, reference, or recorded:DIR.", metavar="SOURCE")

@@ -82,6 +82,31 @@ def _where(
     return Where(zone, lat, lon, country, provider, data_center)
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How an answer is wanted.
+
+    Attributes
+    ----------
+    period_s : int
+        Length of a period. [s]
+    measured_only : bool
+        Whether estimated values are left out.
+    """
+
+    granularity: str
+    period_s: int
+    measured_only: bool
+
+
+def _how(
+    granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
+    factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
+    measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
+) -> How:
+    return How(granularity, _period_s(granularity, factors), measured_only)
+
+
 def refusal(status: int, code: str, message: str) -> JSONResponse:
     """Build a refusal."""
     return json_response({"status": "error", "code": code, "error": message, "message": message}, status)
@@ -110,92 +135,68 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
     @routes.get("/carbon-intensity/latest")
     async def latest(
         where: Annotated[Where, Depends(_where)],
-        granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
-        factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
-        measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
+        how: Annotated[How, Depends(_how)],
     ) -> dict[str, Any]:
-        place, period_s = (
-            await _asked(signals, where),
-            _period_s(granularity, factors),
-        )
-        found = await asyncio.to_thread(signals.recent, place.zone.id, Kind.AVERAGE, 2 * period_s / 3600)
-        points = _shown(found, period_s, measured_only)
-        return {"zone": _key(place), **_intensity(points[-1]), **_about(place, found, granularity)}
+        place = await _asked(signals, where)
+        found = await asyncio.to_thread(signals.recent, place.zone.id, Kind.AVERAGE, 2 * how.period_s / 3600)
+        points = _shown(found, how)
+        return {"zone": _key(place), **_intensity(points[-1]), **_about(place, found, how.granularity)}
 
     @routes.get("/carbon-intensity/history")
     async def history(
         where: Annotated[Where, Depends(_where)],
-        granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
-        factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
-        measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
+        how: Annotated[How, Depends(_how)],
     ) -> dict[str, Any]:
-        place, period_s = (
-            await _asked(signals, where),
-            _period_s(granularity, factors),
-        )
-        n = max(1, 86_400 // period_s)
+        place = await _asked(signals, where)
+        n = max(1, 86_400 // how.period_s)
         found = await asyncio.to_thread(
-            signals.recent, place.zone.id, Kind.AVERAGE, (n + 1) * period_s / 3600
+            signals.recent, place.zone.id, Kind.AVERAGE, (n + 1) * how.period_s / 3600
         )
-        points = _shown(found, period_s, measured_only)[-n:]
+        points = _shown(found, how)[-n:]
         return {
             "zone": _key(place),
             "history": [{"zone": _key(place), **_intensity(p)} for p in points],
-            **_about(place, found, granularity),
+            **_about(place, found, how.granularity),
         }
 
     @routes.get("/carbon-intensity/past")
     async def past(
         datetime: str,
         where: Annotated[Where, Depends(_where)],
-        granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
-        factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
-        measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
+        how: Annotated[How, Depends(_how)],
     ) -> dict[str, Any]:
-        place, period_s = (
-            await _asked(signals, where),
-            _period_s(granularity, factors),
-        )
-        asked = Interval.containing(parse_utc(datetime, "datetime"), period_s)
+        place = await _asked(signals, where)
+        asked = Interval.containing(parse_utc(datetime, "datetime"), how.period_s)
         found = await asyncio.to_thread(signals.observed, place.zone.id, Kind.AVERAGE, asked)
-        points = _shown(found, period_s, measured_only)
-        return {"zone": _key(place), **_intensity(points[0]), **_about(place, found, granularity)}
+        points = _shown(found, how)
+        return {"zone": _key(place), **_intensity(points[0]), **_about(place, found, how.granularity)}
 
     @routes.get("/carbon-intensity/past-range")
     async def past_range(
         start: str,
         end: str,
         where: Annotated[Where, Depends(_where)],
-        granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
-        factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
-        measured_only: Annotated[bool, Query(alias="disableEstimations")] = False,
+        how: Annotated[How, Depends(_how)],
     ) -> dict[str, Any]:
-        place, period_s = (
-            await _asked(signals, where),
-            _period_s(granularity, factors),
-        )
-        asked = stretch(start, end, LONGEST_DAYS[granularity])
+        place = await _asked(signals, where)
+        asked = stretch(start, end, LONGEST_DAYS[how.granularity])
         found = await asyncio.to_thread(signals.observed, place.zone.id, Kind.AVERAGE, asked)
-        points = _shown(found, period_s, measured_only)
+        points = _shown(found, how)
         return {
             "zone": _key(place),
             "data": [{"zone": _key(place), **_intensity(p)} for p in points],
-            **_about(place, found, granularity),
+            **_about(place, found, how.granularity),
         }
 
     @routes.get("/carbon-intensity/forecast")
     async def forecast(
         where: Annotated[Where, Depends(_where)],
-        granularity: Annotated[str, Query(alias="temporalGranularity")] = "hourly",
-        factors: Annotated[str, Query(alias="emissionFactorType")] = "direct",
+        how: Annotated[How, Depends(_how)],
         hours: Annotated[int, Query(alias="horizonHours", ge=1, le=LONGEST_H)] = 24,
     ) -> dict[str, Any]:
-        place, period_s = (
-            await _asked(signals, where),
-            _period_s(granularity, factors),
-        )
+        place = await _asked(signals, where)
         found = await asyncio.to_thread(signals.ahead, place.zone.id, Kind.AVERAGE, hours)
-        points = per_period(found.of_kind(Kind.AVERAGE), period_s, whole=True)
+        points = per_period(found.of_kind(Kind.AVERAGE), how.period_s, whole=True)
         assert found.generated_utc is not None
         return {
             "zone": _key(place),
@@ -204,7 +205,7 @@ def _version(signals: Signals, prefix: str) -> APIRouter:
             ],
             "updatedAt": milli_text(found.generated_utc),
             "emissionFactorType": "direct",
-            **_about(place, found, granularity),
+            **_about(place, found, how.granularity),
         }
 
     @routes.get("/updated-since")
@@ -350,10 +351,10 @@ def _key(place: Place) -> str:
     return own_name(ELECTRICITY_MAPS, place.zone.id)
 
 
-def _shown(signal: Signal, period_s: int, measured_only: bool) -> list[Point]:
+def _shown(signal: Signal, how: How) -> list[Point]:
     """Give the means of an average; the only way to a `carbonIntensity`."""
-    points = per_period(signal.of_kind(Kind.AVERAGE), period_s)
-    kept = [point for point in points if not (measured_only and point.is_supposed)]
+    points = per_period(signal.of_kind(Kind.AVERAGE), how.period_s)
+    kept = [point for point in points if not (how.measured_only and point.is_supposed)]
     if not kept:
         raise NoFactorError(
             f"every value of {signal.zone} there is estimated; leave disableEstimations out to see them"

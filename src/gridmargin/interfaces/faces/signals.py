@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gridmargin.ledger import Entry
-from gridmargin.pipeline import Factory, issue, issue_average, moment_for, outside
+from gridmargin.pipeline import Factory, base_of, issue, moment_for, outside
 from gridmargin.places import Places
 from gridmargin.reference import zone_named
 from gridmargin.vocab import (
@@ -260,7 +260,7 @@ class Signals:
             with self._one_issue:
                 entries = _held(factory, zone, kind, Interval(moment - FRESH, moment + _MOMENT), end)
                 if not entries:
-                    entries = _issued(factory, zone, kind, moment, max(hours, 24))
+                    entries = issue(factory, zone, moment, max(hours, 24), kind).entries
         return _forecast(factory, zone, kind, entries, Interval(moment, end), shift)
 
     def issues(self, zone: str, kind: Kind, issued: Interval, hours: int) -> list[Signal]:
@@ -280,10 +280,10 @@ class Signals:
             shifted = Interval(issued.start_utc - shift, issued.end_utc - shift)
             with self._one_issue:
                 held = place.book.forecasts(
-                    zone, issued=shifted, estimator=f"forecast_{_base(factory, kind)}", kind=kind
+                    zone, issued=shifted, estimator=f"forecast_{base_of(factory, kind)}", kind=kind
                 )
                 entries = [e for e in held if e.source == source.name]
-                made = [] if entries else _issued(factory, zone, kind, moment, max(hours, 24))
+                made = [] if entries else issue(factory, zone, moment, max(hours, 24), kind).entries
         found = []
         for issued_utc, group in _by_issue(entries or made):
             first = Interval.containing(issued_utc + timedelta(seconds=step_s) - _MOMENT, step_s).start_utc
@@ -312,7 +312,9 @@ class Signals:
         """Give the intervals of a stretch whose entry was written down at a moment or later."""
         with self.opened() as place:
             factory = _factory(place, self.choice, zone, kind, asked.start_utc)
-            entries = place.book.entries(kind, zone, asked, _base(factory, kind), source=factory.source.name)
+            entries = place.book.entries(
+                kind, zone, asked, base_of(factory, kind), source=factory.source.name
+            )
         points = [_point(entry, timedelta(0)) for entry in entries]
         return [p for p in points if p.recorded_utc >= since_utc and p.start_utc in asked]
 
@@ -320,16 +322,9 @@ class Signals:
 _MOMENT = timedelta(microseconds=1)
 
 
-def _base(factory: Factory, kind: Kind) -> str:
-    """Name whose factor is shown: as forecasts, the published rate where the source states one, else `regression`."""
-    if kind is Kind.AVERAGE:
-        return AVERAGE
-    return "published" if factory.source.states_margin else "regression"
-
-
 def _factory(place: Workplace, choice: SourceChoice, zone: str, kind: Kind, moment_utc: datetime) -> Factory:
     factory = place.factory(choice, zone, moment_utc)
-    return replace(factory, estimators=(_base(factory, kind),), asked=())
+    return replace(factory, estimators=(base_of(factory, kind),), asked=())
 
 
 def _present(factory: Factory, zone: str, now_utc: datetime) -> tuple[datetime, timedelta]:
@@ -345,7 +340,7 @@ def _read(factory: Factory, zone: str, kind: Kind, wanted: Interval, shift: time
     step_s = factory.source.interval_s(zone)
     stretch = Interval(wanted.start_utc - shift, wanted.end_utc - shift)
     outcome = factory.ensure(zone, stretch)
-    base = _base(factory, kind)
+    base = base_of(factory, kind)
     entries = [
         entry
         for entry in factory.book.entries(kind, zone, stretch, base, source=factory.source.name)
@@ -416,18 +411,11 @@ def _typical(factory: Factory, zone: str, kind: Kind, moment: datetime, hours: i
 
 def _held(factory: Factory, zone: str, kind: Kind, issued: Interval, end: datetime) -> list[Entry]:
     """Give the newest issue that the ledger holds and that reaches to `end`; none where there is none."""
-    name = f"forecast_{_base(factory, kind)}"
+    name = f"forecast_{base_of(factory, kind)}"
     held = factory.book.forecasts(zone, issued=issued, estimator=name, kind=kind)
     groups = _by_issue([entry for entry in held if entry.source == factory.source.name])
     reaching = [group for _, group in groups if group[-1].estimate.interval.end_utc >= end]
     return reaching[-1] if reaching else []
-
-
-def _issued(factory: Factory, zone: str, kind: Kind, moment: datetime, hours: int) -> list[Entry]:
-    make: Callable[[Factory, str, datetime, int], list[Entry]] = (
-        issue_average if kind is Kind.AVERAGE else lambda *asked: issue(*asked).entries
-    )
-    return make(factory, zone, moment, hours)
 
 
 def _by_issue(entries: Iterable[Entry]) -> list[tuple[datetime, list[Entry]]]:

@@ -195,7 +195,7 @@ class Desk:
 
         def work() -> dict[str, Any]:
             feeds = self.place.feeds
-            [live] = [known for known, _ in feeds.adapters if known.name == adapter]
+            live, _ = feeds.named(adapter)
             if revised:
                 take_in(self.place.factory_of(feeds.kept(live), self.choice), zone, revised)
             self._now.clear()  # more history lets more estimators speak, of intervals answered for before too
@@ -233,8 +233,7 @@ class Desk:
     def _roll(self, adapter: str, zone: str) -> None:
         """Go on with the ledger by a connection of its own, so that nobody who asks waits for it."""
         with self.place.apart() as place:
-            [live] = [known for known, _ in place.feeds.adapters if known.name == adapter]
-            kept = place.feeds.kept(live)
+            kept = place.feeds.kept(place.feeds.named(adapter)[0])
             if zone in kept.zones():
                 roll(place.factory_of(kept, self.choice), zone)
 

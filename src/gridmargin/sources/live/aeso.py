@@ -14,7 +14,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import Json, inside, read_json, read_records
-from gridmargin.sources.live.live_source import Access, LiveRequest
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone
 from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -54,7 +54,7 @@ _LISTS = {
 """Per list: the field that names a record, and the one with its value."""
 
 
-class AesoLive:
+class AesoLive(OneZone):
     """Asks for `csd/summary/current`."""
 
     name = "aeso"
@@ -63,18 +63,11 @@ class AesoLive:
     access: Access | None = Access(
         ("key",), "https://developer-apim.aeso.ca/ (free account)", header="API-KEY"
     )
+    zone = ZONE
+    every_s = INTERVAL_S
     states_margin = False
     cadence_s = 300
     delay_s = 300
-
-    def zones(self) -> list[str]:
-        """Give `CA-AB`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give five minutes. [s]"""
-        del zone
-        return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the one snapshot, named after the last five minutes that are wanted."""

@@ -15,7 +15,7 @@ import re
 import polars as pl
 
 from gridmargin.sources.delimited import delimited_cell, read_strings
-from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
 from gridmargin.sources.mix_tables import long_of_wide, sum_of_cells
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -47,25 +47,18 @@ DEMAND: dict[str, tuple[str, ...]] = {"demand_mw": ("Current demand",)}
 _TABLES: dict[str, dict[str, tuple[str, ...]]] = {"demand": DEMAND, "fuelsource": SUPPLY}
 
 
-class CaisoLive:
+class CaisoLive(OneZone):
     """Asks for `outlook/history/YYYYMMDD/demand.csv` and `fuelsource.csv`."""
 
     name = "caiso"
     publisher = "California ISO"
     base_url = "https://www.caiso.com"
     access: Access | None = None
+    zone = ZONE
+    every_s = INTERVAL_S
     states_margin = False
     cadence_s = 300
     delay_s = 300
-
-    def zones(self) -> list[str]:
-        """Give `US-CISO`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give five minutes. [s]"""
-        del zone
-        return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List both tables of each day."""

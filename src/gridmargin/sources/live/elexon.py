@@ -13,7 +13,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import lists_nothing, read_records, record_cell
-from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
 from gridmargin.sources.stated import nothing, starts_utc, stated
@@ -57,26 +57,19 @@ _FUEL_FIELDS = ("publishTime", "startTime", "fuelType", "generation")
 _AND = " + "
 
 
-class ElexonLive:
+class ElexonLive(OneZone):
     """Asks for `datasets/FUELHH` and `demand/outturn`, a settlement day at a time: means of half hours."""
 
     name = "elexon"
     publisher = "Elexon"
     base_url = "https://data.elexon.co.uk/bmrs/api/v1"
     access: Access | None = None
+    zone = ZONE
+    every_s = 1800
     states_margin = False
     cadence_s = 1800
     delay_s = 900
     tables: tuple[str, ...] = ("demand/outturn", "datasets/FUELHH")
-
-    def zones(self) -> list[str]:
-        """Give `GB`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give half an hour. [s]"""
-        del zone
-        return 1800
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List each settlement day's tables."""

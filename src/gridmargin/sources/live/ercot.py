@@ -17,7 +17,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import Json, inside, read_json, read_records, record_cell
-from gridmargin.sources.live.live_source import Access, LiveRequest
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone
 from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -45,25 +45,18 @@ LEFT = ("Power Storage Charging", "Power Storage Discharging")
 _MIX, _DEMAND = "fuel-mix", "supply-demand"
 
 
-class ErcotLive:
+class ErcotLive(OneZone):
     """Asks for `supply-demand.json` and `fuel-mix.json`."""
 
     name = "ercot_dashboards"
     publisher = "ERCOT"
     base_url = "https://www.ercot.com/api/1/services/read/dashboards"
     access: Access | None = None
+    zone = ZONE
+    every_s = INTERVAL_S
     states_margin = False
     cadence_s = 300
     delay_s = 300
-
-    def zones(self) -> list[str]:
-        """Give `US-ERCO`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give five minutes. [s]"""
-        del zone
-        return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the two tables, which have no date in their address: named after the last day that is wanted."""

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
-from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
 from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -44,25 +44,18 @@ FUELS = {
 _DAY, _YEAR = "GenOutputCapability", "GenOutputbyFuelHourly"
 
 
-class IesoLive:
+class IesoLive(OneZone):
     """Asks for `PUB_GenOutputCapability_YYYYMMDD.xml` and `PUB_GenOutputbyFuelHourly_YYYY.xml`."""
 
     name = "ieso"
     publisher = "Independent Electricity System Operator (Ontario)"
     base_url = "https://reports-public.ieso.ca/public"
     access: Access | None = None
+    zone = ZONE
+    every_s = HOUR_S
     states_margin = False
     cadence_s = 3600
     delay_s = 1200
-
-    def zones(self) -> list[str]:
-        """Give `CA-ON`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give an hour. [s]"""
-        del zone
-        return HOUR_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the years' reports for the days before the last ones, and those days' own."""

@@ -8,14 +8,14 @@ https://webservices.iso-ne.com/docs/v1.1/
 from __future__ import annotations
 
 from gridmargin.sources.isone import INTERVAL_S, ZONE, IsoNe
-from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Interval
 
 TIMEZONE = "America/New_York"
 
 
-class IsoNeLive:
+class IsoNeLive(OneZone):
     """Asks for `genfuelmix/day/YYYYMMDD.json`."""
 
     name = "isone"
@@ -24,21 +24,14 @@ class IsoNeLive:
     access: Access | None = Access(
         ("user", "password"), "https://www.iso-ne.com/isoexpress (free account)", basic=True
     )
+    zone = ZONE
+    every_s = INTERVAL_S
     states_margin = True
     cadence_s = 300
     delay_s = 600
 
     parse = staticmethod(IsoNe.parse)
     cell_text = staticmethod(IsoNe.cell_text)
-
-    def zones(self) -> list[str]:
-        """Give `US-ISNE`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give five minutes. [s]"""
-        del zone
-        return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the days, each by itself."""

@@ -147,6 +147,29 @@ class LiveSource(Protocol):
         ...
 
 
+class OneZone:
+    """An adapter's half that is the same wherever a publisher has one zone and one interval.
+
+    Attributes
+    ----------
+    zone : str
+    every_s : int
+        Its interval. [s]
+    """
+
+    zone: str
+    every_s: int
+
+    def zones(self) -> list[str]:
+        """Give the zone."""
+        return [self.zone]
+
+    def interval_s(self, zone: str) -> int:
+        """Give the native interval. [s]"""
+        del zone
+        return self.every_s
+
+
 def local_days(interval: Interval, timezone: str) -> Iterator[tuple[datetime, Interval]]:
     """Cut a stretch at a place's midnights; give each day's own midnight and the whole day in UTC."""
     zone = ZoneInfo(timezone)

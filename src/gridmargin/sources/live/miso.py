@@ -14,7 +14,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import read_records, record_cell
-from gridmargin.sources.live.live_source import Access, LiveRequest
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone
 from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -43,25 +43,18 @@ LEFT = ("Imports",)
 _DAYS = ("Yesterday", "Today")
 
 
-class MisoLive:
+class MisoLive(OneZone):
     """Asks for `FuelMix/Yesterday` and `FuelMix/Today`."""
 
     name = "miso"
     publisher = "Midcontinent ISO"
     base_url = "https://public-api.misoenergy.org/api"
     access: Access | None = None
+    zone = ZONE
+    every_s = INTERVAL_S
     states_margin = False
     cadence_s = 300
     delay_s = 300
-
-    def zones(self) -> list[str]:
-        """Give `US-MISO`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give five minutes. [s]"""
-        del zone
-        return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the two tables, which have no date in their address: named after the last day that is wanted.

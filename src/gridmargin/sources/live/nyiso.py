@@ -7,7 +7,7 @@ good for https.
 
 from __future__ import annotations
 
-from gridmargin.sources.live.live_source import Access, LiveRequest, local_days
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
 from gridmargin.sources.nyiso import INTERVAL_S, ZONE, NyIso
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Interval
@@ -18,28 +18,21 @@ DAYS_ONE_BY_ONE = 3
 """Longer stretches take whole months, in one zip each, for the days before the last ones."""
 
 
-class NyIsoLive:
+class NyIsoLive(OneZone):
     """Asks for `YYYYMMDDrtfuelmix.csv`, and `YYYYMM01rtfuelmix_csv.zip` for months."""
 
     name = "nyiso"
     publisher = "New York ISO"
     base_url = "https://mis.nyiso.com"
     access: Access | None = None
+    zone = ZONE
+    every_s = INTERVAL_S
     states_margin = False
     cadence_s = 300
     delay_s = 300
 
     parse = staticmethod(NyIso.parse)
     cell_text = staticmethod(NyIso.cell_text)
-
-    def zones(self) -> list[str]:
-        """Give `US-NYIS`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give five minutes. [s]"""
-        del zone
-        return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the zips of the months before the last days, and the tables of those days."""

@@ -15,7 +15,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import inside, read_json, read_records, record_cell
-from gridmargin.sources.live.live_source import Access, LiveRequest
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone
 from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -55,7 +55,7 @@ and refuse; `Hydro` holds pumped storage."""
 _MIX, _RATE = "gen_by_fuel", "hourly_marginal_emissions"
 
 
-class PjmLive:
+class PjmLive(OneZone):
     """Asks for `hourly_marginal_emissions` and `gen_by_fuel`, some days at a time."""
 
     name = "pjm"
@@ -64,18 +64,11 @@ class PjmLive:
     access: Access | None = Access(
         ("key",), "https://apiportal.pjm.com/ (free account)", header="Ocp-Apim-Subscription-Key"
     )
+    zone = ZONE
+    every_s = HOUR_S
     states_margin = True
     cadence_s = 3600
     delay_s = 7200
-
-    def zones(self) -> list[str]:
-        """Give `US-PJM`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give an hour. [s]"""
-        del zone
-        return HOUR_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List both feeds in stretches that begin on fixed days, so that a later answer revises an earlier one."""

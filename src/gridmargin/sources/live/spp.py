@@ -14,7 +14,7 @@ from datetime import timedelta
 import polars as pl
 
 from gridmargin.sources.delimited import delimited_cell, read_strings
-from gridmargin.sources.live.live_source import Access, LiveRequest
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone
 from gridmargin.sources.mix_tables import long_of_wide, sum_of_cells
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -61,25 +61,18 @@ MAY_LACK = {
 LOAD = "Load"
 
 
-class SppLive:
+class SppLive(OneZone):
     """Asks for `GenMix2Hour_SPP.csv`, and `GenMix365_SPP.csv` for longer stretches."""
 
     name = "spp"
     publisher = "Southwest Power Pool"
     base_url = "https://portal.spp.org"
     access: Access | None = None
+    zone = ZONE
+    every_s = INTERVAL_S
     states_margin = False
     cadence_s = 300
     delay_s = 600
-
-    def zones(self) -> list[str]:
-        """Give `US-SWPP`."""
-        return [ZONE]
-
-    def interval_s(self, zone: str) -> int:
-        """Give five minutes. [s]"""
-        del zone
-        return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the tables, whose address has no date: the small one is named after the last hour that is wanted."""
