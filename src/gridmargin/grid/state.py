@@ -33,6 +33,8 @@ OPTIONAL_COLUMNS = (
     "price_usd_per_mwh",
     "price_eur_per_mwh",
     "price_aud_per_mwh",
+    "price_cad_per_mwh",
+    "price_gbp_per_mwh",
     "published_marginal_rate_gco2_per_kwh",
     *GENERATION_COLUMNS,
     *PUBLISHED_MARGIN_COLUMNS,

@@ -41,6 +41,7 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
         "miso": "gridmargin.sources.live.miso:MisoLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
         "pjm": "gridmargin.sources.live.pjm:PjmLive",
+        "pjm_5min": "gridmargin.sources.live.pjm:PjmFiveMinuteLive",
         "spp": "gridmargin.sources.live.spp:SppLive",
     },
 )

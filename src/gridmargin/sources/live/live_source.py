@@ -155,10 +155,14 @@ class OneZone:
     zone : str
     every_s : int
         Its interval. [s]
+    margin_delay_s : int
+        How long after an interval's end what is on the margin is usually out, where that is later than the rest; read
+        wherever an adapter has it. [s]
     """
 
     zone: str
     every_s: int
+    margin_delay_s = 0
 
     def zones(self) -> list[str]:
         """Give the zone."""
