@@ -72,17 +72,55 @@ def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> li
     return [start for start in every if start not in skip]
 
 
+NYISO_AREAS = ("CAPITL", "CENTRL", "DUNWOD", "GENESE", "HUD VL", "LONGIL", "MHK VL", "MILLWD", "N.Y.C.", "NORTH", "WEST")
+NYISO_INTERFACES = {
+    "CENTRAL EAST - VC": 1273.04, "SCH - HQ - NY": 900, "SCH - HQ_CEDARS": 40, "SCH - HQ_IMPORT_EXPORT": 880,
+    "SCH - NE - NY": -66.48, "SCH - NPX_1385": 100, "SCH - NPX_CSC": -330, "SCH - OH - NY": 1011.6,
+    "SCH - PJ - NY": -163.13, "SCH - PJM_HTP": 0, "SCH - PJM_NEPTUNE": 660, "SCH - PJM_VFT": 315,
+}  # fmt: skip
+
+
 def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """A day's table, labelled by the prevailing local end of the interval; or a zip that holds it."""
-    lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
-    for number, start in enumerate(starts_of(request.interval, 300, skip)):
-        label = (start + timedelta(minutes=5)).astimezone(EASTERN)
-        for fuel, mw in (
-            ("Natural Gas", 3000.0 + number + bump.get(start, 0.0)),
-            ("Hydro", 2500.0),
-            ("Nuclear", 3300.0),
-        ):
-            lines.append(f"{label:%m/%d/%Y %H:%M:%S},{label.tzname()},{fuel},{mw}")
+    """A day's table by the prevailing local clock, of the end of five minutes or of their start; or a zip that holds it.
+
+    Only the mix and the load say which clock it is.
+    """
+    starts = starts_of(request.interval, 300, skip)
+    if "pal" in request.name:
+        lines = ['"Time Stamp","Time Zone","Name","PTID","Load"']
+        for number, start in enumerate(starts):
+            at = start.astimezone(EASTERN)
+            lines += [
+                f'"{at:%m/%d/%Y %H:%M:%S}","{at.tzname()}","{area}",{61752 + k},{1000 + 10 * k + number:g}'
+                for k, area in enumerate(NYISO_AREAS)
+            ]
+    elif "ExternalLimitsFlows" in request.name:
+        lines = [
+            "Timestamp,Interface Name,Point ID,Flow (MWH),Positive Limit (MWH),Negative Limit (MWH)",
+            *(
+                f"{start.astimezone(EASTERN):%m/%d/%Y %H:%M},{name},23330,{mw},2850,-9999"
+                for start in starts
+                for name, mw in NYISO_INTERFACES.items()
+            ),
+        ]
+    elif "realtime_zone" in request.name:
+        lines = ['"Time Stamp","Name","PTID","LBMP ($/MWHr)","Marginal Cost Losses ($/MWHr)","Marginal Cost Congestion ($/MWHr)"']
+        for number, start in enumerate(starts):
+            at = (start + timedelta(minutes=5)).astimezone(EASTERN)
+            for k, name in enumerate((*NYISO_AREAS, "H Q", "PJM")):
+                losses, congestion = 0.1 * k, -2.5 * k  # LBMP = energy + losses - what stands as congestion
+                lbmp = 30 + 0.01 * number + losses - congestion
+                lines.append(f'"{at:%m/%d/%Y %H:%M:%S}","{name}",61757,{lbmp:.2f},{losses:.2f},{congestion:.2f}')
+    else:
+        lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
+        for number, start in enumerate(starts):
+            label = (start + timedelta(minutes=5)).astimezone(EASTERN)
+            for fuel, mw in (
+                ("Natural Gas", 3000.0 + number + bump.get(start, 0.0)),
+                ("Hydro", 2500.0),
+                ("Nuclear", 3300.0),
+            ):
+                lines.append(f"{label:%m/%d/%Y %H:%M:%S},{label.tzname()},{fuel},{mw}")
     text = ("\n".join(lines) + "\n").encode()
     if request.name.endswith(".csv"):
         return text
@@ -92,10 +130,39 @@ def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
     return packed.getvalue()
 
 
+ISONE_NODES = {
+    "4010": (".I.SALBRYNB345 1", -370.829), "4011": (".I.ROSETON 345 1", 250.5), "4012": (".I.HQ_P1_P2345 5", -1372.922),
+    "4013": (".I.HQHIGATE120 2", -217), "4014": (".I.SHOREHAM138 99", 330), "4017": (".I.NRTHPORT138 5", -12.5),
+}  # fmt: skip
+
+
 def isone(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """A day of snapshots as the web service gives them, in local time with its offset."""
-    records = []
-    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+    """A day of snapshots as the web service gives them, in local time with its offset; or a day of five minutes."""
+    records: list[dict[str, object]] = []
+    starts = starts_of(request.interval, 300, skip)
+    begins = [start.astimezone(EASTERN).isoformat(timespec="milliseconds") for start in starts]
+    if request.name.startswith("fiveminutesystemload"):
+        records = [
+            {"BeginDate": at, "LoadMw": 11000.5 + n, "NativeLoad": 11000 + n, "ArdDemand": 0.5}
+            for n, at in enumerate(begins)
+        ]
+        return json.dumps({"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}).encode()
+    if request.name.startswith("fiveminutelmp"):
+        hub = {"$": ".H.INTERNAL_HUB", "@LocId": "4000", "@LocType": "HUB"}
+        for n, at in enumerate(begins):
+            parts = {"EnergyComponent": 40 + n / 100, "CongestionComponent": -0.5, "LossComponent": 0.11}
+            records.append({"BeginDate": at, "Location": hub, "LmpTotal": sum(parts.values()), **parts})
+        return json.dumps({"FiveMinLmps": {"FiveMinLmp": records}}).encode()
+    if request.name.startswith("fiveminuteexternalflow"):
+        for at in begins:
+            for number_of, (name, mw) in ISONE_NODES.items():
+                place = {"$": name, "@LocId": number_of}
+                records.append(
+                    {"BeginDate": at, "Location": place, "ActualFlow": mw, "CurrentSchedule": mw, "ImportLimit": -1000,
+                     "ExportLimit": 200, "Purchase": 0, "Sale": 0, "TotalImports": -1973.251, "TotalExports": 580.5}
+                )  # fmt: skip
+        return json.dumps({"ExternalFlows": {"ExternalFlow": records}}).encode()
+    for number, start in enumerate(starts):
         at = (start + timedelta(seconds=94)).astimezone(EASTERN).isoformat(timespec="milliseconds")
         for fuel, mw, flag in (
             ("Natural Gas", 6000 + number + bump.get(start, 0), "Y"),
