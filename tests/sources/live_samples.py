@@ -442,6 +442,10 @@ def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
 
     Header and rows as public copies of the files have them; what the file of an autumn day holds is nowhere written.
     """
+    if request.name.startswith("PRC_INTVL_LMP"):
+        return caiso_prices(request, skip)
+    if request.name.startswith("daily-renewable-report"):
+        return caiso_report(request, skip)
     is_supply = request.name.startswith("fuelsource")
     header = (
         "Time,Solar,Wind,Geothermal,Biomass,Biogas,Small hydro,Coal,Nuclear,Natural Gas,Large Hydro,Batteries,Imports,Other"
@@ -465,6 +469,41 @@ def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
+def caiso_prices(request: LiveRequest, skip: Collection[datetime]) -> bytes:
+    """A zip of OASIS with the parts of a hub's price, in UTC; parts by themselves, as the publisher orders them."""
+    lines = [
+        "INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,OPR_DT,OPR_HR,NODE_ID_XML,NODE_ID,NODE,MARKET_RUN_ID,LMP_TYPE,"
+        "XML_DATA_ITEM,PNODE_RESMRID,GRP_TYPE,POS,VALUE,OPR_INTERVAL,GROUP"
+    ]
+    hub = "TH_NP15_GEN-APND"
+    for group, (kind, item, usd) in enumerate(
+        (("MCC", "LMP_CONG_PRC", -1.68082), ("MCE", "LMP_ENE_PRC", 48.9464), ("LMP", "LMP_PRC", 50.48609)), start=1
+    ):
+        for number, start in enumerate(starts_of(request.interval, 300, skip)):
+            end, local = start + timedelta(minutes=5), start.astimezone(PACIFIC)
+            lines.append(
+                f"{start:%Y-%m-%dT%H:%M:%S}-00:00,{end:%Y-%m-%dT%H:%M:%S}-00:00,{local:%Y-%m-%d},{local.hour + 1},{hub},"
+                f"{hub},{hub},RTM,{kind},{item},{hub},ALL_APNODES,0,{usd + number / 100:.5f},1,{group}"
+            )
+    return pack([("20260924_20260924_PRC_INTVL_LMP_RTM_v3.csv", ("\n".join(lines) + "\n").encode())])
+
+
+def caiso_report(request: LiveRequest, skip: Collection[datetime]) -> bytes:
+    """A day's renewable report: a web page with arrays in its script, one value an hour of the day."""
+    gone = {start.replace(minute=0) for start in skip}
+    hours = starts_of(request.interval, 3600, ())
+    script = [
+        f"curt_hr_tot_{fuel}_{why}_{scope}_mwh = "
+        + json.dumps(["NA" if hour in gone else mwh + n for n, hour in enumerate(hours)])
+        + ";"
+        for fuel, of_fuel in (("solar", 100.5), ("wind", 10))
+        for why, mwh in (("econ", of_fuel), ("ss", 1), ("oi", 0))
+        for scope in ("local", "system")
+    ]
+    return ("<!DOCTYPE html><html><head><title>Daily Renewable Report</title></head><body><script>\n"
+            + "\n".join(script) + "\n</script></body></html>").encode()  # fmt: skip
+
+
 def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
     """The dashboards' JSON: fuels under stamps under days, or a list of demand that runs on into the forecast."""
     starts = starts_of(request.interval, 300, skip)
@@ -476,6 +515,25 @@ def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
         ]  # fmt: skip
         ahead = {"epoch": 0, "forecast": 1, "demand": 61000, "timestamp": "2026-09-24 23:55:00-0500"}
         return json.dumps({"lastUpdated": stamp[starts[-1]], "data": [*data, ahead]}).encode()
+    if request.name.startswith("system-wide-prices"):
+        quarters = starts_of(request.interval, 900, ())
+        whole = [q for q in quarters if not {q + timedelta(minutes=m) for m in (0, 5, 10)} & set(skip)]
+        ends = [quarter + timedelta(minutes=15) for quarter in whole]
+        prices = [
+            {"intervalEnding": f"{end.astimezone(CENTRAL):%H:%M}", "dstFlag": "N", "hbBusAvg": 44.73, "hbHubAvg": 46.7 + n,
+             "hbNorth": 41.25, "lzWest": 65.55, "timestamp": end.astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z"),
+             "interval": int(end.timestamp()) * 1000}
+            for n, end in enumerate(ends)
+        ]  # fmt: skip
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "rtSppData": prices, "damSppData": []}).encode()
+    if request.name.startswith("dc-tie-flows"):
+        rows = [
+            {"currentFrequency": 59.998, "currentSystemInertia": 340000, "dcE": -420 + n, "dcN": 35, "dcL": 100,
+             "dcR": -28, "timestamp": (s + timedelta(seconds=k)).astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z"),
+             "epoch": 0, "interval": "10:00:00", "dstFlag": "N"}
+            for n, s in enumerate(starts) for k in (10, 290)
+        ]  # fmt: skip
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "data": rows}).encode()
     days: dict[str, dict[str, object]] = {}
     for number, start in enumerate(starts):
         days.setdefault(stamp[start][:10], {})[stamp[start]] = {
