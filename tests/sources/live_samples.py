@@ -76,17 +76,55 @@ def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> li
     return [start for start in every if start not in skip]
 
 
+NYISO_AREAS = ("CAPITL", "CENTRL", "DUNWOD", "GENESE", "HUD VL", "LONGIL", "MHK VL", "MILLWD", "N.Y.C.", "NORTH", "WEST")
+NYISO_INTERFACES = {
+    "CENTRAL EAST - VC": 1273.04, "SCH - HQ - NY": 900, "SCH - HQ_CEDARS": 40, "SCH - HQ_IMPORT_EXPORT": 880,
+    "SCH - NE - NY": -66.48, "SCH - NPX_1385": 100, "SCH - NPX_CSC": -330, "SCH - OH - NY": 1011.6,
+    "SCH - PJ - NY": -163.13, "SCH - PJM_HTP": 0, "SCH - PJM_NEPTUNE": 660, "SCH - PJM_VFT": 315,
+}  # fmt: skip
+
+
 def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """A day's table, labelled by the prevailing local end of the interval; or a zip that holds it."""
-    lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
-    for number, start in enumerate(starts_of(request.interval, 300, skip)):
-        label = (start + timedelta(minutes=5)).astimezone(EASTERN)
-        for fuel, mw in (
-            ("Natural Gas", 3000.0 + number + bump.get(start, 0.0)),
-            ("Hydro", 2500.0),
-            ("Nuclear", 3300.0),
-        ):
-            lines.append(f"{label:%m/%d/%Y %H:%M:%S},{label.tzname()},{fuel},{mw}")
+    """A day's table by the prevailing local clock, of the end of five minutes or of their start; or a zip that holds it.
+
+    Only the mix and the load say which clock it is.
+    """
+    starts = starts_of(request.interval, 300, skip)
+    if "pal" in request.name:
+        lines = ['"Time Stamp","Time Zone","Name","PTID","Load"']
+        for number, start in enumerate(starts):
+            at = start.astimezone(EASTERN)
+            lines += [
+                f'"{at:%m/%d/%Y %H:%M:%S}","{at.tzname()}","{area}",{61752 + k},{1000 + 10 * k + number:g}'
+                for k, area in enumerate(NYISO_AREAS)
+            ]
+    elif "ExternalLimitsFlows" in request.name:
+        lines = [
+            "Timestamp,Interface Name,Point ID,Flow (MWH),Positive Limit (MWH),Negative Limit (MWH)",
+            *(
+                f"{start.astimezone(EASTERN):%m/%d/%Y %H:%M},{name},23330,{mw},2850,-9999"
+                for start in starts
+                for name, mw in NYISO_INTERFACES.items()
+            ),
+        ]
+    elif "realtime_zone" in request.name:
+        lines = ['"Time Stamp","Name","PTID","LBMP ($/MWHr)","Marginal Cost Losses ($/MWHr)","Marginal Cost Congestion ($/MWHr)"']
+        for number, start in enumerate(starts):
+            at = (start + timedelta(minutes=5)).astimezone(EASTERN)
+            for k, name in enumerate((*NYISO_AREAS, "H Q", "PJM")):
+                losses, congestion = 0.1 * k, -2.5 * k  # LBMP = energy + losses - what stands as congestion
+                lbmp = 30 + 0.01 * number + losses - congestion
+                lines.append(f'"{at:%m/%d/%Y %H:%M:%S}","{name}",61757,{lbmp:.2f},{losses:.2f},{congestion:.2f}')
+    else:
+        lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
+        for number, start in enumerate(starts):
+            label = (start + timedelta(minutes=5)).astimezone(EASTERN)
+            for fuel, mw in (
+                ("Natural Gas", 3000.0 + number + bump.get(start, 0.0)),
+                ("Hydro", 2500.0),
+                ("Nuclear", 3300.0),
+            ):
+                lines.append(f"{label:%m/%d/%Y %H:%M:%S},{label.tzname()},{fuel},{mw}")
     text = ("\n".join(lines) + "\n").encode()
     if request.name.endswith(".csv"):
         return text
@@ -96,10 +134,39 @@ def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
     return packed.getvalue()
 
 
+ISONE_NODES = {
+    "4010": (".I.SALBRYNB345 1", -370.829), "4011": (".I.ROSETON 345 1", 250.5), "4012": (".I.HQ_P1_P2345 5", -1372.922),
+    "4013": (".I.HQHIGATE120 2", -217), "4014": (".I.SHOREHAM138 99", 330), "4017": (".I.NRTHPORT138 5", -12.5),
+}  # fmt: skip
+
+
 def isone(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """A day of snapshots as the web service gives them, in local time with its offset."""
-    records = []
-    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+    """A day of snapshots as the web service gives them, in local time with its offset; or a day of five minutes."""
+    records: list[dict[str, object]] = []
+    starts = starts_of(request.interval, 300, skip)
+    begins = [start.astimezone(EASTERN).isoformat(timespec="milliseconds") for start in starts]
+    if request.name.startswith("fiveminutesystemload"):
+        records = [
+            {"BeginDate": at, "LoadMw": 11000.5 + n, "NativeLoad": 11000 + n, "ArdDemand": 0.5}
+            for n, at in enumerate(begins)
+        ]
+        return json.dumps({"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}).encode()
+    if request.name.startswith("fiveminutelmp"):
+        hub = {"$": ".H.INTERNAL_HUB", "@LocId": "4000", "@LocType": "HUB"}
+        for n, at in enumerate(begins):
+            parts = {"EnergyComponent": 40 + n / 100, "CongestionComponent": -0.5, "LossComponent": 0.11}
+            records.append({"BeginDate": at, "Location": hub, "LmpTotal": sum(parts.values()), **parts})
+        return json.dumps({"FiveMinLmps": {"FiveMinLmp": records}}).encode()
+    if request.name.startswith("fiveminuteexternalflow"):
+        for at in begins:
+            for number_of, (name, mw) in ISONE_NODES.items():
+                place = {"$": name, "@LocId": number_of}
+                records.append(
+                    {"BeginDate": at, "Location": place, "ActualFlow": mw, "CurrentSchedule": mw, "ImportLimit": -1000,
+                     "ExportLimit": 200, "Purchase": 0, "Sale": 0, "TotalImports": -1973.251, "TotalExports": 580.5}
+                )  # fmt: skip
+        return json.dumps({"ExternalFlows": {"ExternalFlow": records}}).encode()
+    for number, start in enumerate(starts):
         at = (start + timedelta(seconds=94)).astimezone(EASTERN).isoformat(timespec="milliseconds")
         for fuel, mw, flag in (
             ("Natural Gas", 6000 + number + bump.get(start, 0), "Y"),
@@ -399,6 +466,10 @@ def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
 
     Header and rows as public copies of the files have them; what the file of an autumn day holds is nowhere written.
     """
+    if request.name.startswith("PRC_INTVL_LMP"):
+        return caiso_prices(request, skip)
+    if request.name.startswith("daily-renewable-report"):
+        return caiso_report(request, skip)
     is_supply = request.name.startswith("fuelsource")
     header = (
         "Time,Solar,Wind,Geothermal,Biomass,Biogas,Small hydro,Coal,Nuclear,Natural Gas,Large Hydro,Batteries,Imports,Other"
@@ -422,6 +493,41 @@ def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
+def caiso_prices(request: LiveRequest, skip: Collection[datetime]) -> bytes:
+    """A zip of OASIS with the parts of a hub's price, in UTC; parts by themselves, as the publisher orders them."""
+    lines = [
+        "INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,OPR_DT,OPR_HR,NODE_ID_XML,NODE_ID,NODE,MARKET_RUN_ID,LMP_TYPE,"
+        "XML_DATA_ITEM,PNODE_RESMRID,GRP_TYPE,POS,VALUE,OPR_INTERVAL,GROUP"
+    ]
+    hub = "TH_NP15_GEN-APND"
+    for group, (kind, item, usd) in enumerate(
+        (("MCC", "LMP_CONG_PRC", -1.68082), ("MCE", "LMP_ENE_PRC", 48.9464), ("LMP", "LMP_PRC", 50.48609)), start=1
+    ):
+        for number, start in enumerate(starts_of(request.interval, 300, skip)):
+            end, local = start + timedelta(minutes=5), start.astimezone(PACIFIC)
+            lines.append(
+                f"{start:%Y-%m-%dT%H:%M:%S}-00:00,{end:%Y-%m-%dT%H:%M:%S}-00:00,{local:%Y-%m-%d},{local.hour + 1},{hub},"
+                f"{hub},{hub},RTM,{kind},{item},{hub},ALL_APNODES,0,{usd + number / 100:.5f},1,{group}"
+            )
+    return pack([("20260924_20260924_PRC_INTVL_LMP_RTM_v3.csv", ("\n".join(lines) + "\n").encode())])
+
+
+def caiso_report(request: LiveRequest, skip: Collection[datetime]) -> bytes:
+    """A day's renewable report: a web page with arrays in its script, one value an hour of the day."""
+    gone = {start.replace(minute=0) for start in skip}
+    hours = starts_of(request.interval, 3600, ())
+    script = [
+        f"curt_hr_tot_{fuel}_{why}_{scope}_mwh = "
+        + json.dumps(["NA" if hour in gone else mwh + n for n, hour in enumerate(hours)])
+        + ";"
+        for fuel, of_fuel in (("solar", 100.5), ("wind", 10))
+        for why, mwh in (("econ", of_fuel), ("ss", 1), ("oi", 0))
+        for scope in ("local", "system")
+    ]
+    return ("<!DOCTYPE html><html><head><title>Daily Renewable Report</title></head><body><script>\n"
+            + "\n".join(script) + "\n</script></body></html>").encode()  # fmt: skip
+
+
 def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
     """The dashboards' JSON: fuels under stamps under days, or a list of demand that runs on into the forecast."""
     starts = starts_of(request.interval, 300, skip)
@@ -433,6 +539,25 @@ def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
         ]  # fmt: skip
         ahead = {"epoch": 0, "forecast": 1, "demand": 61000, "timestamp": "2026-09-24 23:55:00-0500"}
         return json.dumps({"lastUpdated": stamp[starts[-1]], "data": [*data, ahead]}).encode()
+    if request.name.startswith("system-wide-prices"):
+        quarters = starts_of(request.interval, 900, ())
+        whole = [q for q in quarters if not {q + timedelta(minutes=m) for m in (0, 5, 10)} & set(skip)]
+        ends = [quarter + timedelta(minutes=15) for quarter in whole]
+        prices = [
+            {"intervalEnding": f"{end.astimezone(CENTRAL):%H:%M}", "dstFlag": "N", "hbBusAvg": 44.73, "hbHubAvg": 46.7 + n,
+             "hbNorth": 41.25, "lzWest": 65.55, "timestamp": end.astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z"),
+             "interval": int(end.timestamp()) * 1000}
+            for n, end in enumerate(ends)
+        ]  # fmt: skip
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "rtSppData": prices, "damSppData": []}).encode()
+    if request.name.startswith("dc-tie-flows"):
+        rows = [
+            {"currentFrequency": 59.998, "currentSystemInertia": 340000, "dcE": -420 + n, "dcN": 35, "dcL": 100,
+             "dcR": -28, "timestamp": (s + timedelta(seconds=k)).astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z"),
+             "epoch": 0, "interval": "10:00:00", "dstFlag": "N"}
+            for n, s in enumerate(starts) for k in (10, 290)
+        ]  # fmt: skip
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "data": rows}).encode()
     days: dict[str, dict[str, object]] = {}
     for number, start in enumerate(starts):
         days.setdefault(stamp[start][:10], {})[stamp[start]] = {

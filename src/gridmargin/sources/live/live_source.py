@@ -41,6 +41,13 @@ class LiveRequest:
         folder's. Of several the last in order is asked for, and once it is there it is not asked for again.
     beside : tuple of LiveRequest
         Tables without which the answer cannot be read: asked for once a round, and packed with it into one payload.
+    supplement : str
+        Where the margin can be told without it: what it gives, such as `prices`. It is asked for after all else, its
+        fault is noted and takes nothing else away, and the rest of the same is left for the next round.
+    once : bool
+        Whether an answer stands once it is there, and is not asked for again.
+    host : str
+        Base address of another host of the publisher's; it is shown no keys. Where the user names a mirror, that.
     """
 
     name: str
@@ -50,6 +57,9 @@ class LiveRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     listed: str = ""
     beside: tuple[LiveRequest, ...] = ()
+    supplement: str = ""
+    once: bool = False
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,7 @@ class LiveSource(Protocol):
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List what to ask for so that all of `interval` is covered, oldest first; the newest stands last.
 
+        Supplements may stand anywhere; `collect` asks for them after the others, newest first as well.
         Pure: the same zone and interval give the same requests.
         """
         ...
