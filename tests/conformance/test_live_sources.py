@@ -384,7 +384,7 @@ def test_a_gap_stays_a_gap(bench):
     """An interval that the publisher leaves out has no state, and its neighbours have (C2)."""
     if bench.sample.is_snapshot:
         requests = bench.live.requests(bench.sample.zone, bench.sample.interval)
-        assert len([request for request in requests if not request.optional]) == 1
+        assert len([request for request in requests if not request.supplement]) == 1
         return
     step_s = bench.live.interval_s(bench.sample.zone)
     gone = bench.sample.interval.start_utc + timedelta(seconds=step_s)

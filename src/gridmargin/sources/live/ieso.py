@@ -24,7 +24,7 @@ from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, lo
 from gridmargin.sources.mix_tables import AND, quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import stated
+from gridmargin.sources.stated import nothing, stated
 from gridmargin.sources.transport import Body
 from gridmargin.sources.xml_tree import child_text, read_xml
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
@@ -86,7 +86,7 @@ class IesoLive(OneZone):
     delay_s = 1200
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
-        """List the years' reports for the days before the last ones, and those days' own; before them what is optional."""
+        """List the years' reports for the days before the last ones, and those days' own; before them what lies beside."""
         del zone
         days = list(local_days(interval, EST))
         years: dict[int, Interval] = {}
@@ -102,8 +102,10 @@ class IesoLive(OneZone):
     def parse(payload: Payload, interval: Interval) -> Observations:
         """Turn one report into observations."""
         if _PRICE in payload.name or _FLOW in payload.name:
-            means = _means(payload).with_columns(pl.lit(ZONE).alias("zone"))
-            return stated(means, payload, interval, HOUR_S)
+            means = _means(payload)
+            if means is None:
+                return nothing()
+            return stated(means.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, HOUR_S)
         if f"_{_DEMAND}_" in payload.name:
             demand = to_numbers(_demand(payload), payload, _ONTARIO)
             return stated(demand.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, HOUR_S)
@@ -123,10 +125,12 @@ class IesoLive(OneZone):
             below = Payload(payload.source, payload.name, payload.body.split(b"\n", n)[n])
             return delimited_cell(below, Cell(cell.payload_sha256, cell.row - n, cell.column), ",")
         if _PRICE in payload.name or _FLOW in payload.name:
-            mean = _means(payload).filter((pl.col("row") == cell.row) & (pl.col("column") == cell.column))
-            if not mean.height:
+            means = _means(payload)
+            at = (pl.col("row") == cell.row) & (pl.col("column") == cell.column)
+            found = [] if means is None else means.filter(at)["stated"].to_list()
+            if not found:
                 raise TableError(f"{payload.name} has no hour {cell.row - 1} of {cell.column}")
-            return repr(float(mean["stated"][0]))
+            return repr(float(found[0]))
         table = _table(payload).filter((pl.col("row") == cell.row) & (pl.col("column") == cell.column))
         texts = [text for text in table["text"] if text is not None]
         if not texts:
@@ -141,19 +145,21 @@ def _beside(interval: Interval) -> list[LiveRequest]:
     for day, stretch in days:
         before = years.get(day.year)
         years[day.year] = Interval(before.start_utc if before else stretch.start_utc, stretch.end_utc)
-    found = [(f"PUB_{_DEMAND}_{year}.csv", _DEMAND, Body.CSV, stretch) for year, stretch in years.items()]
-    found += [
-        (f"PUB_{_FLOW}_{day:%Y%m%d}.xml", _FLOW, Body.XML, stretch)
-        for day, stretch in days[-DAYS_ONE_BY_ONE:]
-    ]
-    for hour in interval.split(HOUR_S)[-PRICE_HOURS:]:
+    found = [(_DEMAND, f"{year}.csv", "load", stretch) for year, stretch in years.items()]
+    found += [(_FLOW, f"{day:%Y%m%d}.xml", "flows", stretch) for day, stretch in days[-DAYS_ONE_BY_ONE:]]
+    for hour in list(interval.split(HOUR_S))[-PRICE_HOURS:]:
         if hour.end_utc <= interval.end_utc:
             local = hour.start_utc - timedelta(hours=5)
-            name = f"PUB_{_PRICE}_{local:%Y%m%d}{local.hour + 1:02}.xml"
-            found.append((name, _PRICE, Body.XML, hour))
+            found.append((_PRICE, f"{local:%Y%m%d}{local.hour + 1:02}.xml", "price", hour))
     return [
-        LiveRequest(name, f"{folder}/{name}", body, stretch, optional=True)
-        for name, folder, body, stretch in found
+        LiveRequest(
+            f"PUB_{folder}_{end}",
+            f"{folder}/PUB_{folder}_{end}",
+            Body.CSV if end.endswith("csv") else Body.XML,
+            stretch,
+            supplement=what,
+        )
+        for folder, end, what, stretch in found
     ]
 
 
@@ -174,11 +180,13 @@ def _demand(payload: Payload) -> pl.DataFrame:
     )
 
 
-def _means(payload: Payload) -> pl.DataFrame:
-    """Give `row, start_utc, quantity, column, stated, value` of every hour whose twelve values are there."""
+def _means(payload: Payload) -> pl.DataFrame | None:
+    """Give `row, start_utc, quantity, column, stated, value` of every hour whose twelve values are there, if any is."""
     root = read_xml(payload)
     is_price = _PRICE in payload.name
     rows = list(_of_price(payload, root) if is_price else _of_ties(payload, root))
+    if not rows:
+        return None
     schema = {
         "day": pl.String, "hour": pl.String, "interval": pl.String, "column": pl.String, "text": pl.String,
     }  # fmt: skip

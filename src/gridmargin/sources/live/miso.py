@@ -82,11 +82,14 @@ class MisoLive(OneZone):
         last, newest = end + EST, Interval.containing(end, INTERVAL_S).start_utc
         is_today = (interval.start_utc + EST).date() == last.date()
         more = (
-            (f"{_LMP}-{newest:%Y%m%d%H%M}", "MarketPricing/GetLmpConsolidatedTable"),
-            (f"{_FLOW}-{last:%Y%m%d}", "Interchange/GetNai/FiveMinute"),
-            (f"{_LOAD}-{last:%Y%m%d}", "RealTimeTotalLoad"),
+            (f"{_LMP}-{newest:%Y%m%d%H%M}", "MarketPricing/GetLmpConsolidatedTable", "price"),
+            (f"{_FLOW}-{last:%Y%m%d}", "Interchange/GetNai/FiveMinute", "flows"),
+            (f"{_LOAD}-{last:%Y%m%d}", "RealTimeTotalLoad", "load"),
         )
-        found = [LiveRequest(f"{name}.json", path, Body.JSON, interval, optional=True) for name, path in more]
+        found = [
+            LiveRequest(f"{name}.json", path, Body.JSON, interval, supplement=what)
+            for name, path, what in more
+        ]
         return found + [
             LiveRequest(f"{_MIX}-{day}-{last:%Y%m%d}.json", f"FuelMix/{day}", Body.JSON, interval)
             for day in (_DAYS[1:] if is_today else _DAYS)

@@ -136,7 +136,7 @@ class PjmLive(OneZone):
     cadence_s = 3600
     delay_s = 7200
     feeds: tuple[str, ...] = ("hourly_marginal_emissions", "gen_by_fuel")
-    more: tuple[str, ...] = ("rt_hrl_lmps", "hrl_load_metered")
+    more: Mapping[str, str] = {"rt_hrl_lmps": "price", "hrl_load_metered": "load"}
     more_days = DAYS_AT_ONCE
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
@@ -144,8 +144,8 @@ class PjmLive(OneZone):
         del zone
         is_short = interval.end_utc - interval.start_utc <= SHORT
         found = [
-            self._request(feed, part, optional=True)
-            for feed in self.more
+            self._request(feed, part, what)
+            for feed, what in self.more.items()
             if is_short
             for part in _stretches(interval, self.more_days)
         ]
@@ -153,7 +153,7 @@ class PjmLive(OneZone):
             found += [self._request(feed, part) for feed in self.feeds]
         return found
 
-    def _request(self, feed: str, part: Interval, *, optional: bool = False) -> LiveRequest:
+    def _request(self, feed: str, part: Interval, what: str = "") -> LiveRequest:
         last = part.end_utc - timedelta(seconds=self.every_s)
         kind = FEEDS[feed]
         query = {
@@ -164,7 +164,7 @@ class PjmLive(OneZone):
             **kind.query,
         }
         name = f"{feed}-{part.start_utc:%Y%m%d}.json"
-        return LiveRequest(name, feed, Body.JSON, part, query, optional=optional)
+        return LiveRequest(name, feed, Body.JSON, part, query, supplement=what)
 
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
@@ -184,7 +184,11 @@ class PjmFiveMinuteLive(PjmLive):
     every_s = 300
     cadence_s = 300
     feeds = ("gen_by_fuel", "fivemin_marginal_emissions")
-    more = ("five_min_tie_flows", "rt_unverified_fivemin_lmps", "inst_load")
+    more: Mapping[str, str] = {
+        "five_min_tie_flows": "flows",
+        "rt_unverified_fivemin_lmps": "price",
+        "inst_load": "load",
+    }
     more_days = FEW_DAYS
 
     @staticmethod
