@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,12 +11,26 @@ import polars as pl
 import pytest
 
 from gridmargin.grid import GridStates, assemble
+from gridmargin.ledger import Book
 from gridmargin.marginal.average import Average
 from gridmargin.marginal.estimator import Facts, FuelRate
 from gridmargin.marginal.published import Published
-from gridmargin.sources import LIVE_SOURCES, Observations, Payload
-from gridmargin.vocab import Fuel, Interval, TableError
+from gridmargin.pipeline import Factory, base_of, facts_from
+from gridmargin.sources import (
+    LIVE_SOURCES,
+    Archive,
+    FetchIndex,
+    KeptSource,
+    Limits,
+    Observations,
+    Payload,
+    Reach,
+    Transport,
+    collect,
+)
+from gridmargin.vocab import Fuel, Interval, Kind, TableError
 from sources.live_samples import LIVE_SAMPLES
+from sources.publisher_server import Reply, Seen, publisher
 
 NOON = datetime(2026, 9, 24, 12, tzinfo=UTC)
 DAY = Interval.starting(NOON - timedelta(hours=12), 2 * 86_400)
@@ -348,3 +363,54 @@ def test_hours_that_have_a_price_alone_do_not_hide_which_fuels_a_zone_reports():
     hour = GridStates(states.zone, states.interval_s, frame)
     assert hour.known_frac(Fuel.WIND) == 1.0
     assert Average().can_fit(hour, FACTS) == Average().can_fit(states, FACTS)
+
+
+def test_the_present_of_pjm_is_the_newest_hour_whose_mix_is_out(tmp_path):
+    """Rates of later intervals are kept and wait for it, so that average and margin speak of one interval."""
+    live, sample = LIVE_SOURCES.get("pjm_5min")(), LIVE_SAMPLES["pjm_5min"]
+    hour = NOON + timedelta(hours=1)
+
+    def answer(seen: Seen) -> Reply:
+        for request in live.requests(sample.zone, sample.interval):
+            if seen.path == f"/{request.path}":
+                body = json.loads(sample.build(request, set(), {}))
+                until = hour if request.path == "gen_by_fuel" else hour + timedelta(hours=1)
+                body["items"] = [
+                    item
+                    for item in body["items"]
+                    if item["datetime_beginning_utc"] < f"{until:%Y-%m-%dT%H:%M:%S}"
+                ]
+                return Reply(json.dumps(body | {"totalRows": len(body["items"])}).encode())
+        return Reply(status=404)
+
+    def now() -> datetime:
+        return NOON + timedelta(hours=2)
+
+    archive, index = Archive(tmp_path), FetchIndex(tmp_path)
+    with publisher(answer) as server:
+        transport = Transport(clock=time.monotonic, sleep=time.sleep, now_utc=now, limits=Limits(gap_s=0.0))
+        found = collect(
+            live, sample.zone, sample.interval, transport=transport, archive=archive, index=index, now_utc=now,
+            reach=Reach(server.url, sample.secrets),
+        )  # fmt: skip
+    assert found.faults == ()
+    kept = KeptSource(live, archive, index)
+    assert kept.span(sample.zone).end_utc == hour
+    parts = [kept.parse(p, sample.interval) for p in kept.fetch(sample.zone, sample.interval)]
+    rated = assemble(Observations.concat(parts), sample.zone, 300).values(
+        "published_marginal_rate_gco2_per_kwh"
+    )
+    assert np.isfinite(rated).sum() == 24
+    index.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "base"), [("spp", "regression"), ("miso", "regression"), ("pjm_5min", "published")]
+)
+def test_a_margin_that_is_out_a_day_later_is_none_to_forecast_from(tmp_path, name, base):
+    """SPP states its margin when the day is over, MISO's adapter not at all, PJM's with the rest."""
+    kept = KeptSource(LIVE_SOURCES.get(name)(), Archive(tmp_path), FetchIndex(tmp_path))
+    with Book(tmp_path / "ledger.sqlite") as book:
+        factory = Factory(kept, book, Archive(tmp_path), facts_from(None), lambda: NOON)
+        assert base_of(factory, Kind.MARGINAL) == base
+        assert base_of(factory, Kind.AVERAGE) == "average"

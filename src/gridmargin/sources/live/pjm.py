@@ -183,6 +183,8 @@ class PjmFiveMinuteLive(PjmLive):
     name = "pjm_5min"
     every_s = 300
     cadence_s = 300
+    delay_s = 10_800
+    newest = "^generation_"
     feeds = ("gen_by_fuel", "fivemin_marginal_emissions")
     more: Mapping[str, str] = {
         "five_min_tie_flows": "flows",

@@ -104,6 +104,7 @@ class SppLive(OneZone):
     zone = ZONE
     every_s = INTERVAL_S
     states_margin = True
+    newest = "^generation_"
     margin_delay_s = 2 * 86_400
     cadence_s = 300
     delay_s = 600
