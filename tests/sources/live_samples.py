@@ -72,7 +72,19 @@ def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> li
     return [start for start in every if start not in skip]
 
 
-NYISO_AREAS = ("CAPITL", "CENTRL", "DUNWOD", "GENESE", "HUD VL", "LONGIL", "MHK VL", "MILLWD", "N.Y.C.", "NORTH", "WEST")
+NYISO_AREAS = (
+    "CAPITL",
+    "CENTRL",
+    "DUNWOD",
+    "GENESE",
+    "HUD VL",
+    "LONGIL",
+    "MHK VL",
+    "MILLWD",
+    "N.Y.C.",
+    "NORTH",
+    "WEST",
+)
 NYISO_INTERFACES = {
     "CENTRAL EAST - VC": 1273.04, "SCH - HQ - NY": 900, "SCH - HQ_CEDARS": 40, "SCH - HQ_IMPORT_EXPORT": 880,
     "SCH - NE - NY": -66.48, "SCH - NPX_1385": 100, "SCH - NPX_CSC": -330, "SCH - OH - NY": 1011.6,
@@ -104,13 +116,17 @@ def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
             ),
         ]
     elif "realtime_zone" in request.name:
-        lines = ['"Time Stamp","Name","PTID","LBMP ($/MWHr)","Marginal Cost Losses ($/MWHr)","Marginal Cost Congestion ($/MWHr)"']
+        lines = [
+            '"Time Stamp","Name","PTID","LBMP ($/MWHr)","Marginal Cost Losses ($/MWHr)","Marginal Cost Congestion ($/MWHr)"'
+        ]
         for number, start in enumerate(starts):
             at = (start + timedelta(minutes=5)).astimezone(EASTERN)
             for k, name in enumerate((*NYISO_AREAS, "H Q", "PJM")):
                 losses, congestion = 0.1 * k, -2.5 * k  # LBMP = energy + losses - what stands as congestion
                 lbmp = 30 + 0.01 * number + losses - congestion
-                lines.append(f'"{at:%m/%d/%Y %H:%M:%S}","{name}",61757,{lbmp:.2f},{losses:.2f},{congestion:.2f}')
+                lines.append(
+                    f'"{at:%m/%d/%Y %H:%M:%S}","{name}",61757,{lbmp:.2f},{losses:.2f},{congestion:.2f}'
+                )
     else:
         lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
         for number, start in enumerate(starts):
@@ -477,7 +493,8 @@ def caiso_prices(request: LiveRequest, skip: Collection[datetime]) -> bytes:
     ]
     hub = "TH_NP15_GEN-APND"
     for group, (kind, item, usd) in enumerate(
-        (("MCC", "LMP_CONG_PRC", -1.68082), ("MCE", "LMP_ENE_PRC", 48.9464), ("LMP", "LMP_PRC", 50.48609)), start=1
+        (("MCC", "LMP_CONG_PRC", -1.68082), ("MCE", "LMP_ENE_PRC", 48.9464), ("LMP", "LMP_PRC", 50.48609)),
+        start=1,
     ):
         for number, start in enumerate(starts_of(request.interval, 300, skip)):
             end, local = start + timedelta(minutes=5), start.astimezone(PACIFIC)

@@ -21,9 +21,15 @@ DAY = Interval(datetime(2025, 2, 3, 5, tzinfo=UTC), datetime(2025, 2, 4, 5, tzin
 def test_new_york_is_asked_by_day_and_further_back_by_month():
     """Three days are three tables; ten weeks are their months' zips and the last three days."""
     asked = [r.path for r in NyIso().requests("US-NYIS", DAY)]
-    assert asked == ["public/csv/rtfuelmix/20250203rtfuelmix.csv"]
+    assert asked == [
+        f"public/csv/{table}.csv"
+        for table in (
+            "realtime/20250203realtime_zone", "ExternalLimitsFlows/20250203ExternalLimitsFlows", "pal/20250203pal",
+            "rtfuelmix/20250203rtfuelmix",
+        )
+    ]  # fmt: skip
     long = Interval(DAY.start_utc - timedelta(days=70), DAY.end_utc)
-    names = [r.name for r in NyIso().requests("US-NYIS", long)]
+    names = [r.name for r in NyIso().requests("US-NYIS", long) if not r.supplement]
     assert names == [
         "20241101rtfuelmix_csv.zip", "20241201rtfuelmix_csv.zip", "20250101rtfuelmix_csv.zip",
         "20250201rtfuelmix.csv", "20250202rtfuelmix.csv", "20250203rtfuelmix.csv",
