@@ -40,10 +40,10 @@ def test_the_agency_is_asked_with_the_query_that_its_documentation_gives():
     """Three tables of the authority, hourly, sorted, no more rows than an answer may hold."""
     asked = Eia().requests("US-PJM", Interval.starting(datetime(2026, 9, 24, 12, tzinfo=UTC), 3600))
     assert [r.path for r in asked] == [
-        f"electricity/rto/{route}/data/" for route in ("fuel-type-data", "region-data", "interchange-data")
+        f"electricity/rto/{route}/data/" for route in ("interchange-data", "region-data", "fuel-type-data")
     ]
-    assert asked[0].query["facets[respondent][]"] == "PJM"
-    assert asked[2].query["facets[fromba][]"] == "PJM"
+    assert asked[2].query["facets[respondent][]"] == "PJM"
+    assert asked[0].query["facets[fromba][]"] == "PJM"
     assert all(r.query["length"] == "5000" and r.query["frequency"] == "hourly" for r in asked)
 
 
@@ -60,6 +60,15 @@ def test_what_leaves_is_minus_what_comes_in():
     assert parts["imports_from_US-PJM_mw"] == -(1000 + n)
     assert parts["net_imports_mw"] == -(2000 + n)
     assert parts["demand_mw"] == 1000 + n
+
+
+def test_an_answer_of_the_agency_that_lists_nothing_is_a_gap():
+    """In the first hours of a stretch nothing of it is out yet, and that is no fault (C2)."""
+    body = json.dumps({"response": {"total": "0", "frequency": "hourly", "data": []}}).encode()
+    sample = LIVE_SAMPLES["eia930_api"]
+    assert not len(
+        Eia.parse(Payload("eia930_api", "fuel-type-data-ERCO-20260924.json", body), sample.interval)
+    )
 
 
 def test_an_answer_that_holds_fewer_rows_than_there_are_is_refused():
