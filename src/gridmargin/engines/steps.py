@@ -31,14 +31,14 @@ class Steps:
         Position in `groups`.
     start_us, end_us : arrays of int64, shape (n,)
         [µs since 1970 UTC]
-    n_steps : array of int64, shape (n,)
-        How many steps the row stands for; 1 where the engine tells each.
+    n_steps : array of float64, shape (n,)
+        How many steps the row stands for; 1 where the engine tells each. [1]
     n_active : array of int32, shape (n,)
         Requests that took part; of a stretch, as many as were seen. More than the row's memberships where ids are
         missing.
-    prefill_tokens, cached_tokens, decode_tokens : arrays of int64, shape (n,)
+    prefill_tokens, cached_tokens, decode_tokens : arrays of float64, shape (n,)
         Prompt tokens computed; prompt tokens taken from a cache, which cost nothing again; decoded tokens computed,
-        those among them that speculative decoding proposed and then rejected.
+        among them those that speculative decoding proposed and then rejected. A stretch may hold a part of one.
     context_tokens : array of float64, shape (n,)
         Tokens attended to by those that decode, summed over them; NaN where not known.
     work_units : array of float64, shape (n,)
@@ -47,7 +47,7 @@ class Steps:
         Where each row's memberships begin.
     member : array of int64, shape (m,)
         Position in `request_ids`.
-    member_prefill, member_cached, member_decode : arrays of int64, shape (m,)
+    member_prefill, member_cached, member_decode : arrays of float64, shape (m,)
         The request's own tokens in that row.
     member_work : array of float64, shape (m,)
         Its own work units.
@@ -60,18 +60,18 @@ class Steps:
     group: NDArray[np.int32]
     start_us: IntArray
     end_us: IntArray
-    n_steps: IntArray
+    n_steps: FloatArray
     n_active: NDArray[np.int32]
-    prefill_tokens: IntArray
-    cached_tokens: IntArray
-    decode_tokens: IntArray
+    prefill_tokens: FloatArray
+    cached_tokens: FloatArray
+    decode_tokens: FloatArray
     context_tokens: FloatArray
     work_units: FloatArray
     first_member: IntArray
     member: IntArray
-    member_prefill: IntArray
-    member_cached: IntArray
-    member_decode: IntArray
+    member_prefill: FloatArray
+    member_cached: FloatArray
+    member_decode: FloatArray
     member_work: FloatArray
     request_ids: pa.StringArray
     origin: str
@@ -118,7 +118,7 @@ class Steps:
             if len(low):
                 row = int(self.row_of_member[low[0]]) if name.startswith("member") else int(low[0])
                 raise InputError(
-                    f"{self.origin} step {row}: {name} of {column[low[0]]} is no count; give 0 or more"
+                    f"{self.origin} step {row}: {name} of {column[low[0]]:g} is no count; give 0 or more"
                 )
         rows = self.row_of_member
         pairs = np.lexsort((self.member, rows))
@@ -157,8 +157,13 @@ BY_ROW = (
 )  # fmt: skip
 BY_MEMBER = ("member", "member_prefill", "member_cached", "member_decode", "member_work")
 
-_ROW_TYPES = {"group": np.int32, "n_active": np.int32, "context_tokens": np.float64, "work_units": np.float64}
-_MEMBER_TYPES = {"member_work": np.float64}
+_TYPES = {
+    "group": np.int32,
+    "n_active": np.int32,
+    "start_us": np.int64,
+    "end_us": np.int64,
+    "member": np.int64,
+}
 
 
 def steps_of(
@@ -201,7 +206,7 @@ def steps_of(
             raise InputError(
                 f"{origin}: {name} has {len(column)} values for {m} memberships; give one for each"
             )
-        by_member[name] = column[order].astype(_MEMBER_TYPES.get(name, np.int64))
+        by_member[name] = column[order].astype(_TYPES.get(name, np.float64))
     defaults = {
         "group": np.zeros(n), "n_steps": np.ones(n), "n_active": np.diff(first), "context_tokens": np.full(n, np.nan),
     }  # fmt: skip
@@ -215,7 +220,7 @@ def steps_of(
         column = np.asarray(given.pop(name, defaults.get(name)))
         if len(column) != n:
             raise InputError(f"{origin}: {name} has {len(column)} values for {n} steps; give one for each")
-        by_row[name] = column.astype(_ROW_TYPES.get(name, np.int64))
+        by_row[name] = column.astype(_TYPES.get(name, np.float64))
     if given or of_members:
         raise InputError(f"{origin}: no step has {', '.join([*given, *of_members])}; leave it out")
     return Steps(
