@@ -120,17 +120,18 @@ class Steps:
                 raise InputError(
                     f"{self.origin} step {row}: {name} of {column[low[0]]:g} is no count; give 0 or more"
                 )
-        rows = self.row_of_member
-        pairs = np.lexsort((self.member, rows))
-        twice = np.flatnonzero((np.diff(rows[pairs]) == 0) & (np.diff(self.member[pairs]) == 0))
-        if len(twice):
-            at = pairs[twice[0]]
-            raise InputError(
-                f"{self.origin} step {rows[at]}: request {self.request_ids[int(self.member[at])].as_py()!r} stands"
-                " twice; sum its tokens into one"
-            )
-        order = np.lexsort((self.start_us, self.group))
-        steps = self.take(order)
+        pair = self.row_of_member * len(self.request_ids) + self.member
+        if (np.diff(pair) <= 0).any():
+            at = np.argsort(pair, kind="stable")
+            twice = np.flatnonzero(np.diff(pair[at]) == 0)
+            if len(twice):
+                row, who = divmod(int(pair[at[twice[0]]]), len(self.request_ids))
+                raise InputError(
+                    f"{self.origin} step {row}: request {self.request_ids[who].as_py()!r} stands twice; sum its tokens"
+                    " into one"
+                )
+        order = np.lexsort((self.end_us, self.start_us, self.group))
+        steps = self if (np.diff(order) == 1).all() else self.take(order)
         same = np.diff(steps.group) == 0
         over = np.flatnonzero(same & (steps.start_us[1:] < steps.end_us[:-1]))
         if len(over):
@@ -195,8 +196,9 @@ def steps_of(
         As `Steps.ordered`; and for times as fractions, or columns of different lengths.
     """
     n, given, of_members = len(columns["start_us"]), dict(columns), dict(members or {})
-    order = np.argsort(np.asarray(member_row, np.int64), kind="stable")
-    row = np.asarray(member_row, np.int64)[order]
+    row = np.asarray(member_row, np.int64)
+    order = np.argsort(row, kind="stable") if (np.diff(row) < 0).any() else slice(None)
+    row = row[order]
     first = np.searchsorted(row, np.arange(n + 1)).astype(np.int64)
     m = len(row)
     by_member: dict[str, Any] = {}
