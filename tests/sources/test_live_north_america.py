@@ -47,7 +47,7 @@ def supply(*times: str, day: str = "20261101", header: str = SUPPLY) -> Payload:
 
 def test_california_is_asked_by_the_day_in_the_address_and_never_for_a_current_table():
     """Nothing in `current/` says which day it is, and at midnight it is the wrong one."""
-    paths = [request.path for request, _ in asked("caiso", AUTUMN)]
+    paths = [request.path for request, _ in asked("caiso", AUTUMN) if "outlook" in request.path]
     assert paths == [f"outlook/history/20261101/{table}.csv" for table in ("demand", "fuelsource")]
 
 
@@ -141,7 +141,8 @@ def test_a_stamp_without_its_offset_and_a_fuel_nobody_placed_are_named():
 
 def test_a_forecast_of_demand_is_no_demand():
     """Rows marked as forecast are left in the payload."""
-    [(_, demand), _] = asked("ercot_dashboards", LIVE_SAMPLES["ercot_dashboards"].interval)
+    found = asked("ercot_dashboards", LIVE_SAMPLES["ercot_dashboards"].interval)
+    [demand] = [payload for request, payload in found if request.supplement == "load"]
     found = values("ercot_dashboards", demand, hour(2026, 9, 24, 0, n=48))
     assert max(start for start, _ in found) < LIVE_SAMPLES["ercot_dashboards"].interval.end_utc
     assert {quantity for _, quantity in found} == {"demand_mw"}

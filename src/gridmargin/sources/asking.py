@@ -70,7 +70,7 @@ class Asking:
                 return Answer(None, name)
             found = replace(self._get(f"{request.path.rstrip('/')}/{name}", request.body), etag=name)
         else:
-            found = self._get(request.path, request.body, request.query, last, request.host)
+            found = self._get(request.path, request.body, request.query, last, request.host, request.n_gaps)
         if found.body is None or not request.beside:
             return found
         tables = [(one.name, self._shared(one.path, one.body)) for one in request.beside]
@@ -97,6 +97,7 @@ class Asking:
         query: Mapping[str, str] | None = None,
         last: Fetch | None = None,
         host: str = "",
+        n_gaps: int = 1,
     ) -> Answer:
         base = self._base if self._reach.base_url else host.rstrip("/") or self._base
         is_ours = base == self._base
@@ -109,6 +110,7 @@ class Asking:
             secret_headers=self._headers if is_ours else {},
             etag=last.etag if last else None,
             last_modified=last.last_modified if last else None,
+            n_gaps=n_gaps,
         )
         return self._transport.get(ask, self._left_s())
 

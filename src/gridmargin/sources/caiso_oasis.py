@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -19,7 +20,7 @@ from gridmargin.sources.mix_tables import AND, sum_of_cells
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.packed import unpack
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import nothing, stated, starts_utc
+from gridmargin.sources.stated import nothing, starts_utc, stated
 from gridmargin.vocab import Cell, Interval, Status, TableError
 
 ZONE = "US-CISO"
@@ -54,7 +55,7 @@ def kind_of(payload: Payload) -> str:
     return next((kind for kind in (PRICES, REPORT) if payload.name.startswith(f"{kind}-")), "")
 
 
-def report_name(day: datetime) -> str:
+def report_name(day: date) -> str:
     """Name a day's renewable report, such as `daily-renewable-report-sep-24-2026.html`."""
     return f"{REPORT}-{_MONTHS[day.month - 1]}-{day:%d-%Y}.html"
 
@@ -67,7 +68,9 @@ def parse_prices(payload: Payload, interval: Interval) -> Observations:
     frame = read_strings(table, ",", (_STARTS, "LMP_TYPE"))
     column = next((name for name in _VALUES if name in frame.columns), None)
     if column is None:
-        raise TableError(f"{payload.name}, row 1: no column {_VALUES[0]!r}; found {', '.join(frame.columns[1:])}")
+        raise TableError(
+            f"{payload.name}, row 1: no column {_VALUES[0]!r}; found {', '.join(frame.columns[1:])}"
+        )
     frame = starts_utc(frame.filter(pl.col("LMP_TYPE") == ENERGY), payload, _STARTS)
     frame = frame.with_columns(pl.lit(column).alias("column"), pl.col(column).alias("text"))
     frame = frame.unique("start_utc", keep="first", maintain_order=True)
@@ -126,7 +129,9 @@ def _csv(payload: Payload) -> Payload | None:
         if code and code[1].strip() == NO_DATA:
             return None
         if code or why:
-            raise TableError(f"{payload.name}: OASIS says {why[1].strip() if why else code!r}; try again later")
+            raise TableError(
+                f"{payload.name}: OASIS says {why[1].strip() if why else code!r}; try again later"
+            )
     raise TableError(f"{payload.name} holds no table; fetch it again")
 
 
@@ -150,26 +155,23 @@ def _array(payload: Payload, name: str) -> list[float | None]:
 
 def _hours(payload: Payload, n: int) -> list[datetime | None]:
     """Give the start of each value's hour; None for one of the wall clock that is not there, or there twice."""
-    found = re.fullmatch(rf"{REPORT}-(\w{{3}}-\d{{2}}-\d{{4}})\.html", payload.name)
-    day = _day(found[1]) if found else None
-    if day is None:
-        raise TableError(f"{payload.name} is not named after its day, as {report_name(datetime(2026, 9, 24))}")
-    midnight = day.replace(tzinfo=TIMEZONE).timestamp()
-    ends = (day + timedelta(days=1)).replace(tzinfo=TIMEZONE).timestamp()
-    n_hours = round((ends - midnight) / HOUR_S)
-    first = datetime.fromtimestamp(midnight, tz=ZoneInfo("UTC"))
-    each: list[datetime | None] = [first + timedelta(hours=k) for k in range(n_hours)]
+    day = _day(payload)
+    midnight, next_midnight = (
+        datetime.combine(one, clock_time.min, TIMEZONE).astimezone(UTC)
+        for one in (day, day + timedelta(days=1))
+    )
+    n_hours = int((next_midnight - midnight).total_seconds()) // HOUR_S
+    each = [midnight + timedelta(hours=k) for k in range(n_hours)]
     if n == n_hours:
-        return each
+        return list(each)
     if n != 24:
         raise TableError(f"{payload.name}: {n} hours for a day of {n_hours}")
-    clock = [start.astimezone(TIMEZONE).hour for start in each if start is not None]
+    clock = [start.astimezone(TIMEZONE).hour for start in each]
     return [each[clock.index(hour)] if clock.count(hour) == 1 else None for hour in range(24)]
 
 
-def _day(label: str) -> datetime | None:
-    try:
-        month, day, year = label.split("-")
-        return datetime(int(year), _MONTHS.index(month) + 1, int(day))
-    except ValueError:
-        return None
+def _day(payload: Payload) -> date:
+    found = re.fullmatch(rf"{REPORT}-(\w{{3}})-(\d{{2}})-(\d{{4}})\.html", payload.name)
+    if found is None or found[1] not in _MONTHS:
+        raise TableError(f"{payload.name} is not named after its day, as {report_name(date(2026, 9, 24))}")
+    return date(int(found[3]), _MONTHS.index(found[1]) + 1, int(found[2]))

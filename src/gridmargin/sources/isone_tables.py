@@ -11,7 +11,7 @@ from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import read_records, record_cell
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import stated, starts_utc
+from gridmargin.sources.stated import starts_utc, stated
 from gridmargin.sources.summed_rows import refuse_unplaced, sum_text, sums_of_rows
 from gridmargin.vocab import Cell, Interval
 

@@ -16,7 +16,7 @@ from gridmargin.sources.delimited import read_strings, to_numbers
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
 from gridmargin.sources.stated import stated
-from gridmargin.sources.summed_rows import OF, refuse_unplaced, sum_text, sums_of_rows
+from gridmargin.sources.summed_rows import refuse_unplaced, sum_text, sums_of_rows
 from gridmargin.vocab import Cell, Interval, TableError
 
 ZONE = "US-NYIS"
@@ -139,7 +139,7 @@ def _flow_rows(table: Payload) -> pl.DataFrame:
         {"Interface Name": "name"}
     )
     frame = frame.filter(pl.col("name").str.starts_with("SCH - ") & (pl.col("name") != NESTED))
-    return _valued(_timed_by_order(frame, table, "Timestamp"), table, _FLOW)
+    return _valued(_timed_by_order(frame, table, "Timestamp", "a border's flow"), table, _FLOW)
 
 
 def _price_rows(table: Payload) -> pl.DataFrame:
@@ -147,7 +147,8 @@ def _price_rows(table: Payload) -> pl.DataFrame:
     frame = read_strings(table, ",", ("Time Stamp", "Name", PRICE, LOSSES, CONGESTION)).rename(
         {"Name": "name"}
     )
-    frame = _timed_by_order(frame.filter(pl.col("name").is_in(AREAS)), table, "Time Stamp", is_end=True)
+    frame = frame.filter(pl.col("name").is_in(AREAS))
+    frame = _timed_by_order(frame, table, "Time Stamp", "a load zone's price", is_end=True)
     for column in (PRICE, LOSSES, CONGESTION):
         texts = frame.with_columns(pl.lit(column).alias("column"), pl.col(column).alias("text"))
         frame = frame.with_columns(to_numbers(texts, table)["value"].alias(column))
@@ -156,7 +157,9 @@ def _price_rows(table: Payload) -> pl.DataFrame:
 
 
 def _energy(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("name") == REFERENCE_AREA).with_columns(pl.col("energy").round(2).alias("value"))
+    return rows.filter(pl.col("name") == REFERENCE_AREA).with_columns(
+        pl.col("energy").round(2).alias("value")
+    )
 
 
 def _valued(frame: pl.DataFrame, table: Payload, column: str) -> pl.DataFrame:
@@ -170,9 +173,11 @@ def _valued(frame: pl.DataFrame, table: Payload, column: str) -> pl.DataFrame:
 
 
 def _timed_by_order(
-    frame: pl.DataFrame, table: Payload, column: str, *, is_end: bool = False
+    frame: pl.DataFrame, table: Payload, column: str, what: str, *, is_end: bool = False
 ) -> pl.DataFrame:
     """Read stamps that say no clock; a stamp no later than one above it, of the same name, is of the second pass."""
+    if not frame.height:
+        raise TableError(f"{table.name}: no row states {what}; fetch it again")
     text = pl.col(column).str.strip_chars()
     wall = pl.coalesce(
         text.str.to_datetime(form, time_unit="us", strict=False)

@@ -75,11 +75,9 @@ def refuse_unplaced(
     Raises
     ------
     TableError
-        Naming the first, or that there is none: a sum without it would be too small and look whole.
+        Naming the first: a sum without it would be too small and look whole.
     """
     unknown = table.filter(~pl.col("name").is_in(list(known)))
-    if not table.height:
-        raise TableError(f"{payload.name}: no row names a {what}; known: {', '.join(known)}")
     if unknown.height:
         raise TableError(
             f"{payload.name}, row {unknown['row'][0]}, column {column}: {unknown['name'][0]!r} is no {what} that is known;"

@@ -1,5 +1,4 @@
-"""California ISO, live: the five-minute tables behind Today's Outlook, supply by fuel and demand of a day; its price of
-energy from OASIS, and its curtailment from the next morning's report.
+"""California ISO, live: Today's Outlook's supply by fuel and demand, OASIS's price of energy, and a day's curtailment.
 
 Anybody is answered. A table's rows have the clock of the day and no date; the day is in the address, so a day's own
 folder is asked for and never `current/`, whose day nothing in it tells. A label names the start of its five minutes.
@@ -38,6 +37,9 @@ from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
 TIMEZONE = "America/Los_Angeles"
 OASIS = "https://oasis.caiso.com"
+OASIS_GAPS = 20
+"""Of a quarter of a second: OASIS answers 429 to whoever asks twice in five seconds."""
+
 DAYS_ONE_BY_ONE = 3
 
 SUPPLY: dict[str, tuple[str, ...]] = {
@@ -85,23 +87,10 @@ class CaisoLive(OneZone):
             _prices(label, first, (first + timedelta(days=32)).replace(day=1))
             for label, first in months.items()
         ]
-        for day, stretch in days[-DAYS_ONE_BY_ONE:]:
-            prices.append(_prices(f"{day:%Y%m%d}", day, day + timedelta(days=1)))
-        reports = []
-        for day, _ in days:
-            # It is out the morning after; what is asked for once may be asked for with every round until it is there.
-            before = day.replace(tzinfo=None) - timedelta(days=1)
-            midnight, name = before.replace(tzinfo=day.tzinfo), report_name(before)
-            reports.append(
-                LiveRequest(
-                    name,
-                    f"documents/{name}",
-                    Body.HTML,
-                    Interval(midnight, day),
-                    supplement="curtailment",
-                    once=True,
-                )
-            )
+        prices += [
+            _prices(f"{day:%Y%m%d}", day, day + timedelta(days=1)) for day, _ in days[-DAYS_ONE_BY_ONE:]
+        ]
+        reports = [_report(day - timedelta(days=1), day) for day, _ in days]
         return [
             *reports,
             *prices,
@@ -164,7 +153,15 @@ def _prices(label: str, first: datetime, end: datetime) -> LiveRequest:
         query,
         supplement="prices",
         host=OASIS,
+        n_gaps=OASIS_GAPS,
     )
+
+
+def _report(day: datetime, next_day: datetime) -> LiveRequest:
+    """Ask for a day's renewable report, which is out the morning after."""
+    name = report_name(day)
+    stretch = Interval(day, next_day)
+    return LiveRequest(name, f"documents/{name}", Body.HTML, stretch, supplement="curtailment", once=True)
 
 
 def _as_written(

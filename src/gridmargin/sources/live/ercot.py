@@ -130,7 +130,9 @@ class ErcotLive(OneZone):
 def _prices(payload: Payload) -> pl.DataFrame:
     """Give each quarter's price thrice, as of the stamps of its five minutes."""
     table = _at_utc(
-        read_records(payload, (_RECORDS,), ("timestamp", PRICE)).rename({"timestamp": "stamp", PRICE: "text"}),
+        read_records(payload, (_RECORDS,), ("timestamp", PRICE)).rename(
+            {"timestamp": "stamp", PRICE: "text"}
+        ),
         payload,
     )
     back_s = pl.DataFrame({"back_s": range(PRICE_S, 0, -INTERVAL_S)})

@@ -48,6 +48,8 @@ class LiveRequest:
         Whether an answer stands once it is there, and is not asked for again.
     host : str
         Base address of another host of the publisher's; it is shown no keys. Where the user names a mirror, that.
+    n_gaps : int
+        How many of the transport's gaps the host is left alone for afterwards.
     """
 
     name: str
@@ -60,6 +62,7 @@ class LiveRequest:
     supplement: str = ""
     once: bool = False
     host: str = ""
+    n_gaps: int = 1
 
 
 @dataclass(frozen=True, slots=True)
