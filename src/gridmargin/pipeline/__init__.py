@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.pipeline.derived import recipe
-from gridmargin.pipeline.factors import Factory, Outcome
+from gridmargin.pipeline.factors import STAND_IN, Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
 from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, roll, take_in
 from gridmargin.pipeline.moment import STALE_WIDENING, is_stale, moment_for, outside
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STALE_WIDENING",
+    "STAND_IN",
     "Checked",
     "Factory",
     "FactsOf",

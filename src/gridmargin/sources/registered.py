@@ -12,6 +12,7 @@ SOURCES: Registry[type[Source]] = Registry(
     "gridmargin.sources",
     {
         "aemo": "gridmargin.sources.aemo:Aemo",
+        "aemo_setters": "gridmargin.sources.aemo_setters:AemoSetters",
         "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
         "eia930": "gridmargin.sources.eia930:Eia930",
         "entsoe": "gridmargin.sources.entsoe:Entsoe",
