@@ -4,9 +4,28 @@ Comes in: requests, device profiles, meter readings. Goes out: each request's jo
 nobody asked for. Touches nothing.
 """
 
+from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.completed import Completed
+from gridmargin.attribution.cost_fit import CostFit
+from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Split
+from gridmargin.attribution.step_cost import (
+    CONTEXT,
+    DECODE,
+    FIXED,
+    IDLE,
+    PREFILL,
+    TERMS,
+    WORK,
+    CostKey,
+    CostPrior,
+    StepCost,
+    prior_of,
+    prior_of_proportions,
+    row_terms,
+    window_terms,
+)
 from gridmargin.vocab import Registry
 
 RULES: Registry[Rule] = Registry(
@@ -21,9 +40,28 @@ RULES: Registry[Rule] = Registry(
 """Every attribution rule by name."""
 
 __all__ = [
+    "CONTEXT",
+    "DECODE",
+    "FIXED",
+    "IDLE",
+    "PREFILL",
     "RULES",
+    "TERMS",
+    "WORK",
+    "Alignment",
     "Completed",
+    "CostFit",
+    "CostKey",
+    "CostPrior",
+    "MeteredSteps",
     "Replay",
     "Rule",
     "Split",
+    "StepCost",
+    "align",
+    "metered",
+    "prior_of",
+    "prior_of_proportions",
+    "row_terms",
+    "window_terms",
 ]
