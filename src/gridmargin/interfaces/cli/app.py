@@ -453,6 +453,9 @@ def backtest(
         int | None, typer.Option(help="Minutes before its interval that an estimate must stand.", min=0)
     ] = None,
     region: Annotated[str | None, typer.Option(help="Only this region.")] = None,
+    train_s: Annotated[
+        float | None, typer.Option(help="Second of a recorded run at which the fit ends.", min=0)
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the result as JSON here too.", metavar="FILE")
     ] = None,
@@ -463,7 +466,7 @@ def backtest(
 
     result = backtest_commands.backtest(
         task, data, avert=avert, train_year=train_year, test_year=test_year, test_from=test_from, test_to=test_to,
-        horizon_min=horizon_min, region=region, out=out,
+        horizon_min=horizon_min, region=region, train_s=train_s, out=out,
     )  # fmt: skip
     emit(result, backtest_commands.show_backtest, as_json)
 
