@@ -7,6 +7,7 @@ interval, and what nobody asked for. Touches nothing.
 from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
+from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Shares
@@ -53,10 +54,12 @@ __all__ = [
     "TERMS",
     "WORK",
     "Alignment",
+    "Charged",
     "Completed",
     "CostFit",
     "CostKey",
     "CostPrior",
+    "Measured",
     "MeteredSteps",
     "Replay",
     "Rule",
@@ -66,6 +69,8 @@ __all__ = [
     "StepEnergy",
     "Tally",
     "align",
+    "charge_by_meter",
+    "charge_by_profile",
     "metered",
     "prior_of",
     "prior_of_proportions",

@@ -17,6 +17,11 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
+ROUNDING_US = 2
+"""By how much two steps of one device may overlap where their times were rounded: the later then starts as the earlier
+ends. [µs]"""
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Engine steps, n rows, with their m memberships, adjacent per row; rows by group and start.
@@ -133,13 +138,18 @@ class Steps:
         order = np.lexsort((self.end_us, self.start_us, self.group))
         steps = self if (np.diff(order) == 1).all() else self.take(order)
         same = np.diff(steps.group) == 0
-        over = np.flatnonzero(same & (steps.start_us[1:] < steps.end_us[:-1]))
+        over_us = np.where(same, steps.end_us[:-1] - steps.start_us[1:], 0)
+        over = np.flatnonzero(over_us > ROUNDING_US)
         if len(over):
             first, second = order[over[0]], order[over[0] + 1]
             raise InputError(
                 f"{self.origin} steps {first} and {second} of {'+'.join(steps.groups[steps.group[over[0]]])} overlap by"
                 f" {steps.end_us[over[0]] - steps.start_us[over[0] + 1]} µs; one device takes one step at a time"
             )
+        if (over_us > 0).any():
+            start_us = steps.start_us.copy()
+            start_us[1:] += np.maximum(over_us, 0)
+            steps = replace(steps, start_us=start_us, end_us=np.maximum(steps.end_us, start_us))
         return steps
 
     def take(self, rows: IntArray) -> Steps:
