@@ -191,8 +191,8 @@ def steps_of(
     Parameters
     ----------
     columns : mapping
-        `start_us` and `end_us`, and of the others by row what is known: `n_steps` is 1 where it is missing,
-        `context_tokens` NaN, `n_active` the number of memberships, and tokens are the sums over the memberships.
+        `start_us` and `end_us`, and of the others by row what is known: where a column or a value (NaN) is missing
+        `n_steps` is 1, `context_tokens` NaN, `n_active` the number of memberships, and tokens are the sums over them.
     groups : sequence of sequences of str
     members : mapping, optional
         Of the memberships' columns what is known; the rest is 0.
@@ -232,6 +232,8 @@ def steps_of(
         column = np.asarray(given.pop(name, defaults.get(name)))
         if len(column) != n:
             raise InputError(f"{origin}: {name} has {len(column)} values for {n} steps; give one for each")
+        if column.dtype.kind == "f" and name in defaults:
+            column = np.where(np.isnan(column), defaults[name], column)
         by_row[name] = column.astype(_TYPES.get(name, np.float64))
     if given or of_members:
         raise InputError(f"{origin}: no step has {', '.join([*given, *of_members])}; leave it out")

@@ -11,7 +11,8 @@ from gridmargin.attribution import RULES, Measured, charge_by_meter, charge_by_p
 from gridmargin.engines import read_steps
 from gridmargin.meters import Instrument, RecordedMeter
 from gridmargin.reference import Profile
-from gridmargin.vocab import InputError, sha256_hex
+from gridmargin.requests import file_sha256
+from gridmargin.vocab import InputError
 
 DEFAULT_RULE = "shapley"
 
@@ -40,9 +41,9 @@ class Evidence:
     def as_dict(self) -> dict[str, Any]:
         """Give plain JSON, with the hash of each file as it is now."""
         files = {
-            name: {"path": str(path.resolve()), "sha256": sha256_hex(path.read_bytes())}
+            name: {"path": str(path.resolve()), "sha256": file_sha256(path)}
             for name, path in (("steps", self.steps), ("meter", self.meter))
-            if path is not None and path.is_file()
+            if path is not None
         }
         return files | {"instrument": asdict(self.instrument) if self.instrument else None, "rule": self.rule}
 

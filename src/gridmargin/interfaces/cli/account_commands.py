@@ -175,7 +175,7 @@ def show_account(summary: dict[str, Any]) -> None:
     )
     shares = ", ".join(f"{cause} {share:.0%}" for cause, share in summary["variance_frac"].items())
     console.print(f"what the range comes from: {shares}")
-    if summary["busy_frac"] > OVERLOADED:
+    if summary["busy_frac"] > OVERLOADED and not manifest["evidence"]:
         n_devices = manifest["replay"]["devices"]
         console.print(
             f"note: {n_devices} device(s) would need {summary['busy_frac']:.1f} times the span of this log to serve it, so"
