@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
+    from gridmargin.pipeline.measuring import evidence
     from gridmargin.pipeline.pruning import Pruned, prune
     from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
@@ -55,6 +56,7 @@ __all__ = [
     "base_of",
     "checkable",
     "entries_of",
+    "evidence",
     "explain",
     "facts_from",
     "fleet_margins",
@@ -106,6 +108,7 @@ _LATER = {
     "published_long_run": "long_run",
     "Job": "account",
     "account_log": "account",
+    "evidence": "measuring",
     "manifest_of": "account",
     "explain": "trail",
     "Pruned": "pruning",
