@@ -5,6 +5,17 @@ interval, and what nobody asked for. Touches nothing.
 """
 
 from gridmargin.attribution.alignment import Alignment, align
+from gridmargin.attribution.charging import (
+    CHARGES,
+    DEFAULT_CHARGE,
+    ENERGY_PARTS,
+    GIVEN,
+    IDLE_KEY,
+    ProvisionedIdle,
+    charged_parts,
+    conserved,
+    provisioned_idle,
+)
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
@@ -45,10 +56,15 @@ RULES: Registry[Rule] = Registry(
 """Every attribution rule by name."""
 
 __all__ = [
+    "CHARGES",
     "CONTEXT",
     "DECODE",
+    "DEFAULT_CHARGE",
+    "ENERGY_PARTS",
     "FIXED",
+    "GIVEN",
     "IDLE",
+    "IDLE_KEY",
     "PREFILL",
     "RULES",
     "TERMS",
@@ -61,6 +77,7 @@ __all__ = [
     "CostPrior",
     "Measured",
     "MeteredSteps",
+    "ProvisionedIdle",
     "Replay",
     "Rule",
     "Shares",
@@ -71,10 +88,13 @@ __all__ = [
     "align",
     "charge_by_meter",
     "charge_by_profile",
+    "charged_parts",
+    "conserved",
     "metered",
     "prior_of",
     "prior_of_proportions",
     "profiled",
+    "provisioned_idle",
     "row_terms",
     "split",
     "window_terms",

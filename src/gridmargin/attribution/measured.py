@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gridmargin.attribution.charging import conserved
 from gridmargin.attribution.completed import Completed, no_requests
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.metered import metered
@@ -22,13 +23,10 @@ from gridmargin.engines import Steps
 from gridmargin.meters import MeterWindow, Reading
 from gridmargin.reference import Profile
 from gridmargin.requests import RequestBatch
-from gridmargin.vocab import ConservationError, InputError, Status
+from gridmargin.vocab import InputError, Status
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-TOLERANCE = 1e-9
-"""Largest relative difference between the meter and its parts (C4). [1]"""
 
 BLOCK_S = 10.0
 """How much of the meter the cost model predicts before it learns from it. [s]"""
@@ -260,16 +258,31 @@ class Measured:
             slice_request=owner,
             slot_start_s=column("slot_start_s", arrival_slot.astype(np.float64)).astype(np.int64),
             prefill_j=column("prefill_j"),
-            decode_j=column("decode_j") + column("work_j"),
+            decode_j=column("decode_j"),
+            work_j=column("work_j"),
             step_fixed_j=column("step_fixed_j"),
             loaded_idle_j=column("loaded_idle_j"),
+            work_units=column("work_units"),
         )
 
     def finish(self) -> Completed:
         """Give nothing: every request was handed over with its batch."""
         none, no_index = np.empty(0), np.empty(0, np.int64)
         return Completed(
-            no_requests(), none, none, none, none, no_index, no_index, no_index, none, none, none, none
+            no_requests(),
+            none,
+            none,
+            none,
+            none,
+            no_index,
+            no_index,
+            no_index,
+            none,
+            none,
+            none,
+            none,
+            none,
+            none,
         )
 
     def readings(self) -> list[MeterWindow]:
@@ -304,11 +317,9 @@ class Measured:
         Raises
         ------
         ConservationError
-            If it is more than `TOLERANCE`.
+            If it is more than 1e-9.
         """
-        if self._error > TOLERANCE:
-            raise ConservationError(f"shares are off by {self._error:.2e} of the energy of the steps (C4)")
-        return self._error
+        return conserved(self._error)
 
 
 def _by_device(readings: Sequence[Reading], steps: Steps) -> Mapping[str, Sequence[Reading]]:

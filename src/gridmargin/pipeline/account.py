@@ -9,10 +9,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridmargin.attribution import Measured, Replay
+from gridmargin.attribution import (
+    DEFAULT_CHARGE,
+    ENERGY_PARTS,
+    GIVEN,
+    IDLE_KEY,
+    Measured,
+    ProvisionedIdle,
+    Replay,
+    charged_parts,
+    conserved,
+    provisioned_idle,
+)
 from gridmargin.ledger import Factors
 from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
+from gridmargin.pipeline.idling import replayed_idle
 from gridmargin.pipeline.measuring import Evidence, measure
 from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
 from gridmargin.reference import Profile, host_factor, is_model, line_loss, price_usd_per_kwh, pue
@@ -57,6 +69,8 @@ class Job:
         How the zone was found, where it was asked for by another name; kept with the run.
     evidence : Evidence or None
         Engine steps, and a meter where there is one, in place of a replay.
+    charge : str
+        The operator's policy, one of `CHARGES`: which parts of the energy are charged.
     """
 
     zone: str
@@ -71,6 +85,7 @@ class Job:
     loss: tuple[Range, str] | None = None
     place: Mapping[str, Any] | None = None
     evidence: Evidence | None = None
+    charge: str = DEFAULT_CHARGE
 
     @property
     def rule(self) -> str:
@@ -111,7 +126,8 @@ def manifest_of(
         "source": source,
         "estimator": job.estimator,
         "rule": job.rule,
-        "charged": ["prefill", "decode", "step_fixed", "loaded_idle"],
+        "charge": job.charge,
+        "charged": list(charged_parts(job.charge)),
         "profile": job.profile.as_dict(),
         "replay": {
             "max_batch": job.max_batch,
@@ -148,6 +164,7 @@ def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
             job.alignment,
             *job.stated_overheads(),
             *([job.evidence.as_dict()] if job.evidence else []),
+            *([job.charge] if job.charge != DEFAULT_CHARGE else []),
         ]
     )
     return "r" + sha256_hex(text.encode())[:10]
@@ -228,11 +245,7 @@ def account_log(
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
     interval_s = factory.source.interval_s(job.zone)
-    replay = (
-        measure(job.evidence, job.profile, interval_s)
-        if job.evidence
-        else Replay(job.profile, interval_s, job.max_batch, job.n_devices)
-    )
+    replay, idle = _replay_of(job, log, interval_s)
     accountant = Accountant(
         run_id,
         job.zone,
@@ -242,6 +255,8 @@ def account_log(
         overheads,
         job.fill,
         job.alignment,
+        charged_parts(job.charge),
+        idle,
     )
     manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name, interval_s)
     sample: list[str] = []
@@ -273,11 +288,27 @@ def account_log(
                 "silent_s": replay.charged.silent_s, "costs": dict(replay.charged.costs),
                 "energy_low_frac": replay.charged.low_frac, "energy_high_frac": replay.charged.high_frac,
             }  # fmt: skip
+        if isinstance(replay, Replay):
+            off = abs(accountant.allotted_j - idle.total_j) / manifest["meter"]["energy_j"]
+            manifest["meter"]["conservation_error"] = conserved(max(conservation_error, off))
+        manifest["idle"] = {
+            "key": IDLE_KEY, "provisioned_idle_j": idle.total_j, "over_run_j": idle.over_run_j,
+            "allotted_j": accountant.allotted_j,
+        }  # fmt: skip
         manifest["views"] = sorted(set(marginal.view.tolist()))
         manifest["n_filled"] = accountant.n_filled
         manifest["work"] = _seen_from(folder, factory.archive.folder.parent)
         writer.commit(manifest)
     return summary_of(folder, run_id, manifest, sample)
+
+
+def _replay_of(job: Job, log: RequestLog, interval_s: int) -> tuple[Replay | Measured, ProvisionedIdle]:
+    """Give what an accountant shares, and its idle with nobody active."""
+    if job.evidence:
+        measured = measure(job.evidence, job.profile, interval_s)
+        return measured, provisioned_idle(measured.readings())
+    replays = [Replay(job.profile, interval_s, job.max_batch, job.n_devices) for _ in range(2)]
+    return replays[0], replayed_idle(log, replays[1])
 
 
 def _factors_digest(factory: Factory, job: Job, extent: Interval) -> list[str]:
@@ -342,6 +373,15 @@ def _busy_frac(busy_s: float, log: RequestLog, n_devices: int) -> float:
     return busy_s / (span_s * n_devices) if span_s > 0 else 0.0
 
 
+def _outcomes(folder: Path, run_id: str) -> list[dict[str, Any]]:
+    """Give what requests of each outcome were charged, where the log says how they ended."""
+    rows = rollup(folder, ["outcome"], run_id)
+    names = ("outcome", "requests", "charged_energy_j", "marginal_gco2")
+    return (
+        [{name: row[name] for name in names} for row in rows] if len(rows) > 1 or rows[0]["outcome"] else []
+    )
+
+
 def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: list[str]) -> dict[str, Any]:
     """Add a run up."""
     row = rollup(folder, run_id=run_id)[0]
@@ -368,14 +408,21 @@ def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: l
             "average_gco2": row["average_gco2"],
             "conservation_error": meter["conservation_error"],
             "provisioned_idle_j": meter["provisioned_idle_j"],
+            "allotted_idle_j": row["provisioned_idle_j"],
             "meter_energy_j": meter["energy_j"],
-            "unattributed_j": meter["energy_j"] - meter["provisioned_idle_j"] - row["charged_energy_j"],
+            "unattributed_j": meter["energy_j"]
+            - meter["provisioned_idle_j"]
+            - sum(row[f"{part}_j"] for part in GIVEN),
+            "work_units": row["work_units"],
         },
-        "energy_parts_j": {
-            part: row[f"{part}_j"] for part in ("prefill", "decode", "step_fixed", "loaded_idle")
-        },
+        "energy_parts_j": {part: row[f"{part}_j"] for part in ENERGY_PARTS},
+        "charged": manifest["charged"],
+        "outcomes": _outcomes(folder, run_id),
         "variance_frac": row["variance_frac"],
         "per_request_gco2": quantiles(folder, run_id),
+        "per_work_unit_gco2": {k: v / row["work_units"] for k, v in marginal.items()}
+        if row["work_units"]
+        else None,
         "per_1k_tokens_gco2": {k: v / tokens * 1000 for k, v in marginal.items()} if tokens else None,
         "busy_frac": meter["busy_frac"],
         "example_receipts": sample,

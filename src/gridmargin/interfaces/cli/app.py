@@ -411,6 +411,10 @@ def account(
         str | None,
         typer.Option(help="How steps are shared; an unknown name lists the rules. Shapley unless said."),
     ] = None,
+    charge: Annotated[
+        str,
+        typer.Option(help="What is charged: own, step, loaded or provisioned, each with those before it."),
+    ] = "loaded",
     on_gap: Annotated[
         OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
     ] = OnGap.REFUSE,
@@ -427,7 +431,7 @@ def account(
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
         data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
         steps=steps, meter=meter, meter_every_s=meter_every, meter_modulus_j=meter_modulus, meter_most_w=meter_most,
-        rule=rule,
+        rule=rule, charge=charge,
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 
