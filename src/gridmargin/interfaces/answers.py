@@ -447,7 +447,7 @@ def _recalibration(workplace: Workplace, entry: Entry) -> dict[str, Any] | None:
     """Give the recalibration that an entry's fit came from, where it came from one."""
     estimate = entry.estimate
     for record in reversed(workplace.book.recalibrations(estimate.zone, estimate.estimator)):
-        if record.new_fit_id == entry.fit_id:
+        if entry.fit_id.startswith(record.new_fit_id):  # 16 digits in old records
             return {
                 "recalibration_id": record.recalibration_id,
                 "cause": record.cause,

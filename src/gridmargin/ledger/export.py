@@ -48,7 +48,7 @@ SCHEMA: Mapping[str, Any] = {
     "record": pl.String,
 }  # fmt: skip
 """Columns of an export. Marginal and average factors stand in columns of their own (C3); `record` holds the text of
-recalibrations, declarations and retirements. Times: `start_s` [s since 1970 UTC], `recorded_us`, `issued_us` [µs]."""
+what is no entry: recalibrations, declarations, retirements, payloads, corrections and restorations. Times: `start_s` [s since 1970 UTC], `recorded_us`, `issued_us` [µs]."""
 
 FORMATS = (".parquet", ".csv", ".json")
 
@@ -289,8 +289,10 @@ def _changes(book: Book, kind: str, lo: int, hi: int) -> pl.DataFrame:
             (lo, hi, kind),
         )
     )
-    found = changes_text(book.connection, kind, "1 = 1", ()) if leaves else []
-    rows = [(leaves[i], kind, i, us, text) for i, us, text in found if i in leaves]
+    key = KINDS[kind][1]
+    within = f"{key} IN (SELECT record_id FROM log_leaves WHERE leaf_index >= ? AND leaf_index < ? AND kind = ?)"
+    found = changes_text(book.connection, kind, within, (lo, hi, kind)) if leaves else []
+    rows = [(leaves[i], kind, i, us, text) for i, us, text in found]
     names = ["leaf_index", "kind", "record_id", "recorded_us", "record"]
     return _framed(pl.DataFrame(rows, schema={n: SCHEMA[n] for n in names}, orient="row"))
 
