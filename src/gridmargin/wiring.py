@@ -269,6 +269,11 @@ def seen_file(key_id: str) -> Path:
     return user_state_path("gridmargin") / "heads" / key_id
 
 
+def witnessed_file(log_id: str, witness_id: str) -> Path:
+    """Name the file that remembers the head of a log that a witness signed last, by the ids of both keys."""
+    return user_state_path("gridmargin") / "witnessed" / f"{log_id}-{witness_id}"
+
+
 @dataclass(frozen=True)
 class Workplace:
     """A data folder, opened: archive and what was fetched into it, ledger, its key, and the fits kept."""

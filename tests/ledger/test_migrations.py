@@ -63,7 +63,13 @@ def begun_at(place, version="0001", view="observed"):
         if version >= "0003" and view == "forecast":
             row["issued_us"] = RECORDED_US
         put(connection, "marginal_entries", row)
-    noted = {"sha256": "ab" * 32, "source": "reference", "name": "a table", "n_bytes": 7, "recorded_us": RECORDED_US}
+    noted = {
+        "sha256": "ab" * 32,
+        "source": "reference",
+        "name": "a table",
+        "n_bytes": 7,
+        "recorded_us": RECORDED_US,
+    }
     put(connection, "payloads", noted)
     if version >= "0004":
         said = {"zone": "US-ERCO", "what": "fleet", "from_us": RECORDED_US, "note": "a plant closed"}
