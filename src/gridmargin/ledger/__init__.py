@@ -25,7 +25,7 @@ from gridmargin.ledger.disagreement import (
 from gridmargin.ledger.entry import Entry, PayloadNote
 from gridmargin.ledger.export import Asked, export, manifest_of
 from gridmargin.ledger.lookup import Lookup, Point
-from gridmargin.ledger.notes import PublicKey, Signer, TreeHead
+from gridmargin.ledger.notes import PublicKey, SignatureError, Signer, TreeHead
 from gridmargin.ledger.questions import Factors
 from gridmargin.ledger.restated import Restated, n_new_since, restated
 from gridmargin.ledger.restore import restore
@@ -62,6 +62,7 @@ __all__ = [
     "Retirement",
     "Shelf",
     "Signal",
+    "SignatureError",
     "Signer",
     "Table",
     "TreeHead",

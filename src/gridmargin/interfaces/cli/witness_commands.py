@@ -12,6 +12,7 @@ from gridmargin.interfaces.cli.ledger_commands import key_from, opened, remember
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.ledger import (
     PublicKey,
+    SignatureError,
     TreeHead,
     Witness,
     WitnessKey,
@@ -20,7 +21,6 @@ from gridmargin.ledger import (
     manifest_of,
     refusal,
 )
-from gridmargin.ledger.notes import SignatureError
 from gridmargin.vocab import InputError, format_utc
 from gridmargin.wiring import now_utc, witnessed_file
 

@@ -47,8 +47,13 @@ class Readers:
             return await self._answered(work)
         await self._long.acquire()
         running = asyncio.ensure_future(self._answered(work))
-        running.add_done_callback(lambda _: self._long.release())
+        running.add_done_callback(self._done)
         return await asyncio.shield(running)
+
+    def _done(self, running: asyncio.Task[T]) -> None:
+        self._long.release()
+        if not running.cancelled():
+            running.exception()  # whoever asked may have gone
 
     async def _answered(self, work: Callable[[Workplace], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._with_place, work)
