@@ -52,7 +52,8 @@ class Correction:
 
 def known(kind: Kind, of: str = "") -> str:
     """Give the condition that an entry, of a table named `of`, was known at a moment; it takes the moment twice. [µs]"""
-    return f"({_name(of, 'recorded_us')} <= ? OR {_name(of, 'entry_id')} <= {_corrected(kind)})"
+    # The plus signs keep SQLite from answering by the index of times, where one by interval is at hand.
+    return f"(+{_name(of, 'recorded_us')} <= ? OR +{_name(of, 'entry_id')} <= {_corrected(kind)})"
 
 
 def unknown(kind: Kind, of: str = "") -> str:

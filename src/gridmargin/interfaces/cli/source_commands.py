@@ -12,6 +12,7 @@ from rich.table import Table
 from gridmargin.interfaces.answers import freshness_answer, sources_answer
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import zone_of
+from gridmargin.ledger import clock_notes
 from gridmargin.pipeline import prune, take_in
 from gridmargin.vocab import InputError, Interval, format_utc, parse_utc
 from gridmargin.wiring import (
@@ -33,11 +34,13 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
         rows = sources_answer(place.feeds) + sources_answer(place.open_comparisons(PATIENT))
         checked = list(replayed(place)) if check else []
         n_removed = place.index.n_removed()
+        notes = clock_notes(place.book, now_utc())
     faults = [one for one in checked if one.fault]
     return {
         "sources": rows,
         "n_checked": len(checked) if check else None,
         "n_removed": n_removed,
+        "notes": notes,
         "n_faults": len(faults),
         "faults": [
             {"source": f.source, "name": f.name, "sha256": f.sha256, "fault": f.fault} for f in faults
@@ -69,6 +72,8 @@ def show_sources(answer: dict[str, Any]) -> None:
         console.print(
             f"{answer['n_checked']} archived payloads read again, {answer['n_faults']} do not close"
         )
+    for line in answer["notes"]:
+        console.print(f"mind: {line}")
     if answer["n_removed"]:
         console.print(
             f"{answer['n_removed']} earlier answers were removed from the archive by `gridmargin archive prune`"
