@@ -183,7 +183,7 @@ def test_a_revision_that_is_fetched_supersedes_in_the_ledger(publisher, tmp_path
         one = Interval.starting(start, 300)
         [entry] = place.book.entries(Kind.AVERAGE, ZONE, one, "average")
         assert entry.supersedes is not None
-        assert len(entry.payload_sha256s) == 1
+        assert len(entry.payload_sha256s) == 4  # the mix, the load, the flows, the prices
 
 
 # -- in the server ---------------------------------------------------------------------------------------------------
@@ -270,8 +270,10 @@ def test_a_question_in_the_server_waits_for_no_publisher(publisher, tmp_path):
 
     async def work(client, desk, queue):
         await told(queue, "source")
-        while desk.rounds.feeds.index.span("nyiso", ZONE).duration_s < 86_400:
-            await told(queue, "source")
+        # The last that is asked for of the past is the oldest month of prices.
+        while desk.rounds.feeds.index.newest("nyiso", ZONE, "20260801realtime_zone_csv.zip") is None:
+            await asyncio.sleep(0.05)
+        await told(queue, "source")
         publisher.is_down = True
         publisher.clock.move(minutes=40)
         await desk.rounds.once("nyiso", ZONE, desk._after_round)
