@@ -28,6 +28,8 @@ FINE = {"fleet_curve", "average"}
 
 @pytest.fixture
 def publisher(monkeypatch):
+    # Rounds are timed by the machine's clock, which their watch would take for this one set back, and ask again.
+    monkeypatch.setattr("gridmargin.interfaces.rest.rounds.CLOCK_CHECK_S", 3600.0)
     with new_york(Clock(NOW)) as state:
         point_at(monkeypatch, state)
         yield state
