@@ -216,7 +216,11 @@ def _read(
             moment_utc,
             answer.etag,
             answer.last_modified,
-            states_supply=bool(found.frame["quantity"].str.contains(f"{SUPPLY}|^{source.name}_").any()),
+            states_supply=bool(
+                found.frame["quantity"]
+                .str.contains(f"{getattr(source, 'newest', SUPPLY)}|^{source.name}_")
+                .any()
+            ),
         ),
         n_bytes,
     )

@@ -169,10 +169,17 @@ class OneZone:
     zone : str
     every_s : int
         Its interval. [s]
+    newest : str
+        Pattern of the quantities by whose newest interval an adapter's present is told; read wherever an adapter has it,
+        and generation or the margin where it has none. Generation alone, where the margin comes at another time.
+    margin_delay_s : int
+        How long after an interval's end what is on the margin is usually out, where that is later than the rest; read
+        wherever an adapter has it. [s]
     """
 
     zone: str
     every_s: int
+    margin_delay_s = 0
 
     def zones(self) -> list[str]:
         """Give the zone."""
