@@ -35,12 +35,14 @@ TASKS: Registry[Task] = Registry(
         "commitment": "gridmargin.evaluation.commitment:run",
         "eia930": "gridmargin.evaluation.eia930:run",
         "ercot": "gridmargin.evaluation.ercot:run",
+        "gpu-sensor": "gridmargin.evaluation.gpu_sensor:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
         "modifiers": "gridmargin.evaluation.modifiers:run",
         "nem": "gridmargin.evaluation.nem:run",
         "published-rate": "gridmargin.evaluation.published_rate:run",
         "quality": "gridmargin.evaluation.quality:run",
         "rts": "gridmargin.evaluation.rts:run",
+        "wall": "gridmargin.evaluation.wall:run",
     },
 )
 
