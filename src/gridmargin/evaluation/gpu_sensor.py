@@ -26,13 +26,13 @@ from gridmargin.meters import (
     Sensor,
     SensorError,
     calibrate,
+    family_error,
+    family_sensor,
     fit_level,
     fit_sensor,
     level_share,
-    longest_window_s,
     residuals,
     trace,
-    unfitted_error,
     update_period_s,
     updates,
     window_energy,
@@ -44,7 +44,8 @@ FloatArray = NDArray[np.float64]
 
 FOLDERS = ("", "gpu_sensor_vs_meter", "inference/gpu_sensor_vs_meter")
 ANY = "any"
-FIELDS = ("power.draw.instant", "power.draw", "power.draw.average")
+AVERAGE = "power.draw.average"
+FIELDS = ("power.draw.instant", "power.draw", AVERAGE)
 """What the driver may report, the quickest first."""
 
 UTILISATION = "utilization.gpu [%]"
@@ -154,7 +155,8 @@ def run(ask: Ask) -> dict[str, Any]:
         "gpu-sensor", "tests the later half of each recording", "avert", "train_year", "test_year", "test_from",
         "test_to", "horizon_min",
     )  # fmt: skip
-    devices = _by_device(_recordings(ask.data))
+    every = _recordings(ask.data)
+    devices = _by_device([quickest for quickest, _ in every])
     if ask.region is not None and ask.region not in devices:
         raise UnknownNameError("device", ask.region, tuple(devices))
     fitted = {device: _fit(mine) for device, mine in devices.items()}
@@ -165,17 +167,25 @@ def run(ask: Ask) -> dict[str, Any]:
             continue
         rows += _scored(_with_drift(device, fitted), "sensor", pooled)
         rows += _scored(_unfitted(device, fitted), "family", pooled)
+    averages = _by_device([average for _, average in every if average is not None])
+    for device, mine in averages.items():
+        if ask.region in (None, device):
+            slow = _fit(mine)
+            slow = replace(slow, error=replace(slow.error, level_frac=range_shares().fitted_level_frac))
+            rows += _scored(slow, "sensor on the 1 s average", {})
     if len({row["region"] for row in rows}) > 1:
         rows += _all_devices(pooled)
     return report("gpu-sensor", {"gridmargin": version("gridmargin")}, time.perf_counter() - started, rows)
 
 
-def _recordings(data: Path) -> list[Recording]:
+def _recordings(data: Path) -> list[tuple[Recording, Recording | None]]:
     for folder in (data / name for name in FOLDERS):
         paths = sorted(folder.glob("*_nvml.csv")) if folder.is_dir() else []
         if paths:
             return [_read(path) for path in paths]
-    raise InputError(f"no KIND_DEVICE_nvml.csv under {data}: want the driver's readings beside KIND_DEVICE_meter.parquet")
+    raise InputError(
+        f"no KIND_DEVICE_nvml.csv under {data}: want the driver's readings beside KIND_DEVICE_meter.parquet"
+    )
 
 
 def _by_device(recordings: Iterable[Recording]) -> dict[str, list[Recording]]:
@@ -186,42 +196,54 @@ def _by_device(recordings: Iterable[Recording]) -> dict[str, list[Recording]]:
     return devices
 
 
-def _read(path: Path) -> Recording:
+def _read(path: Path) -> tuple[Recording, Recording | None]:
+    """Give a recording by the driver's quickest field, and by its average where that stands beside it."""
     name = path.name.removesuffix("_nvml.csv")
-    kind, _, device = name.partition("_")
+    device = name.partition("_")[2]
     if not device:
         raise InputError(f"{path.name}: want a name such as step_DEVICE_nvml.csv")
     meter_path = path.with_name(f"{name}_meter.parquet")
     if not meter_path.is_file():
         raise InputError(f"{path.name} has no {meter_path.name} beside it")
     driver, meter = _table(path), _table(meter_path)
-    polled_s = _column(driver, path, "t_ms") / 1000.0
-    named = {field: f"{field} [W]" for field in FIELDS if f"{field} [W]" in driver.columns}
-    numbers = {f: driver[c].cast(pl.Float64, strict=False) for f, c in named.items()}
-    field = next((f for f, values in numbers.items() if values.count()), None)
-    if field is None:
-        raise InputError(f"{path.name}: no column {', '.join(f'{f} [W]' for f in FIELDS)} with a number in it")
-    polled_w = _column(driver, path, named[field])
+    fields = [f for f in FIELDS if f"{f} [W]" in driver.columns and _numbers(driver, f"{f} [W]").count()]
+    if not fields:
+        raise InputError(
+            f"{path.name}: no column {', '.join(f'{f} [W]' for f in FIELDS)} with a number in it"
+        )
     time_s, power_w = _column(meter, meter_path, "t_ms") / 1000.0, _column(meter, meter_path, "total_w")
-    for which, at_s, watts in ((path, polled_s, polled_w), (meter_path, time_s, power_w)):
-        _check(which.name, at_s, watts)
+    _check(meter_path.name, time_s, power_w)
     if np.ptp(power_w) == 0:
-        raise InputError(f"{meter_path.name}: the meter says {power_w[0]:g} W throughout: it tells nothing of the driver")
-    if min(polled_s[-1], time_s[-1]) <= max(polled_s[0], time_s[0]):
+        raise InputError(
+            f"{meter_path.name}: the meter says {power_w[0]:g} W throughout: it tells nothing of the driver"
+        )
+    metered = Metered.of_power(time_s, power_w)
+    read = {f: _recording(path, device, f, driver, metered) for f in fields}
+    return read[fields[0]], read.get(AVERAGE) if fields[0] != AVERAGE else None
+
+
+def _recording(path: Path, device: str, field: str, driver: pl.DataFrame, metered: Metered) -> Recording:
+    polled_s = _column(driver, path, "t_ms") / 1000.0
+    polled_w = _column(driver, path, f"{field} [W]")
+    _check(path.name, polled_s, polled_w)
+    name = path.name.removesuffix("_nvml.csv")
+    if min(polled_s[-1], metered.time_s[-1]) <= max(polled_s[0], metered.time_s[0]):
         raise InputError(
             f"{name}: no overlap: the driver was read from {polled_s[0]:g} to {polled_s[-1]:g} s, the meter from"
-            f" {time_s[0]:g} to {time_s[-1]:g} s"
+            f" {metered.time_s[0]:g} to {metered.time_s[-1]:g} s"
         )
     update_s = update_period_s(polled_s, polled_w) or sensor_family(device, field).update_s
     at_s, reading_w = updates(polled_s, polled_w, update_s)
     utilisation = None
     if UTILISATION in driver.columns:
-        share = driver[UTILISATION].cast(pl.Float64, strict=False).fill_null(strategy="forward").to_numpy() / 100.0
+        share = _numbers(driver, UTILISATION).fill_null(strategy="forward").to_numpy() / 100.0
         utilisation = share[np.minimum(np.searchsorted(polled_s, at_s - 1e-9), len(share) - 1)]
-    return Recording(
-        name, device, field, polled_s, polled_w, at_s, reading_w, utilisation, update_s,
-        Metered.of_power(time_s, power_w),
-    )  # fmt: skip
+    return Recording(name, device, field, polled_s, polled_w, at_s, reading_w, utilisation, update_s, metered)
+
+
+def _numbers(table: pl.DataFrame, name: str) -> pl.Series:
+    """Give a column as numbers; words such as [N/A] are absent."""
+    return table[name].cast(pl.Float64, strict=False)
 
 
 def _table(path: Path) -> pl.DataFrame:
@@ -235,7 +257,7 @@ def _table(path: Path) -> pl.DataFrame:
 def _column(table: pl.DataFrame, path: Path, name: str) -> FloatArray:
     if name not in table.columns:
         raise InputError(f"{path.name} has no column {name}; it has {', '.join(table.columns)}")
-    values = table[name].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    values = _numbers(table, name).fill_null(float("nan")).to_numpy()
     if len(values) < 2:
         raise InputError(f"{path.name}: {len(values)} rows are no recording")
     if not np.isfinite(values).all():
@@ -267,12 +289,7 @@ def _shapes(of: Recording) -> list[Sensor]:
 
 
 def _family(of: Recording) -> Sensor:
-    """Give what the table says of the device, at the period seen; a window that the readings rule out is none."""
-    known = sensor_family(of.device, of.field)
-    window_s = known.window_s if known.window_s != known.update_s else of.update_s
-    if window_s > max(2 * longest_window_s(of.reading_w, of.update_s), of.update_s):
-        window_s = of.update_s
-    return Sensor(of.update_s, window_s, known.lag_s, 0.0, known.gain)
+    return family_sensor(of.device, of.field, of.reading_w, of.update_s)
 
 
 def _fit(mine: Sequence[Recording]) -> Told:
@@ -282,7 +299,8 @@ def _fit(mine: Sequence[Recording]) -> Told:
     seen = [*((each, each.metered) for each in mine[:-1]), (test, test.metered.until(test.middle_s))]
     first, metered = seen[0]
     tried = [
-        fit_sensor(first.update_at_s, first.reading_w, metered, [shape], MOST_DELAY_S) for shape in _shapes(first)
+        fit_sensor(first.update_at_s, first.reading_w, metered, [shape], MOST_DELAY_S)
+        for shape in _shapes(first)
     ]
     best = min(tried, key=lambda each: each.rmse_w)
     chosen = tried[0] if tried[0].rmse_w <= FAMILY_WITHIN * best.rmse_w else best
@@ -298,11 +316,13 @@ def _fit(mine: Sequence[Recording]) -> Told:
     sensor = replace(shape, gain=gain, offset_w=offset_w)
     parts = []
     for (each, part), delay_s in zip(seen, delays, strict=True):
-        there = _trace(each, replace(sensor, delay_s=delay_s))
+        told = _trace(each, replace(sensor, delay_s=delay_s))
         start, end = part.time_s[0], part.time_s[-1]
-        for length in LENGTHS_S.values():
-            parts.append(residuals(there, part, each.starts_s(start, end, length, FIT_SLIDE_S), length))
-    error = calibrate(parts, _family_error(sensor))
+        parts += [
+            residuals(told, part, each.starts_s(start, end, length, FIT_SLIDE_S), length)
+            for length in LENGTHS_S.values()
+        ]
+    error = calibrate(parts, family_error(sensor))
     words = " and ".join([*(each.name for each in mine[:-1]), f"the first half of {test.name}"])
     return _told(test, words, replace(sensor, delay_s=delays[-1]), error, started)
 
@@ -316,19 +336,17 @@ def _told(test: Recording, fit: str, sensor: Sensor, error: SensorError, started
     return Told(test, fit, sensor, told, error, later, time.perf_counter() - started)
 
 
-def _family_error(sensor: Sensor, level_frac: float = 0.0, level_w: float = 0.0) -> SensorError:
-    shares = range_shares()
-    lengths, steady = np.array(shares.length_s), np.array(shares.steady_frac)
-    return unfitted_error(sensor, lengths, steady, level_frac, level_w)
-
-
 def _unfitted(device: str, fitted: Mapping[str, Told]) -> Told:
     """Read a device as if never seen: shape from the table, level and its offset from the other devices alone."""
     started = time.perf_counter()
     test = fitted[device].test
     known = sensor_family(device, test.field)
     others = [each for name, each in fitted.items() if name != device]
-    kin = [each for each in others if sensor_family(each.test.device, each.test.field).family == known.family != ANY]
+    kin = [
+        each
+        for each in others
+        if sensor_family(each.test.device, each.test.field).family == known.family != ANY
+    ]
     sensor = _family(test)
     if kin:
         sensor = replace(sensor, gain=float(np.mean([_ratio(each) for each in kin])))
@@ -337,7 +355,9 @@ def _unfitted(device: str, fitted: Mapping[str, Told]) -> Told:
     offsets = [abs(each.sensor.offset_w) for each in others]
     level_w = max(offsets) if len(others) >= LEAST_OTHERS else range_shares().unfitted_level_w
     words = f"gain of {', '.join(each.test.device for each in kin)}" if kin else "none"
-    return _told(test, words, sensor, _family_error(sensor, range_shares().unfitted_level_frac, level_w), started)
+    return _told(
+        test, words, sensor, family_error(sensor, range_shares().unfitted_level_frac, level_w), started
+    )
 
 
 def _ratio(of: Told) -> float:
@@ -406,7 +426,9 @@ def _all_devices(pooled: Pooled) -> list[Row]:
     rows = []
     for (estimator, words), parts in pooled.items():
         low, mid, high, came, raw = (np.concatenate(column) for column in zip(*parts, strict=True))
-        rows.append({"region": "all", "estimator": estimator, "regime": words, **_figures(low, mid, high, came, raw)})
+        rows.append(
+            {"region": "all", "estimator": estimator, "regime": words, **_figures(low, mid, high, came, raw)}
+        )
     return rows
 
 
@@ -421,7 +443,7 @@ def _figures(low: FloatArray, mid: FloatArray, high: FloatArray, came: FloatArra
 
 
 def _relative(said: FloatArray, came: FloatArray) -> Row:
-    shares = np.abs(said - came) / came
+    shares = np.abs(said - came)[came > 0] / came[came > 0]
     return {"median_frac": float(np.median(shares)), "p95_frac": float(np.quantile(shares, 0.95))}
 
 

@@ -93,7 +93,9 @@ def _read(path: Path) -> Host:
         values = table[name].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
         bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
         if len(bad):
-            raise InputError(f"{path.name}, row {bad[0] + 2}: {name} is {table[name][int(bad[0])]!r} and no power")
+            raise InputError(
+                f"{path.name}, row {bad[0] + 2}: {name} is {table[name][int(bad[0])]!r} and no power"
+            )
         powers.append(np.asarray(values, dtype=np.float64))
     board_w, wall_w = powers
     below = np.flatnonzero(wall_w < board_w)

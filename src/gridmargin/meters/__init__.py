@@ -20,6 +20,7 @@ from gridmargin.meters.sensor import (
     updates,
     window_energy,
 )
+from gridmargin.meters.sensor_family import driver_energy, family_error, family_sensor
 from gridmargin.meters.sensor_fit import (
     Metered,
     Residuals,
@@ -57,6 +58,9 @@ __all__ = [
     "WindowEnergy",
     "calibrate",
     "counter_trace",
+    "driver_energy",
+    "family_error",
+    "family_sensor",
     "fit_level",
     "fit_sensor",
     "level_share",

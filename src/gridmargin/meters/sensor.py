@@ -20,9 +20,10 @@ DECONVOLVE_FROM = 2.0
 """Windows of at least so many updates are deconvolved. Below, each reading is laid around the middle of its window:
 undoing a mean over less than two updates rings more than it sharpens (docs/methods/sensor.md)."""
 
-SMOOTHING = 0.01
-"""Weight of squared differences between neighbouring updates against squared misfit, in the deconvolution. It only
-has to settle what a boxcar cannot see (swings with a period of window ÷ 1, 2, 3…), so any small weight does."""
+MEAN_SMOOTHING, LAG_SMOOTHING = 10.0, 0.01
+"""Weight of squared differences between neighbouring updates against squared misfit, in units of what one update adds
+to a reading. A mean over many updates cannot see swings with a period of window ÷ 1, 2, 3…, so much of what comes out
+is up to this weight; the powers of ten with the least error on the fit parts of the recordings (docs/methods/sensor.md)."""
 
 IDLE_FRAC, BUSY_FRAC = 0.02, 0.98
 """Utilisation between these is a device that was busy for part of the driver's sample: power swung unseen."""
@@ -250,10 +251,10 @@ def deconvolved(sensor: Sensor, board_w: FloatArray) -> FloatArray:
         kept = float(np.exp(-sensor.update_s / sensor.lag_s))
         matrix = sparse.identity(n) * (1.0 - kept)
         wanted = board_w - kept * np.concatenate([board_w[:1], board_w[:-1]])
-        n_before = 0
+        n_before, smooth = 0, LAG_SMOOTHING * (1.0 - kept) ** 2
     else:
         span = sensor.window_s / sensor.update_s
-        n_before = int(np.ceil(span - 1e-9)) - 1
+        n_before, smooth = int(np.ceil(span - 1e-9)) - 1, MEAN_SMOOTHING / span**2
         shares = np.full(n_before + 1, 1.0 / span)
         shares[0] = 1.0 - n_before / span  # the oldest stretch is held in part
         matrix = sparse.diags_array(list(shares), offsets=list(range(n_before + 1)), shape=(n, n + n_before))
@@ -261,12 +262,12 @@ def deconvolved(sensor: Sensor, board_w: FloatArray) -> FloatArray:
     unknowns = n + n_before
     ends = np.ones(unknowns - 1)
     differences = sparse.diags_array([-ends, ends], offsets=[0, 1], shape=(unknowns - 1, unknowns))
-    smooth = SMOOTHING * (1.0 - kept) ** 2 if sensor.lag_s > 0 else SMOOTHING / span**2
     normal = (matrix.T @ matrix + smooth * (differences.T @ differences)).tocsc()
     found = np.asarray(spsolve(normal, matrix.T @ wanted))[n_before:]
     positive = np.maximum(found, 0.0)
     total = positive.sum()
-    return positive * (max(found.sum(), 0.0) / total) if total > 0 else positive
+    kept_energy = max(float(found.sum()), 0.0) / total if total > 0 else 1.0
+    return np.asarray(positive * kept_energy, dtype=np.float64)
 
 
 def counter_trace(time_s: FloatArray, energy_j: FloatArray, gain: float = 1.0) -> PowerTrace:
@@ -335,9 +336,9 @@ def window_energy(of: PowerTrace, error: SensorError, start_s: FloatArray, lengt
 
     Notes
     -----
-    The half-width is ``√((steady P)² + (swing S)² + (hidden H)² + (level P)² + level_w²) · length``: P, S and H are the
-    window's means of power, of its difference to the updates beside, and of what may hide inside updates. The low end
-    never lies below 0.
+    The half-width is ``(hidden H + √((steady P)² + (swing S)² + (level P)² + level_w²)) · length``: P, S and H are the
+    window's means of power, of its difference to the updates beside, and of what may hide inside updates. What hides
+    from a sensor in step with the load hides in every window, so it adds linearly (C6). The low end never lies below 0.
     """
     if not length_s > 0:
         raise InputError(f"windows of {length_s} s: a window is longer than 0")
@@ -349,12 +350,9 @@ def window_energy(of: PowerTrace, error: SensorError, start_s: FloatArray, lengt
 def half_width_w(error: SensorError, means: WindowMeans, length_s: float) -> FloatArray:
     """Give the half-width of the 90 % range of mean powers. [W]"""
     steady, swing, hidden = error.at(length_s)
-    return np.sqrt(
-        (steady**2 + error.level_frac**2) * means.power_w**2
-        + (swing * means.swing_w) ** 2
-        + (hidden * means.hidden_w) ** 2
-        + error.level_w**2
-    )
+    shares = (steady**2 + error.level_frac**2) * means.power_w**2
+    seen = np.sqrt(shares + (swing * means.swing_w) ** 2 + error.level_w**2)
+    return np.asarray(hidden * means.hidden_w + seen, dtype=np.float64)
 
 
 def _changes(values: FloatArray) -> NDArray[np.int64]:

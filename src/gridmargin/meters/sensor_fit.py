@@ -29,6 +29,8 @@ STEADY_BELOW = 0.05
 """A window whose swing is below this share of its power counts as steady."""
 
 COVERAGE = 0.9
+STEADY, SWINGING, HIDDEN = 0, 1, 2
+"""Kinds of window: power holds still, moves from update to update, may move inside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,7 @@ def fit_sensor(
             gain, offset = (level.gain, level.offset_w) if level else _line(x, y, calm[known])
             rmse = float(np.sqrt(np.mean((y - offset - gain * x) ** 2)))
             if gain > 0 and (best is None or rmse < best.rmse_w):
-                best = SensorFit(
-                    replace(shape, delay_s=float(delay), gain=gain, offset_w=offset), rmse, n
-                )
+                best = SensorFit(replace(shape, delay_s=float(delay), gain=gain, offset_w=offset), rmse, n)
     if best is None:
         raise InputError(
             f"fewer than {LEAST_UPDATES} updates of the driver lie within the meter's time: do the two overlap?"
@@ -129,7 +129,9 @@ def _line(x: FloatArray, y: FloatArray, calm: NDArray[np.bool_]) -> tuple[float,
 
     A reading on an edge says more about timing than about the level, so edges count only where nothing else moved.
     """
-    chosen = calm if calm.sum() >= 2 and np.ptp(x[calm]) > STEADY_BELOW * x.mean() else np.ones(len(x), dtype=bool)
+    chosen = (
+        calm if calm.sum() >= 2 and np.ptp(x[calm]) > STEADY_BELOW * x.mean() else np.ones(len(x), dtype=bool)
+    )
     x, y = x[chosen], y[chosen]
     if np.ptp(x) <= STEADY_BELOW * x.mean():
         return float(y.mean() / x.mean()), 0.0  # one level tells no slope
@@ -256,23 +258,23 @@ def level_share(devices: Sequence[Sequence[tuple[Residuals, SensorError]]]) -> f
     """
     each_needs = []
     for parts in devices:
-        needed = [_share_needed(part, replace(error, level_frac=0.0), 0) for part, error in parts]
+        needed = [_share_needed(part, replace(error, level_frac=0.0), STEADY) for part, error in parts]
         each_needs.append(max(_rank(shares, 0.0) for shares in needed))
     return _rank(np.array(each_needs), 0.0, least=1)
 
 
 def _kind(means: WindowMeans) -> NDArray[np.int64]:
-    """Give 0 where power holds still, 1 where it moves from update to update, 2 where it may move inside them."""
-    moving = means.swing_w >= STEADY_BELOW * means.power_w
-    return np.where(means.hidden_w > means.swing_w, 2, moving.astype(np.int64))
+    moving = np.where(means.swing_w >= STEADY_BELOW * means.power_w, SWINGING, STEADY)
+    return np.where(means.hidden_w > means.swing_w, HIDDEN, moving)
 
 
 def _share_needed(of: Residuals, error: SensorError, kind: int) -> FloatArray:
     """Give the share of power, swing or hidden swing that would have to be added to the range to hold each window."""
     half = half_width_w(error, of.means, of.length_s)
     scale = (of.means.power_w, of.means.swing_w, of.means.hidden_w)[kind]
-    rest = np.sqrt(np.maximum(of.error_w**2 - half**2, 0.0))
-    return rest / np.maximum(scale, 1e-9)
+    off = np.abs(of.error_w)
+    rest = off - half if kind == HIDDEN else np.sqrt(np.maximum(off**2 - half**2, 0.0))
+    return np.asarray(np.maximum(rest, 0.0) / np.maximum(scale, 1e-9), dtype=np.float64)
 
 
 def _rank(shares: FloatArray, otherwise: float, least: int = LEAST_WINDOWS) -> float:
