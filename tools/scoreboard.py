@@ -249,8 +249,8 @@ def sensor_goal(rows: list[Row]) -> Verdict:
     each = [row for row in mine if row["region"] != "all"]
     tenth = rows_where(each, region="3090", regime="100 ms")
     return both(
-        worst(tenth, lambda r: r["median_frac"], 0.03, "median error", False),
-        worst(tenth, lambda r: r["p95_frac"], 0.08, "p95 error", False),
+        worst(tenth, lambda r: r["median_error_frac"], 0.03, "median error", False),
+        worst(tenth, lambda r: r["p95_error_frac"], 0.08, "p95 error", False),
         worst(each, lambda r: r["coverage90"], 0.88, "least coverage", True),
         worst(each, lambda r: r["coverage90"], 0.92, "most coverage", False),
     )
@@ -259,7 +259,7 @@ def sensor_goal(rows: list[Row]) -> Verdict:
 def wall_goal(rows: list[Row]) -> Verdict:
     """Judge the median error of every model left out, and the range over all of them."""
     return both(
-        worst(rows, lambda r: r["median_frac"], 0.03, "median error", False),
+        worst(rows, lambda r: r["median_error_frac"], 0.03, "median error", False),
         pooled_coverage([row for row in rows if "regime" not in row]),
     )
 

@@ -153,7 +153,7 @@ def run(ask: Ask) -> dict[str, Any]:
     started = time.perf_counter()
     ask.refuse(
         "gpu-sensor", "tests the later half of each recording", "avert", "train_year", "test_year", "test_from",
-        "test_to", "horizon_min",
+        "test_to", "horizon_min", "train_s",
     )  # fmt: skip
     every = _recordings(ask.data)
     devices = _by_device([quickest for quickest, _ in every])
@@ -444,7 +444,7 @@ def _figures(low: FloatArray, mid: FloatArray, high: FloatArray, came: FloatArra
 
 def _relative(said: FloatArray, came: FloatArray) -> Row:
     shares = np.abs(said - came)[came > 0] / came[came > 0]
-    return {"median_frac": float(np.median(shares)), "p95_frac": float(np.quantile(shares, 0.95))}
+    return {"median_error_frac": float(np.median(shares)), "p95_error_frac": float(np.quantile(shares, 0.95))}
 
 
 def _raw(test: Recording, starts_s: FloatArray, length_s: float) -> FloatArray:

@@ -63,7 +63,7 @@ def run(ask: Ask) -> dict[str, Any]:
     started = time.perf_counter()
     ask.refuse(
         "wall", "leaves out a model at a time", "avert", "train_year", "test_year", "test_from", "test_to",
-        "horizon_min",
+        "horizon_min", "train_s",
     )  # fmt: skip
     hosts = {host.device: host for host in map(_read, _paths(ask.data))}
     if ask.region is not None and ask.region not in hosts:
@@ -181,7 +181,7 @@ def _half_width_frac(host: Host, chosen: NDArray[np.bool_]) -> float:
 def _relative(said: FloatArray, came: FloatArray) -> Row:
     shares = np.abs(said - came) / came
     return {
-        "median_frac": float(np.median(shares)),
-        "p95_frac": float(np.quantile(shares, 0.95)),
+        "median_error_frac": float(np.median(shares)),
+        "p95_error_frac": float(np.quantile(shares, 0.95)),
         "within_frac": float((shares <= WITHIN_FRAC).mean()),
     }

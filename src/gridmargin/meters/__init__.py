@@ -7,6 +7,7 @@ day, device libraries.
 from gridmargin.meters.meter import Meter
 from gridmargin.meters.modelled import MeterWindow, ModelledMeter
 from gridmargin.meters.reading import Reading
+from gridmargin.meters.recorded import Instrument, RecordedMeter
 from gridmargin.meters.sensor import (
     PowerTrace,
     Sensor,
@@ -45,12 +46,14 @@ METERS: Registry[type[Meter]] = Registry(
 
 __all__ = [
     "METERS",
+    "Instrument",
     "Meter",
     "MeterWindow",
     "Metered",
     "ModelledMeter",
     "PowerTrace",
     "Reading",
+    "RecordedMeter",
     "Residuals",
     "Sensor",
     "SensorError",

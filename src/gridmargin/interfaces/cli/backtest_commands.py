@@ -28,8 +28,9 @@ FIGURES = (
     ("precision", "precision", ".1%"),
     ("recall", "recall", ".1%"),
     ("median", "median", ".4g"),
-    ("median error", "median_frac", ".2%"),
-    ("p95 error", "p95_frac", ".2%"),
+    ("MAPE", "mape", ".2%"),
+    ("median error", "median_error_frac", ".2%"),
+    ("p95 error", "p95_error_frac", ".2%"),
     ("within 3 %", "within_frac", ".1%"),
     ("coverage", "coverage90", ".1%"),
     ("width", "width90", ".4g"),
@@ -50,6 +51,7 @@ def backtest(
     test_to: str | None,
     horizon_min: int | None,
     region: str | None,
+    train_s: float | None = None,
     out: Path | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin backtest`."""
@@ -71,6 +73,7 @@ def backtest(
             test_to=parse_utc(test_to, "--test-to") if test_to else None,
             horizon_min=horizon_min,
             region=region,
+            train_s=train_s,
         )
     )
     if out is not None:
