@@ -114,7 +114,7 @@ def modelled(folder):
 
 
 def recorded(folder):
-    from gridmargin.meters.recorded import Instrument
+    from gridmargin.meters.counting import Instrument
 
     path = folder / "trace.csv"
     # A counter that wraps at 1000 J in its third period, loses the sample at 40 s, and goes on.
