@@ -146,14 +146,16 @@ class RaplMeter(LiveMeter):
     def ask(self) -> Sequence[Sample]:
         """Read every counter anew from its start; one that is gone has no sample."""
         texts = {}
+        last: NoMeterError | None = None
         for channel, file in self._files.items():
             try:
                 texts[channel] = os.pread(file, 32, 0)
             except OSError as error:
-                last = error
-        if not texts:
-            raise _fault(last, Path("every counter"))
-        return decode(texts)
+                last = _fault(error, Path("a counter"))
+        samples = decode(texts)
+        if not samples:
+            raise last or NoMeterError(self.name, "the counters hold no number", "check `dmesg`")
+        return samples
 
     def _close_files(self) -> None:
         for file in self._files.values():

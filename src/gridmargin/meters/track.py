@@ -14,6 +14,9 @@ from gridmargin.meters.sample import Channel, Quantity
 WHOLE, GAP, UNKNOWN = 0, 1, 2
 """Of the stretch that ends with a sample: nothing missing in it; a sample is; its energy cannot be told."""
 
+MOST = 1e18
+"""From here on a figure is no joules and no watts, but a field that holds something else."""
+
 
 class Track:
     """Samples of one channel, oldest first, at most `keep` of them.
@@ -56,8 +59,8 @@ class Track:
         return self._seen_us
 
     def add(self, time_us: int, value: float) -> bool:
-        """Take in one sample; False where it cannot be used: no finite figure, below 0, or not after the one before."""
-        if not math.isfinite(value) or value < 0 or (self._n and time_us <= self._seen_us):
+        """Take in one sample; False where it cannot be used: no figure, below 0, or not after the one before."""
+        if not 0 <= value < MOST or (self._n and time_us <= self._seen_us):
             return False
         if self._n and time_us - self._seen_us > self._late_us and self._pending == WHOLE:
             self._pending = GAP
