@@ -79,6 +79,9 @@ class World:
 
 class Nvml(World):
     unit_j = 0.001
+    n_boards = 1
+    mean_power_w = None
+    error = pynvml.NVML_ERROR_GPU_IS_LOST
 
     def around(self):
         self.libraries["pynvml"] = FakeNvml(self)
@@ -91,31 +94,38 @@ class FakeNvml:
     def __init__(self, world):
         self.world = world
         self.n_open = 0
+        self.nvmlInit, self.nvmlShutdown = self.init, self.shutdown
+        self.nvmlDeviceGetCount, self.nvmlDeviceGetHandleByIndex = self.count, self.handle
+        self.nvmlDeviceGetUUID, self.nvmlDeviceGetName = self.uuid, self.model
+        self.nvmlDeviceGetFieldValues = self.fields
+        self.nvmlDeviceGetTotalEnergyConsumption = self.not_had
+        self.nvmlDeviceGetPowerUsage = self.mean_power
+        self.nvmlDeviceGetClockInfo, self.nvmlDeviceGetUtilizationRates = self.clock, self.use
 
     def __getattr__(self, name):
         return getattr(pynvml, name)
 
-    def nvmlInit(self):
+    def init(self):
         self.n_open += 1
 
-    def nvmlShutdown(self):
+    def shutdown(self):
         self.n_open -= 1
 
-    def nvmlDeviceGetCount(self):
-        return 1
+    def count(self):
+        return self.world.n_boards
 
-    def nvmlDeviceGetHandleByIndex(self, index):
+    def handle(self, index):
         return pynvml.c_nvmlDevice_t()
 
-    def nvmlDeviceGetUUID(self, handle):
+    def uuid(self, handle):
         return "GPU-5b4e07f6-3a86-4340-039d-25f2a83cdc43"
 
-    def nvmlDeviceGetName(self, handle):
+    def model(self, handle):
         return "NVIDIA H100 80GB HBM3"
 
-    def nvmlDeviceGetFieldValues(self, handle, fields):
+    def fields(self, handle, fields):
         if self.world.silent:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+            raise pynvml.NVMLError(self.world.error)
         values = (pynvml.c_nvmlFieldValue_t * len(fields))()
         for value, field in zip(values, fields, strict=True):
             value.fieldId = field
@@ -129,16 +139,19 @@ class FakeNvml:
                 value.nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED
         return values
 
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+    def not_had(self, handle):
         raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
-    nvmlDeviceGetPowerUsage = nvmlDeviceGetTotalEnergyConsumption
+    def mean_power(self, handle):
+        if self.world.mean_power_w is None:
+            self.not_had(handle)
+        return round(self.world.mean_power_w * 1000)
 
-    def nvmlDeviceGetClockInfo(self, handle, kind):
+    def clock(self, handle, kind):
         assert kind == pynvml.NVML_CLOCK_SM
         return 1980
 
-    def nvmlDeviceGetUtilizationRates(self, handle):
+    def use(self, handle):
         return pynvml.c_nvmlUtilization_t(gpu=87, memory=40)
 
 
@@ -149,8 +162,7 @@ class Amd(World):
     def around(self):
         world = self
 
-        class AmdSmiException(Exception):
-            pass
+        AmdSmiException = type("AmdSmiException", (Exception,), {})  # noqa: N806 - the library's name
 
         def energy(handle):
             if world.silent or world.energy_j is None:
@@ -228,7 +240,7 @@ class Served(World):
         return (503, "") if self.silent else self.body(path, query)
 
 
-SERVERS = []
+SERVERS, AGENTS = [], []
 
 
 def serve(world, trust=None):
@@ -393,14 +405,13 @@ class Snmp(World):
     """An APC PDU behind a real agent."""
 
     unit_j = 360_000.0
-    agents = []
 
     def around(self):
         self.gauges = {}
         self.put()
         served = pdu(self.gauges)
         self.url = served.__enter__()
-        self.agents.append(served)
+        AGENTS.append(served)
         self.words = {"community": "for tests only"}
         return super().around()
 
@@ -451,8 +462,8 @@ def opened(world, name, sample_s=None):
 def close_all():
     """End servers and agents."""
     close_servers()
-    while Snmp.agents:
-        Snmp.agents.pop().__exit__(None, None, None)
+    while AGENTS:
+        AGENTS.pop().__exit__(None, None, None)
 
 
 def play(world, meter, trace):

@@ -59,7 +59,7 @@ def test_asking_more_often_than_the_counter_moves_moves_no_energy(drawn, every, 
         told.add(T0_US + i * 1_000_000, float(totals[i // every]))
     moved = [i for i in moments[1:] if totals[i // every] != totals[(i - 1) // every]]
     # What moved right after the first sample is known since then; else only since when it was first seen to move.
-    since = [moments[0], *moved] if moved[:1] == [moments[1]] else moved
+    since = [offset, *moved] if moved[:1] == [offset + 1] else moved
     found = told.readings("m")
     assert [r.energy_j for r in found] == [float(e) for e in np.diff([totals[i // every] for i in since])]
     assert [r.resolution_s for r in found] == [float(d) for d in np.diff(since)]

@@ -29,9 +29,9 @@ MOST_W = {"package": 1000.0, "dram": 400.0, "psys": 4000.0}
 """More than any such domain draws: tells a counter that wrapped from one that was reset. Ours, by a wide margin. [W]"""
 
 GRANT = (
-    "root only since Linux 5.10 (CVE-2020-8694, a side channel): let a group read it, `groupadd -f rapl; chgrp -R rapl"
-    " /sys/class/powercap/intel-rapl*/; chmod g+r /sys/class/powercap/intel-rapl*/energy_uj"
-    " /sys/class/powercap/intel-rapl*/*/energy_uj` at every boot, and add this user to it; or run as root"
+    "root only since Linux 5.10 (CVE-2020-8694, a side channel); let a group read it, at every boot: `groupadd -f rapl;"
+    " chgrp rapl /sys/class/powercap/intel-rapl:*/energy_uj; chmod g+r /sys/class/powercap/intel-rapl:*/energy_uj`, and put"
+    " this user into it; or run as root"
 )
 
 
