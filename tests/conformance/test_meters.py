@@ -42,7 +42,9 @@ def live(name):
         world = WORLDS[name](folder)
         meter = METERS.get(name).open(world.around())
         OPEN.append(meter)
-        play(world, meter, [(0, 1000), (1, 1100), (2, 1250), (3, None), (4, 1500), (5, 50), (6, 170), (7, 300)])
+        play(
+            world, meter, [(0, 1000), (1, 1100), (2, 1250), (3, None), (4, 1500), (5, 50), (6, 170), (7, 300)]
+        )
         return meter
 
     return build

@@ -1,5 +1,8 @@
 """`gridmargin meters` and `GET /v1/meters`: what this machine has, what is missing and why."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gridmargin.interfaces.cli.meters_command import show_meters
@@ -11,6 +14,7 @@ from interfaces.face_server import asked
 from meters.fakes import Nvml
 
 INSTRUMENTS = sorted(n for n in METERS if issubclass(METERS.get(n), LiveMeter))
+REPO = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +91,23 @@ def test_an_instrument_is_opened_and_asked_by_its_name():
         open_meter("recorded")
     with pytest.raises(UnknownNameError, match="unknown meter 'nvm'; did you mean: nvml"):
         open_meter("nvm")
+
+
+def test_every_variable_of_an_instrument_is_on_the_page():
+    """What messages name, the page explains; and the page names none that is not there."""
+    code = "".join(path.read_text() for path in sorted((REPO / "src/gridmargin/meters").glob("*.py")))
+    named = set(re.findall(r"GRIDMARGIN_[A-Z_]+[A-Z]", code)) - {"GRIDMARGIN_CPU_TIME", "GRIDMARGIN_REDFISH"}
+    page = (REPO / "docs/howto/read-instruments.md").read_text()
+    explained = set(re.findall(r"GRIDMARGIN_[A-Z_]+[A-Z]", page))
+    assert len(named) > 8
+    assert named <= explained
+    words = {name.rpartition("_")[2].lower() for name in explained}
+    assert [word for word in sorted(words) if f'"{word}"' not in code and word != "url"] == []
+
+
+def test_the_program_on_the_page_runs(capsys):
+    """docs/howto/read-instruments.md: its Python, over the CPU time of this process."""
+    page = (REPO / "docs/howto/read-instruments.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(program, "page", "exec"), {})
+    assert "modelled" in capsys.readouterr().out
