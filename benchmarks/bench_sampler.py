@@ -76,6 +76,7 @@ def serve(ports: Queue[int]) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet
 
         def do_GET(self) -> None:
             self.send_response(200)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import prometheus_client.parser
 import pynvml
+import pysnmp.error
 import pysnmp.hlapi.v3arch.asyncio as pysnmp_client
 
 from gridmargin.meters import METERS, Reach, Surroundings
@@ -35,6 +36,7 @@ class Clock:
 LIBRARIES = {
     "pynvml": pynvml,
     "prometheus_client.parser": prometheus_client.parser,
+    "pysnmp.error": pysnmp.error,
     "pysnmp.hlapi.v3arch.asyncio": pysnmp_client,
 }
 
@@ -248,6 +250,7 @@ def serve(world, trust=None):
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet
 
         def do_GET(self):
             parts = urlsplit(self.path)

@@ -1,11 +1,15 @@
 """Pages of metrics and answers of servers: dcgm-exporter, Kepler, Prometheus, Redfish."""
 
+import contextlib
 import logging
+import math
 import ssl
 
 import prometheus_client.parser as parser
 import pytest
 import trustme
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gridmargin.meters import METERS, Quantity, Reach, Surroundings, dcgm, kepler, prometheus, redfish
 from gridmargin.meters.fetching import Fetcher
@@ -13,6 +17,12 @@ from gridmargin.vocab import InputError, NoMeterError, Status
 from meters.fakes import Clock, Dcgm, OldRedfish, Redfish, close_all, library, opened, play, serve
 
 PASSWORD = "wachtwoord-7"
+
+WORDS = st.sampled_from(
+    ["Members", "@odata.id", "Links", "ContainedBy", "Id", "EnvironmentMetrics", "Power", "PowerControl", "PowerWatts",
+     "PowerSubsystem", "PowerSupplies", "Metrics", "InputPowerWatts", "EnergykWh", "Reading", "PowerConsumedWatts",
+     "status", "data", "resultType", "result", "metric", "value", "error"]
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -293,3 +303,64 @@ def test_kilowatt_hours_move_slowly_and_are_read_when_they_move(tmp_path):
     assert [r.energy_j for r in found] == pytest.approx([3.6e5] * 2)
     assert [r.resolution_s for r in found] == [600.0, 600.0]
     assert {r.status for r in found} == {Status.REPORTED}
+
+
+def test_a_chassis_that_tells_nothing_is_read_by_its_supplies():
+    """Each as a device; what a supply does not tell is no figure."""
+    base = "/redfish/v1/Chassis/1"
+    supplies = f"{base}/PowerSubsystem/PowerSupplies"
+    pages = {
+        "/redfish/v1/Chassis": {"Members": [{"@odata.id": base}]},
+        base: {"Id": "1", "PowerSubsystem": {"@odata.id": f"{base}/PowerSubsystem"}},
+        f"{base}/PowerSubsystem": {
+            "Allocation": {"AllocatedWatts": 80},
+            "PowerSupplies": {"@odata.id": supplies},
+        },
+        supplies: {"Members": [{"@odata.id": f"{supplies}/{i}"} for i in (0, 1, 2)]},
+        **{
+            f"{supplies}/{i}": {"Id": f"Bay{i}", "Metrics": {"@odata.id": f"{supplies}/{i}/Metrics"}}
+            for i in (0, 1)
+        },
+        f"{supplies}/2": {"Id": "Bay2"},
+        f"{supplies}/0/Metrics": {"InputPowerWatts": {"Reading": 937.4}, "EnergykWh": {"Reading": 2.5}},
+        f"{supplies}/1/Metrics": {"InputPowerWatts": {"Reading": None}},
+    }
+    found = redfish.resources_of(pages.__getitem__)
+    assert found == {"1/Bay0": f"{supplies}/0/Metrics"}
+    assert [(s.channel.quantity, s.value) for s in redfish.decode("1/Bay0", pages[found["1/Bay0"]])] == [
+        (Quantity.ENERGY, 9e6),
+        (Quantity.POWER, 937.4),
+    ]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(answer=st.dictionaries(WORDS, ANYTHING, max_size=4))
+@example(answer={"PowerWatts": {"Reading": 10**400}, "Members": [{"metric": {}, "value": [10**400, "1"]}]})
+def test_an_answer_of_any_shape_is_read_or_refused(answer):
+    """Whatever JSON comes, there are samples with figures or one clear error; no defect."""
+    for sample in redfish.decode("c", answer):
+        assert isinstance(sample.value, float)
+    assert isinstance(redfish.resources_of(lambda _path: answer), dict)
+    with contextlib.suppress(NoMeterError):
+        assert all(math.isfinite(s.value) for s in prometheus.decode(answer, "kWh"))
+    answer = {"status": "success", "data": {"resultType": "vector", "result": answer.get("Members")}}
+    with contextlib.suppress(NoMeterError):
+        assert all(math.isfinite(s.value) for s in prometheus.decode(answer, "kWh"))
+
+
+@given(
+    page=st.text(
+        alphabet=st.sampled_from('DCGM_FI_DEV_POWER_USAGE{}="\\,\n 0123456789.eE+-NaNinfUUID#'), max_size=80
+    )
+)
+def test_a_page_of_any_shape_is_read_or_refused(page):
+    """The same for pages of metrics."""
+    with contextlib.suppress(NoMeterError):
+        samples, _ = dcgm.decode("DCGM_FI_DEV_POWER_USAGE" + page, parser)
+        assert all(math.isfinite(s.value) for s in samples)

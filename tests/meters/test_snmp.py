@@ -4,6 +4,7 @@ import logging
 
 import pysnmp.hlapi.v3arch.asyncio as pysnmp_client
 import pytest
+from pysnmp.error import PySnmpError
 
 from gridmargin.meters import METERS, Quantity, Reach, Surroundings
 from gridmargin.meters.snmp import (
@@ -71,7 +72,7 @@ def test_raritans_digits_stand_behind_the_point():
 def test_a_real_agent_answers_the_same(tables):
     """Walked once, then asked for what matters alone."""
     with pdu(dict(tables), COMMUNITY) as url:
-        agent = Agent(pysnmp_client, url, COMMUNITY)
+        agent = Agent(pysnmp_client, PySnmpError, url, COMMUNITY)
         walked = agent.walk(COLUMNS)
         wanted = worth_asking(walked)
         assert figures(walked) == figures(tables)
@@ -84,7 +85,7 @@ def test_a_chain_longer_than_a_datagram_is_asked_in_parts():
     """Sixty PDUs: every figure comes."""
     tables = {f"{APC_DEVICE}.{column}.{i}": 100 + i for column in (5, 9) for i in range(1, 61)}
     with pdu(tables, COMMUNITY) as url:
-        agent = Agent(pysnmp_client, url, COMMUNITY)
+        agent = Agent(pysnmp_client, PySnmpError, url, COMMUNITY)
         assert len(figures(agent.get(worth_asking(agent.walk(COLUMNS))))) == 120
         agent.close()
 

@@ -144,10 +144,11 @@ def by_amdsmi(smi: Any, device: str, handle: Any) -> Board:
     count = _if_had(smi, smi.amdsmi_get_energy_count, handle) or {}
     power = _if_had(smi, smi.amdsmi_get_power_info, handle) or {}
     steps = _figure(count.get("energy_accumulator", count.get("power")))  # the older name, to ROCm 6.0
+    step_uj = _figure(count.get("counter_resolution"))
     now_w, mean_w = (_figure(power.get(f"{name}_socket_power")) for name in ("current", "average"))
     return Board(
         device,
-        energy_uj=None if steps is None else steps * float(count["counter_resolution"]),
+        energy_uj=None if steps is None or step_uj is None else steps * step_uj,
         power_uw=None if now_w is None else now_w * 1e6,
         mean_power_uw=None if mean_w is None else mean_w * 1e6,
     )

@@ -37,6 +37,8 @@ def decode(texts: Mapping[int, str], watts: float) -> list[Sample]:
     for pid, text in texts.items():
         # The name, in brackets, may hold spaces and brackets; the third field follows the last of them.
         fields = text.rpartition(")")[2].split()
+        if len(fields) < 20:  # it ended while it was read
+            continue
         user, system, began = int(fields[11]), int(fields[12]), fields[19]
         channel = Channel(f"process {pid} of {began}", Quantity.ENERGY, Status.MODELLED)
         found.append(Sample(channel, (user + system) / TICKS_PER_S * watts))

@@ -127,8 +127,9 @@ class NvmlMeter(LiveMeter):
 
 def _ask(nvml: Any, uuid: str, handle: Any) -> Board:
     """Read one board: three fields in one call, telemetry by two more."""
-    fields = {f.fieldId: f for f in nvml.nvmlDeviceGetFieldValues(handle, [ENERGY, POWER, MEAN_POWER])}
-    energy_mj, power_mw, mean_power_mw = (_figure(fields[field]) for field in (ENERGY, POWER, MEAN_POWER))
+    wanted = [ENERGY, POWER, MEAN_POWER]
+    fields = {f.fieldId: f for f in _if_had(nvml, nvml.nvmlDeviceGetFieldValues, handle, wanted) or ()}
+    energy_mj, power_mw, mean_power_mw = (_figure(fields.get(field)) for field in (ENERGY, POWER, MEAN_POWER))
     if energy_mj is None:
         energy_mj = _if_had(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
     if power_mw is None and mean_power_mw is None:
@@ -145,7 +146,7 @@ def _ask(nvml: Any, uuid: str, handle: Any) -> Board:
 
 
 def _figure(field: Any) -> float | None:
-    if field.nvmlReturn != 0:
+    if field is None or field.nvmlReturn != 0:
         return None
     return float(getattr(field.value, _MEMBER_OF_TYPE[field.valueType]))
 
@@ -154,7 +155,12 @@ def _if_had(nvml: Any, ask: Callable[..., Any], *arguments: Any) -> Any:
     """Ask for what a board may not have."""
     try:
         return ask(*arguments)
-    except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission, nvml.NVMLError_Unknown):
+    except (
+        nvml.NVMLError_NotSupported,
+        nvml.NVMLError_FunctionNotFound,
+        nvml.NVMLError_NoPermission,
+        nvml.NVMLError_Unknown,
+    ):
         return None
 
 

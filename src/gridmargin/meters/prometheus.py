@@ -55,14 +55,20 @@ def decode(answer: Mapping[str, Any], unit: str) -> list[Sample]:
         )
     quantity, scale = UNITS[unit]
     found = []
-    for row in data.get("result", ()):
-        time_s, text = row["value"]
-        value = float(text)
-        if math.isfinite(value):
-            device = ",".join(
-                f"{key}={row['metric'][key]}" for key in sorted(row["metric"]) if key != "__name__"
-            )
-            found.append(Sample(Channel(device or "all", quantity), value * scale, int(float(time_s) * 1e6)))
+    try:
+        for row in data["result"]:
+            time_s, text = row["value"]
+            value, labels = float(text), row["metric"]
+            if math.isfinite(value):
+                device = ",".join(f"{key}={labels[key]}" for key in sorted(labels) if key != "__name__")
+                channel = Channel(device or "all", quantity)
+                found.append(Sample(channel, value * scale, int(float(time_s) * 1e6)))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise NoMeterError(
+            "prometheus",
+            "the answer is not shaped as a vector is",
+            "check that GRIDMARGIN_PROMETHEUS_URL is a Prometheus",
+        ) from None
     return found
 
 

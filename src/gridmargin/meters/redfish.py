@@ -1,9 +1,11 @@
-"""Whole servers by their BMC: Redfish's EnvironmentMetrics, or the older Power resource of each chassis.
+"""Whole servers by their BMC: Redfish's EnvironmentMetrics of each chassis, the older Power, or its supplies.
 
     /redfish/v1/Chassis                             its members
     /redfish/v1/Chassis/1                           EnvironmentMetrics and Power, where they are
     /redfish/v1/Chassis/1/EnvironmentMetrics        PowerWatts.Reading, EnergyJoules or EnergykWh, LifetimeReading
     /redfish/v1/Chassis/1/Power                     PowerControl[0].PowerConsumedWatts
+    /redfish/v1/Chassis/1/PowerSubsystem/PowerSupplies/…/Metrics    InputPowerWatts and EnergykWh of each supply, where
+                                                                    neither of the others tells anything
 
 A chassis inside another one (`Links.ContainedBy`), such as the tray of accelerators, draws what the outer one counts
 already, and is left out; `GRIDMARGIN_REDFISH_CHASSIS` names which to read instead.
@@ -18,6 +20,7 @@ from gridmargin.meters.fetching import Fetcher
 from gridmargin.meters.live import LiveMeter
 from gridmargin.meters.sample import Channel, Quantity, Sample
 from gridmargin.meters.surroundings import Surroundings
+from gridmargin.meters.track import MOST
 from gridmargin.vocab import J_PER_KWH, NoMeterError
 
 CHASSIS = "/redfish/v1/Chassis"
@@ -25,20 +28,23 @@ CHASSIS = "/redfish/v1/Chassis"
 Get = Callable[[str], Mapping[str, Any]]
 
 
-def decode(chassis: str, resource: Mapping[str, Any]) -> list[Sample]:
-    """Give the samples of one chassis; a figure that is null or missing gives none."""
+def decode(device: str, resource: Mapping[str, Any]) -> list[Sample]:
+    """Give the samples of one chassis or supply; a figure that is null or missing gives none."""
     found = []
     energy_j = _energy_j(resource)
     if energy_j is not None:
-        found.append(Sample(Channel(chassis, Quantity.ENERGY), energy_j))
-    power_w = _reading(resource.get("PowerWatts"), "Reading")
-    if power_w is None:
-        controls = resource.get("PowerControl")
-        power_w = (
-            _reading(controls[0], "PowerConsumedWatts") if isinstance(controls, list) and controls else None
-        )
-    if power_w is not None:
-        found.append(Sample(Channel(chassis, Quantity.POWER), power_w))
+        found.append(Sample(Channel(device, Quantity.ENERGY), energy_j))
+    controls = resource.get("PowerControl")
+    control = controls[0] if isinstance(controls, list) and controls else None
+    for sensor, member in (
+        (resource.get("PowerWatts"), "Reading"),
+        (resource.get("InputPowerWatts"), "Reading"),
+        (control, "PowerConsumedWatts"),
+    ):
+        power_w = _reading(sensor, member)
+        if power_w is not None:
+            found.append(Sample(Channel(device, Quantity.POWER), power_w))
+            break
     return found
 
 
@@ -54,11 +60,13 @@ def _energy_j(resource: Mapping[str, Any]) -> float | None:
 
 def _reading(sensor: Any, member: str) -> float | None:
     value = sensor.get(member) if isinstance(sensor, Mapping) else None
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < MOST:
+        return None
+    return float(value)
 
 
 def resources_of(get: Get, wanted: Sequence[str] = ()) -> dict[str, str]:
-    """Find what to read of every chassis: its name to the path.
+    """Find what to read of every chassis: a name to the path.
 
     Parameters
     ----------
@@ -67,25 +75,41 @@ def resources_of(get: Get, wanted: Sequence[str] = ()) -> dict[str, str]:
     wanted : sequence of str
         Names of chassis; the outermost where none is given.
     """
-    found = {}
-    for path, chassis in _members(get):
-        name = str(chassis.get("Id") or path.rsplit("/", 1)[-1])
+    found: dict[str, str] = {}
+    for path, chassis in _members(get, CHASSIS):
+        name = _name(path, chassis)
         inside = isinstance(chassis.get("Links"), Mapping) and chassis["Links"].get("ContainedBy")
         if (name not in wanted) if wanted else inside:
             continue
-        resource = _path(chassis.get("EnvironmentMetrics"))
-        if resource is None or not decode(name, get(resource)):
-            resource = _path(chassis.get("Power")) or resource
-        if resource is not None:
-            found[name] = resource
+        for resource in (_path(chassis.get("EnvironmentMetrics")), _path(chassis.get("Power"))):
+            if resource is not None and decode(name, get(resource)):
+                found[name] = resource
+                break
+        else:
+            found |= {f"{name}/{supply}": path for supply, path in _supplies(get, chassis)}
     return found
 
 
-def _members(get: Get) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for member in get(CHASSIS).get("Members", ()):
+def _supplies(get: Get, chassis: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give the metrics of each power supply, where the chassis as a whole has none."""
+    subsystem = _path(chassis.get("PowerSubsystem"))
+    supplies = _path(get(subsystem).get("PowerSupplies")) if subsystem else None
+    for path, supply in _members(get, supplies) if supplies else ():
+        metrics = _path(supply.get("Metrics"))
+        if metrics is not None and decode("", get(metrics)):
+            yield _name(path, supply), metrics
+
+
+def _members(get: Get, collection: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    members = get(collection).get("Members")
+    for member in members if isinstance(members, list) else ():
         path = _path(member)
         if path is not None:
             yield path, get(path)
+
+
+def _name(path: str, resource: Mapping[str, Any]) -> str:
+    return str(resource.get("Id") or path.rstrip("/").rpartition("/")[2])
 
 
 def _path(link: Any) -> str | None:

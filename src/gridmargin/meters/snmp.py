@@ -6,7 +6,7 @@ Every figure is an integer in a unit of the vendor's; -1 means that the model ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -36,6 +36,8 @@ RARITAN = {"5": (Quantity.POWER, 1.0), "8": (Quantity.ENERGY, J_PER_KWH / 1e3)}
 """Kinds of sensor: activePower [W], activeEnergy [Wh]."""
 
 COLUMNS = (*APC, RARITAN_VALUE, RARITAN_THERE, RARITAN_DIGITS)
+
+EXTRA = "pip install 'gridmargin[snmp]'"
 
 Answers = Mapping[str, int]
 """Integers by object identifier, written with dots."""
@@ -126,8 +128,9 @@ class SnmpMeter(LiveMeter):
             raise NoMeterError(
                 cls.name, "no community is given", "set GRIDMARGIN_SNMP_COMMUNITY to one that may read"
             )
-        library = around.require("pysnmp.hlapi.v3arch.asyncio", cls.name, "pip install 'gridmargin[snmp]'")
-        agent = Agent(library, url, community)
+        library = around.require("pysnmp.hlapi.v3arch.asyncio", cls.name, EXTRA)
+        failure = around.require("pysnmp.error", cls.name, EXTRA).PySnmpError
+        agent = Agent(library, failure, url, community)
         try:
             oids = worth_asking(agent.walk(COLUMNS))
             if not oids:
@@ -158,6 +161,8 @@ class Agent:
     ----------
     library : module
         `pysnmp.hlapi.v3arch.asyncio`.
+    failure : type
+        What the library raises.
     url : str
         `snmp://host` or `snmp://host:port`.
     community : str
@@ -171,8 +176,9 @@ class Agent:
 
     WAIT_S, RETRIES = 2.0, 1
 
-    def __init__(self, library: Any, url: str, community: str) -> None:
+    def __init__(self, library: Any, failure: type[Exception], url: str, community: str) -> None:
         self._library = library
+        self._failure = failure
         try:
             parts = urlsplit(url)
             port = parts.port or 161
@@ -190,11 +196,19 @@ class Agent:
 
     def walk(self, columns: Sequence[str]) -> dict[str, int]:
         """Give every integer under some columns."""
-        return self._loop.run_until_complete(self._walk(columns))
+        return self._ran(self._walk(columns))
 
     def get(self, oids: Sequence[str]) -> dict[str, int]:
         """Give the integers of some identifiers; those that are not there are left out."""
-        return self._loop.run_until_complete(self._get(oids))
+        return self._ran(self._get(oids))
+
+    def _ran(self, work: Coroutine[Any, Any, dict[str, int]]) -> dict[str, int]:
+        try:
+            return self._loop.run_until_complete(work)
+        except (OSError, self._failure) as error:
+            raise NoMeterError(
+                "snmp", f"{self.shown} cannot be asked ({error})", "check the network"
+            ) from None
 
     def close(self) -> None:
         """Close the socket and the loop."""
@@ -235,7 +249,7 @@ class Agent:
         lib = self._library
         try:
             target = await lib.UdpTransportTarget.create(self._at, timeout=self.WAIT_S, retries=self.RETRIES)
-        except Exception as error:  # noqa: BLE001 - the library has one class for all
+        except (OSError, self._failure) as error:
             raise NoMeterError(
                 "snmp", f"{self.shown} cannot be found ({type(error).__name__})", "check the address"
             ) from None
