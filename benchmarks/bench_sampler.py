@@ -31,8 +31,8 @@ AT_10_HZ, AT_1_KHZ = 0.01, 0.15
 RING_MB = 40.0
 """Of one meter, whatever it is asked and however often."""
 
-CAME = 0.95
-"""Of the samples that should have come, on a machine that is not busy."""
+CAME = 0.8
+"""Of the samples that came to a thread that does nothing but wait, at the same pace on the same machine."""
 
 
 def now_us() -> int:
@@ -136,6 +136,19 @@ def share_of(meter: LiveMeter, seconds: float) -> tuple[float, float]:
     return (timed.last_s - timed.first_s) / passed_s, (meter.n_asked - asked) / (passed_s / meter.sample_s)
 
 
+def waits_at(period_s: float, seconds: float) -> float:
+    """Give the share of moments at which a thread that only waits was awake in time: what the machine allows."""
+    ended, start_s, due_s, n = threading.Event(), monotonic(), monotonic(), 0
+    while monotonic() - start_s < seconds:
+        n += 1
+        due_s += period_s
+        behind_s = monotonic() - due_s
+        if behind_s > 0:
+            due_s += (int(behind_s / period_s) + 1) * period_s
+        ended.wait(max(due_s - monotonic(), 0.0))
+    return n / (seconds / period_s)
+
+
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--seconds", type=float, default=10.0, metavar="S", help="that each pace is kept")
@@ -152,7 +165,10 @@ def main() -> int:
         meter = METERS.get("rapl").open(around, 0.001)
         share, came = share_of(meter, seconds)
         report.ratio("rapl at 1 kHz, 4 counters: CPU / limit", share, AT_1_KHZ, "of a core", at_most=1.0)
-        report.check("rapl at 1 kHz: samples that came", came, "of those due", at_least=CAME)
+        report.ratio(
+            "rapl at 1 kHz: samples that came / to a thread that only waits",
+            came, waits_at(0.001, seconds), "of those due", at_least=CAME,
+        )  # fmt: skip
         meter.close()
     if find_spec("prometheus_client") is None:
         print("dcgm: left out, prometheus-client is not installed")

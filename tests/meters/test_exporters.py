@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import math
+import socket
 import ssl
+import threading
 
 import prometheus_client.parser as parser
 import pytest
@@ -364,3 +366,32 @@ def test_a_page_of_any_shape_is_read_or_refused(page):
     with contextlib.suppress(NoMeterError):
         samples, _ = dcgm.decode("DCGM_FI_DEV_POWER_USAGE" + page, parser)
         assert all(math.isfinite(s.value) for s in samples)
+
+
+@pytest.mark.parametrize("head_first", [True, False], ids=["body drips", "head drips"])
+def test_a_host_that_drips_is_given_up_in_time(monkeypatch, head_first):
+    """Byte by byte, each within the wait for the next: the whole has a limit."""
+    monkeypatch.setattr("gridmargin.meters.fetching.TOTAL_S", 0.5)
+    ended = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1000)
+            if head_first:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            else:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not ended.wait(0.05):
+                connection.sendall(b"a")
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    fetcher = Fetcher("dcgm", f"http://127.0.0.1:{listening.getsockname()[1]}")
+    with pytest.raises(NoMeterError, match="was not done within"):
+        fetcher.text()
+    ended.set()
+    thread.join(5)
+    listening.close()
+    fetcher.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import ssl
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ if TYPE_CHECKING:  # whoever reads no instrument over HTTP need not wait for the
 
 WAIT_S = 3.0
 """To connect, and for the next bytes. [s]"""
+
+TOTAL_S = 8.0
+"""For one body with everything. [s]"""
 
 MOST_BYTES = 16 * 1024 * 1024
 
@@ -110,6 +114,16 @@ class Fetcher:
         shown = self._url + path
         parts: list[bytes] = []
         n_bytes = 0
+        # A host that drips keeps every single read short of its limit: the connection is closed over it.
+        over = threading.Event()
+
+        def give_up() -> None:
+            over.set()
+            self.close()
+
+        timer = threading.Timer(TOTAL_S, give_up)
+        timer.daemon = True
+        timer.start()
         try:
             with client.stream("GET", shown, params=dict(query) if query else None) as answer:
                 if answer.status_code != 200:
@@ -123,7 +137,13 @@ class Fetcher:
                     parts.append(part)
         except httpx2.TimeoutException:
             raise self._told(shown, f"did not answer within {WAIT_S:.0f} s", "check that it is up") from None
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.StreamError, RuntimeError, OSError) as error:
+            if over.is_set():
+                raise self._told(
+                    shown, f"was not done within {TOTAL_S:.0f} s", "check that it is up"
+                ) from None
+            if not isinstance(error, httpx2.HTTPError):
+                raise
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise self._told(
                     shown,
@@ -131,6 +151,8 @@ class Fetcher:
                     f"name its certificate's file in {self._variable}_CA",
                 ) from None
             raise self._told(shown, "cannot be reached", "check the address and that it is up") from None
+        finally:
+            timer.cancel()
         return b"".join(parts).decode("utf-8", errors="replace")
 
     def record(self, path: str = "", query: Mapping[str, str] | None = None) -> dict[str, Any]:
