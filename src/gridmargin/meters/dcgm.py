@@ -21,6 +21,7 @@ from gridmargin.vocab import NoMeterError
 FIELDS = {
     "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": (Quantity.ENERGY, 1e-3),
     "DCGM_FI_DEV_POWER_USAGE": (Quantity.MEAN_POWER, 1.0),
+    "DCGM_FI_DEV_POWER_USAGE_INSTANT": (Quantity.POWER, 1.0),
     "DCGM_FI_DEV_SM_CLOCK": (Quantity.CLOCK, 1.0),
     "DCGM_FI_DEV_GPU_UTIL": (Quantity.UTILISATION, 1e-2),
 }
