@@ -4,11 +4,13 @@ Comes in: recorded traces, profiles with the windows of a replay, and what a `Su
 `Reading`s. Touches recorded files, device libraries, the kernel's folders, and BMCs, PDUs and exporters over the network.
 """
 
+from gridmargin.meters.counting import Instrument
 from gridmargin.meters.finding import Finding, look_for_all
 from gridmargin.meters.live import LiveMeter
 from gridmargin.meters.meter import Meter
 from gridmargin.meters.modelled import MeterWindow, ModelledMeter
 from gridmargin.meters.reading import Reading
+from gridmargin.meters.recorded import RecordedMeter
 from gridmargin.meters.sample import Channel, Quantity, Sample
 from gridmargin.meters.sampler import Sampler
 from gridmargin.meters.surroundings import Reach, Surroundings
@@ -37,6 +39,7 @@ __all__ = [
     "METERS",
     "Channel",
     "Finding",
+    "Instrument",
     "LiveMeter",
     "Meter",
     "MeterWindow",
@@ -44,6 +47,7 @@ __all__ = [
     "Quantity",
     "Reach",
     "Reading",
+    "RecordedMeter",
     "Sample",
     "Sampler",
     "Surroundings",
