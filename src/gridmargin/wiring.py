@@ -17,6 +17,8 @@ from platformdirs import user_data_path, user_state_path
 from pydantic import SecretStr
 
 from gridmargin.ledger import Book, Place, Shelf, Signer, is_url
+from gridmargin.meters import METERS, Finding, LiveMeter, Sampler, Surroundings, look_for_all
+from gridmargin.meters import Reach as MeterReach
 from gridmargin.pipeline import Factory, Feeds, ask_or_say_why, facts_from, payloads_from
 from gridmargin.places import Declarations, Places, read_declarations, read_outlines
 from gridmargin.reference import zone_named
@@ -63,6 +65,11 @@ PATIENT = Limits()
 def now_utc() -> datetime:
     """Read the clock."""
     return datetime.now(UTC)
+
+
+def now_us() -> int:
+    """Read the clock, for what is sampled many times a second. [µs since 1970 UTC]"""
+    return time.time_ns() // 1000
 
 
 def read_settings(ledger: str | None = None) -> Settings:
@@ -247,6 +254,38 @@ def reach_of(adapter: str) -> Reach:
     """Give where a live adapter's publisher is and the keys for it, from the environment."""
     url, secrets = of_adapter(adapter, os.environ)
     return Reach(url, {name: secret.get_secret_value() for name, secret in secrets.items()})
+
+
+def reach_of_meter(instrument: str) -> MeterReach:
+    """Give where an instrument is and what opens it, from the environment."""
+    url, words = of_adapter(instrument, os.environ)
+    return MeterReach(url, {name: word.get_secret_value() for name, word in words.items()})
+
+
+def look_for_meters() -> list[Finding]:
+    """Look for every instrument on this machine, and at the addresses that the environment names."""
+    return list(look_for_all(METERS, Surroundings(now_us, reach_of_meter)))
+
+
+def open_meter(name: str, sample_s: float | None = None) -> LiveMeter:
+    """Open an instrument by its name.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing has that name.
+    InputError
+        If it is no instrument but stands in for one, or is not here.
+    """
+    kind = METERS.get(name)
+    if not issubclass(kind, LiveMeter):
+        raise InputError(f"meter {name!r} stands in for an instrument; `gridmargin meters` lists those")
+    return kind.open(Surroundings(now_us, reach_of_meter), sample_s)
+
+
+def sampler_of(meter: LiveMeter) -> Sampler:
+    """Give what asks an instrument at its period, from a thread."""
+    return Sampler(meter, time.monotonic)
 
 
 def open_transport(limits: Limits | None = None) -> Transport:

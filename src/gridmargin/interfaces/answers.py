@@ -23,7 +23,15 @@ from gridmargin.pipeline import (
 )
 from gridmargin.reference import known_zones, zone_named
 from gridmargin.vocab import Interval, Kind, NoFactorError, Status, format_utc
-from gridmargin.wiring import SourceChoice, Workplace, live_adapters, recorded_sources, said_of, source_for
+from gridmargin.wiring import (
+    SourceChoice,
+    Workplace,
+    live_adapters,
+    look_for_meters,
+    recorded_sources,
+    said_of,
+    source_for,
+)
 
 if TYPE_CHECKING:  # receipts load the query engine, which `now` has no need of
     from gridmargin.receipts import Receipt
@@ -178,6 +186,11 @@ def diff_answer(book: Book, since_utc: datetime, zone: str | None) -> dict[str, 
 def interval_answer(interval: Interval) -> dict[str, str]:
     """Give both ends of an interval."""
     return {"start_utc": format_utc(interval.start_utc), "end_utc": format_utc(interval.end_utc)}
+
+
+def meters_answer() -> dict[str, Any]:
+    """Say which instruments this machine has, and what is missing and why."""
+    return {"meters": [finding.as_dict() for finding in look_for_meters()]}
 
 
 def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:

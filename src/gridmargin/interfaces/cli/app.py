@@ -178,6 +178,14 @@ def sources(
         raise typer.Exit(1)
 
 
+@app.command()
+def meters(as_json: JsonOption = False) -> None:
+    """Say which instruments this machine has, what each tells, and what is missing and why."""
+    from gridmargin.interfaces.cli import meters_command
+
+    emit(meters_command.meters(), meters_command.show_meters, as_json)
+
+
 @archive_app.command("prune")
 def archive_prune(
     before: Annotated[

@@ -102,6 +102,11 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
         """Say how fresh every zone of every live source is: newest interval, its age, last success, last error."""
         return {"sources": await desk.sources()}
 
+    @app.get("/v1/meters", tags=["server"], response_model=schemas.MetersModel)
+    async def meters() -> Any:
+        """Say which instruments this machine has, what each tells, and what is missing and why."""
+        return await desk.meters()
+
     @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
     async def now(
         zone: str, at: str | None = None, estimator: Annotated[list[str] | None, Query(max_length=8)] = None
