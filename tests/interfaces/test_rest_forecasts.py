@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from gridmargin import wiring
 from gridmargin.interfaces import forecasts
 from gridmargin.interfaces.rest import Desk, build_app
 from gridmargin.settings import Settings
@@ -31,8 +30,8 @@ async def serving(folder):
 
 @pytest.fixture
 def made_up(monkeypatch):
-    monkeypatch.setattr(wiring, "source_for", lambda *_: TiedGrid())
-    monkeypatch.setattr(wiring, "facts_from", lambda _folder: lambda *_: FACTS)
+    monkeypatch.setattr("gridmargin.wiring.workplace.source_for", lambda *_: TiedGrid())
+    monkeypatch.setattr("gridmargin.wiring.workplace.facts_from", lambda _folder: lambda *_: FACTS)
 
 
 def asked(folder, work):
