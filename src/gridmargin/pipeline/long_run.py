@@ -180,8 +180,14 @@ def _australian(folder: Path, zone_id: str) -> BuiltFleet | None:
 def _american(folder: Path, region: str, year: int | None) -> BuiltFleet | None:
     try:
         tables = open_avert(folder)
-        years = [known for known in tables.years(region) if year is None or known <= year]
+        known = sorted(tables.years(region))
     except NotFoundError:
         return None
+    years = [one for one in known if year is None or one <= year]
+    if known and not years:
+        raise NotFoundError(
+            f"EPA's units of {region} are known for {', '.join(map(str, known))}, none for {year} or before;"
+            " give one of these as `year`, or leave it out"
+        )
     units = tables.units(region, max(years)) if years else None
     return avert_built(units, tables.fossil_load(region, max(years))) if units else None

@@ -23,6 +23,7 @@ from gridmargin.interfaces.faces.doors import Faces
 from gridmargin.interfaces.rest import errors, schemas
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import Guard
+from gridmargin.interfaces.rest.named import NamedRoute
 from gridmargin.vocab import Interval, Kind, parse_utc
 from gridmargin.wiring import now_utc
 
@@ -55,6 +56,7 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
         redoc_url=None,
     )
     errors.install(app)
+    app.router.route_class = NamedRoute
     _grid_routes(app, desk)
     _ledger_routes(app, desk)
     _receipt_routes(app, desk)
