@@ -149,6 +149,25 @@ def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
     assert publisher.server.seen == []
 
 
+def test_sources_say_when_nobody_is_asked_and_who_wants_a_key(publisher, tmp_path, monkeypatch, capsys):
+    """One line each, above the table, and in the JSON."""
+    told = source_commands.sources(tmp_path, check=False)
+    assert told["offline"] is False
+    assert {"eia930_api", "isone"} <= set(told["want_keys"])
+    assert "nyiso" not in told["want_keys"]
+    source_commands.show_sources(told)
+    shown = capsys.readouterr().out
+    assert "offline" not in shown
+    assert "off for want of a key of yours: eia930_api, isone" in shown
+    monkeypatch.setenv("GRIDMARGIN_OFFLINE", "1")
+    told = source_commands.sources(tmp_path, check=False)
+    source_commands.show_sources(told)
+    shown = capsys.readouterr().out
+    assert told["offline"] is True
+    assert shown.startswith("offline: GRIDMARGIN_OFFLINE is set")
+    assert "not asked (offline)" in shown
+
+
 def test_a_past_moment_asks_nobody(publisher, tmp_path):
     """A question about last year is answered from what is recorded or typical."""
     answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path, None)

@@ -88,7 +88,11 @@ def test_a_misspelt_query_parameter_is_refused_by_name(path, says, tmp_path):
 
 def test_the_page_and_the_compatible_faces_stay_tolerant(tmp_path):
     """The originals answer whatever else is in the query, and so does a page that is linked with a mark in its address."""
-    for path in ("/?from=mail", "/v3/zones?utm=x", "/v3/health?utm=x"):
+    for path in (
+        "/?from=mail",
+        "/v3/zones?utm=x",
+        "/v3/region-from-loc?latitude=40.7&longitude=-74&utm=x&signal_type=co2_moer",
+    ):
         assert asked(tmp_path, lambda c, d, path=path: c.get(path)).status_code == 200, path
 
 

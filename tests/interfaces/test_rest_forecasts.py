@@ -170,4 +170,4 @@ def test_typical_days_are_no_past_to_forecast_from(tmp_path):
     """The reference source repeats a day."""
     answer = asked(tmp_path, lambda client: client.post("/v1/zones/US-ERCO/forecast"))
     assert answer.status_code == 422
-    assert "--source recorded:DIR" in answer.json()["error"]["message"]
+    assert "give `source=recorded:DIR` where the server is started" in answer.json()["error"]["message"]

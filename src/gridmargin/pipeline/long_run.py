@@ -61,8 +61,8 @@ def listed_fleet(folder: Path | None, zone_id: str, year: int | None) -> BuiltFl
             return found
     where = f"under {folder}" if folder else "without a data folder"
     raise NotFoundError(
-        f"no list of plants for {zone_id} {where}; give one, or a table of long-run rates ({SHAPES}), or --source"
-        " recorded:DIR with Germany's, Australia's or EPA's units"
+        f"no list of plants for {zone_id} {where}; give one, or a table of long-run rates ({SHAPES}), or"
+        " `source=recorded:DIR` with Germany's, Australia's or EPA's units"
     )
 
 

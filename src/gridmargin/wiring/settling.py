@@ -74,7 +74,7 @@ def choose_source(text: str, settings: Settings) -> SourceChoice:
     asks = Asks.NEVER if settings.offline else Asks.MAY
     if kind == "live" and not rest:
         if settings.offline:
-            raise InputError("--source live: GRIDMARGIN_OFFLINE is set; unset it, or give another --source")
+            raise InputError("`source=live`: GRIDMARGIN_OFFLINE is set; unset it, or give another `source`")
         return SourceChoice("live", settings.data, "publishers' own tables, live", Asks.MUST)
     if kind == "auto" and not rest:
         if settings.data is not None:
@@ -93,10 +93,10 @@ def choose_source(text: str, settings: Settings) -> SourceChoice:
         folder = Path(rest).expanduser()
         if not folder.is_dir():
             raise InputError(
-                f"--source recorded:{rest}: no such folder; give the folder that holds the data sets"
+                f"`source=recorded:{rest}`: no such folder; give the folder that holds the data sets"
             )
         return SourceChoice("recorded", folder, f"recorded tables under {folder}")
-    raise InputError(f"--source {text!r} is not known; use auto, live, reference, or recorded:DIR")
+    raise InputError(f"`source={text}` is not known; use auto, live, reference, or recorded:DIR")
 
 
 def recorded_sources(folder: Path) -> dict[str, list[Source]]:
@@ -123,14 +123,14 @@ def source_for(choice: SourceChoice, zone: str, moment_utc: datetime | None = No
     """
     zone_named(zone)
     if choice.kind == "live":
-        raise InputError(f"--source live: {zone} was not asked for; give --source auto, or recorded:DIR")
+        raise InputError(f"`source=live`: {zone} was not asked for; give `source=auto`, or recorded:DIR")
     if choice.folder is None:
         source = SOURCES.get("reference")(Path())
         have = source.zones()
         if zone in have:
             return source
         raise InputError(
-            f"no typical days for {zone}; the reference source has {', '.join(have)}; give --source recorded:DIR"
+            f"no typical days for {zone}; the reference source has {', '.join(have)}; give `source=recorded:DIR`"
         )
     sources = recorded_sources(choice.folder)
     if zone not in sources:
@@ -140,7 +140,7 @@ def source_for(choice: SourceChoice, zone: str, moment_utc: datetime | None = No
         have = sorted(sources)
         raise InputError(
             f"no recorded data for {zone} under {choice.folder}; found {', '.join(have) or 'none at all'};"
-            " give another folder, or --source reference"
+            " give another folder, or `source=reference`"
         )
     covering = (s for s in sources[zone] if moment_utc is not None and moment_utc in s.span(zone))
     return next(covering, sources[zone][0])
@@ -205,7 +205,7 @@ def settle(
     if must and not adapters:
         raise InputError(
             "; ".join(feeds.off_of_zone(zone))
-            or f"no live source for {zone}; give --source auto, or reference"
+            or f"no live source for {zone}; give `source=auto`, or reference"
         )
     failures: list[GridmarginError] = []
     whys: list[str] = []
@@ -228,7 +228,7 @@ def settle(
         raise failures[0]
     if must:
         raise PublisherError(
-            adapters[0].publisher, f"{'; '.join(whys)}; try again later, or give another --source"
+            adapters[0].publisher, f"{'; '.join(whys)}; try again later, or give another `source`"
         )
     return replace(choice, detail="; ".join([choice.detail, *said]))
 

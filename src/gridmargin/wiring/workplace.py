@@ -165,7 +165,7 @@ def require_ledger(folder: Path, settings: Settings, way_out: str) -> None:
     if settings.ledger is None:
         raise NotFoundError(f"no ledger in {folder}; {way_out}")
     raise NotFoundError(
-        f"no ledger at {ledger_place(folder, settings)}; correct --ledger or GRIDMARGIN_LEDGER"
+        f"no ledger at {ledger_place(folder, settings)}; correct `ledger` or GRIDMARGIN_LEDGER"
     )
 
 
@@ -176,7 +176,7 @@ def open_workplace(folder: Path, settings: Settings) -> Iterator[Workplace]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot use {folder} as a data folder: {error.strerror}; give another --data-dir or --out"
+            f"cannot use {folder} as a data folder: {error.strerror}; give another `data_dir` or `out`"
         ) from error
     signer = Signer(_key_folder(folder, settings) / "ledger-key.pem")
     with Book(ledger_place(folder, settings), signer) as book:

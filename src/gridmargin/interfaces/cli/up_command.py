@@ -119,12 +119,12 @@ def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
     def settle(moment: datetime) -> tuple[Job, Factory] | None:
         try:
             return _priced_on(place, choice, zone, moment, ask=False)
-        except PublisherError:  # only publishers may answer and none does: the newest of what was fetched stands
+        except (
+            PublisherError
+        ):  # only publishers may answer and none does: the newest of what was fetched stands
             return None
 
-    return Stream(
-        job, factory, place.folder, start, settle=None if choice.asks is Asks.NEVER else settle
-    )
+    return Stream(job, factory, place.folder, start, settle=None if choice.asks is Asks.NEVER else settle)
 
 
 def _priced_on(

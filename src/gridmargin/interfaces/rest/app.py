@@ -102,7 +102,7 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/sources", tags=["grid"])
     async def sources() -> dict[str, Any]:
         """Say how fresh every zone of every live source is: newest interval, its age, last success, last error."""
-        return {"sources": await desk.sources()}
+        return {"sources": await desk.sources(), "offline": desk.place.settings.offline}
 
     @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
     async def now(

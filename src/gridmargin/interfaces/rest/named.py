@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from gridmargin.vocab import InputError, UnknownNameError
+from gridmargin.interfaces.rest.errors import error_response
+from gridmargin.vocab import UnknownNameError
 
 
 class NamedRoute(APIRoute):
@@ -24,7 +25,7 @@ class NamedRoute(APIRoute):
         async def answer(request: Request) -> Response:
             for name in request.query_params:
                 if name not in known:
-                    raise InputError(_unknown(name, known))
+                    return error_response(422, "InvalidRequest", _unknown(name, known))
             return await handle(request)
 
         return answer
