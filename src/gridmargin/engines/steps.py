@@ -31,14 +31,14 @@ class Steps:
         Position in `groups`.
     start_us, end_us : arrays of int64, shape (n,)
         [µs since 1970 UTC]
-    n_steps : array of int64, shape (n,)
-        How many steps the row stands for; 1 where the engine tells each.
+    n_steps : array of float64, shape (n,)
+        How many steps the row stands for; 1 where the engine tells each. [1]
     n_active : array of int32, shape (n,)
         Requests that took part; of a stretch, as many as were seen. More than the row's memberships where ids are
         missing.
-    prefill_tokens, cached_tokens, decode_tokens : arrays of int64, shape (n,)
+    prefill_tokens, cached_tokens, decode_tokens : arrays of float64, shape (n,)
         Prompt tokens computed; prompt tokens taken from a cache, which cost nothing again; decoded tokens computed,
-        those among them that speculative decoding proposed and then rejected.
+        among them those that speculative decoding proposed and then rejected. A stretch may hold a part of one.
     context_tokens : array of float64, shape (n,)
         Tokens attended to by those that decode, summed over them; NaN where not known.
     work_units : array of float64, shape (n,)
@@ -47,7 +47,7 @@ class Steps:
         Where each row's memberships begin.
     member : array of int64, shape (m,)
         Position in `request_ids`.
-    member_prefill, member_cached, member_decode : arrays of int64, shape (m,)
+    member_prefill, member_cached, member_decode : arrays of float64, shape (m,)
         The request's own tokens in that row.
     member_work : array of float64, shape (m,)
         Its own work units.
@@ -60,18 +60,18 @@ class Steps:
     group: NDArray[np.int32]
     start_us: IntArray
     end_us: IntArray
-    n_steps: IntArray
+    n_steps: FloatArray
     n_active: NDArray[np.int32]
-    prefill_tokens: IntArray
-    cached_tokens: IntArray
-    decode_tokens: IntArray
+    prefill_tokens: FloatArray
+    cached_tokens: FloatArray
+    decode_tokens: FloatArray
     context_tokens: FloatArray
     work_units: FloatArray
     first_member: IntArray
     member: IntArray
-    member_prefill: IntArray
-    member_cached: IntArray
-    member_decode: IntArray
+    member_prefill: FloatArray
+    member_cached: FloatArray
+    member_decode: FloatArray
     member_work: FloatArray
     request_ids: pa.StringArray
     origin: str
@@ -118,19 +118,20 @@ class Steps:
             if len(low):
                 row = int(self.row_of_member[low[0]]) if name.startswith("member") else int(low[0])
                 raise InputError(
-                    f"{self.origin} step {row}: {name} of {column[low[0]]} is no count; give 0 or more"
+                    f"{self.origin} step {row}: {name} of {column[low[0]]:g} is no count; give 0 or more"
                 )
-        rows = self.row_of_member
-        pairs = np.lexsort((self.member, rows))
-        twice = np.flatnonzero((np.diff(rows[pairs]) == 0) & (np.diff(self.member[pairs]) == 0))
-        if len(twice):
-            at = pairs[twice[0]]
-            raise InputError(
-                f"{self.origin} step {rows[at]}: request {self.request_ids[int(self.member[at])].as_py()!r} stands"
-                " twice; sum its tokens into one"
-            )
-        order = np.lexsort((self.start_us, self.group))
-        steps = self.take(order)
+        pair = self.row_of_member * len(self.request_ids) + self.member
+        if (np.diff(pair) <= 0).any():
+            at = np.argsort(pair, kind="stable")
+            twice = np.flatnonzero(np.diff(pair[at]) == 0)
+            if len(twice):
+                row, who = divmod(int(pair[at[twice[0]]]), len(self.request_ids))
+                raise InputError(
+                    f"{self.origin} step {row}: request {self.request_ids[who].as_py()!r} stands twice; sum its tokens"
+                    " into one"
+                )
+        order = np.lexsort((self.end_us, self.start_us, self.group))
+        steps = self if (np.diff(order) == 1).all() else self.take(order)
         same = np.diff(steps.group) == 0
         over = np.flatnonzero(same & (steps.start_us[1:] < steps.end_us[:-1]))
         if len(over):
@@ -157,8 +158,13 @@ BY_ROW = (
 )  # fmt: skip
 BY_MEMBER = ("member", "member_prefill", "member_cached", "member_decode", "member_work")
 
-_ROW_TYPES = {"group": np.int32, "n_active": np.int32, "context_tokens": np.float64, "work_units": np.float64}
-_MEMBER_TYPES = {"member_work": np.float64}
+_TYPES = {
+    "group": np.int32,
+    "n_active": np.int32,
+    "start_us": np.int64,
+    "end_us": np.int64,
+    "member": np.int64,
+}
 
 
 def steps_of(
@@ -190,8 +196,9 @@ def steps_of(
         As `Steps.ordered`; and for times as fractions, or columns of different lengths.
     """
     n, given, of_members = len(columns["start_us"]), dict(columns), dict(members or {})
-    order = np.argsort(np.asarray(member_row, np.int64), kind="stable")
-    row = np.asarray(member_row, np.int64)[order]
+    row = np.asarray(member_row, np.int64)
+    order = np.argsort(row, kind="stable") if (np.diff(row) < 0).any() else slice(None)
+    row = row[order]
     first = np.searchsorted(row, np.arange(n + 1)).astype(np.int64)
     m = len(row)
     by_member: dict[str, Any] = {}
@@ -201,7 +208,7 @@ def steps_of(
             raise InputError(
                 f"{origin}: {name} has {len(column)} values for {m} memberships; give one for each"
             )
-        by_member[name] = column[order].astype(_MEMBER_TYPES.get(name, np.int64))
+        by_member[name] = column[order].astype(_TYPES.get(name, np.float64))
     defaults = {
         "group": np.zeros(n), "n_steps": np.ones(n), "n_active": np.diff(first), "context_tokens": np.full(n, np.nan),
     }  # fmt: skip
@@ -215,7 +222,7 @@ def steps_of(
         column = np.asarray(given.pop(name, defaults.get(name)))
         if len(column) != n:
             raise InputError(f"{origin}: {name} has {len(column)} values for {n} steps; give one for each")
-        by_row[name] = column.astype(_ROW_TYPES.get(name, np.int64))
+        by_row[name] = column.astype(_TYPES.get(name, np.float64))
     if given or of_members:
         raise InputError(f"{origin}: no step has {', '.join([*given, *of_members])}; leave it out")
     return Steps(
