@@ -91,7 +91,7 @@ def test_the_page_and_the_compatible_faces_stay_tolerant(tmp_path):
     for path in (
         "/?from=mail",
         "/v3/zones?utm=x",
-        "/v3/region-from-loc?latitude=40.7&longitude=-74&utm=x&signal_type=co2_moer",
+        "/locations?utm=x",
     ):
         assert asked(tmp_path, lambda c, d, path=path: c.get(path)).status_code == 200, path
 
