@@ -96,3 +96,12 @@ def test_a_file_that_is_cut_short_or_missing_is_said(tmp_path: Path) -> None:
         read_steps(tmp_path / "none.parquet")
     with pytest.raises(GridmarginError, match=r"what .csv holds is not known"):
         read_steps(written(tmp_path, [ROWS[0]], "steps.csv"))
+
+
+def test_what_a_row_does_not_say_is_taken_as_where_no_row_says_it(tmp_path: Path) -> None:
+    """One row counts its steps and those who are not known; the other is one step of its members."""
+    rows = [ROWS[0], dict(ROWS[1], n_steps=4, decode_tokens=9)]
+    steps = read_steps(written(tmp_path, rows))
+    assert steps.n_steps.tolist() == [1, 4]
+    assert steps.n_active.tolist() == [1, 3]
+    assert steps.decode_tokens.tolist() == [0, 9]

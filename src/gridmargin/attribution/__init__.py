@@ -1,12 +1,32 @@
 """Share energy among requests.
 
-Comes in: requests, engine steps, device profiles, meter readings. Goes out: each request's joules by part and interval, and what
-nobody asked for. Touches nothing.
+Comes in: requests, engine steps, device profiles, meter readings. Goes out: each request's joules by part and
+interval, and what nobody asked for. Touches nothing.
 """
 
+from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.completed import Completed
+from gridmargin.attribution.cost_fit import CostFit
+from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Shares
+from gridmargin.attribution.step_cost import (
+    CONTEXT,
+    DECODE,
+    FIXED,
+    IDLE,
+    PREFILL,
+    TERMS,
+    WORK,
+    CostKey,
+    CostPrior,
+    StepCost,
+    prior_of,
+    prior_of_proportions,
+    row_terms,
+    window_terms,
+)
 from gridmargin.attribution.step_energy import StepEnergy, profiled
 from gridmargin.attribution.tally import Tally
 from gridmargin.attribution.window import Split, split
@@ -25,14 +45,37 @@ RULES: Registry[Rule] = Registry(
 """Every attribution rule by name."""
 
 __all__ = [
+    "CONTEXT",
+    "DECODE",
+    "FIXED",
+    "IDLE",
+    "PREFILL",
     "RULES",
+    "TERMS",
+    "WORK",
+    "Alignment",
+    "Charged",
     "Completed",
+    "CostFit",
+    "CostKey",
+    "CostPrior",
+    "Measured",
+    "MeteredSteps",
     "Replay",
     "Rule",
     "Shares",
     "Split",
+    "StepCost",
     "StepEnergy",
     "Tally",
+    "align",
+    "charge_by_meter",
+    "charge_by_profile",
+    "metered",
+    "prior_of",
+    "prior_of_proportions",
     "profiled",
+    "row_terms",
     "split",
+    "window_terms",
 ]

@@ -17,6 +17,11 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
+ROUNDING_US = 2
+"""By how much two steps of one device may overlap where their times were rounded: the later then starts as the earlier
+ends. [µs]"""
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Engine steps, n rows, with their m memberships, adjacent per row; rows by group and start.
@@ -133,13 +138,18 @@ class Steps:
         order = np.lexsort((self.end_us, self.start_us, self.group))
         steps = self if (np.diff(order) == 1).all() else self.take(order)
         same = np.diff(steps.group) == 0
-        over = np.flatnonzero(same & (steps.start_us[1:] < steps.end_us[:-1]))
+        over_us = np.where(same, steps.end_us[:-1] - steps.start_us[1:], 0)
+        over = np.flatnonzero(over_us > ROUNDING_US)
         if len(over):
             first, second = order[over[0]], order[over[0] + 1]
             raise InputError(
                 f"{self.origin} steps {first} and {second} of {'+'.join(steps.groups[steps.group[over[0]]])} overlap by"
                 f" {steps.end_us[over[0]] - steps.start_us[over[0] + 1]} µs; one device takes one step at a time"
             )
+        if (over_us > 0).any():
+            start_us = steps.start_us.copy()
+            start_us[1:] += np.maximum(over_us, 0)
+            steps = replace(steps, start_us=start_us, end_us=np.maximum(steps.end_us, start_us))
         return steps
 
     def take(self, rows: IntArray) -> Steps:
@@ -181,8 +191,8 @@ def steps_of(
     Parameters
     ----------
     columns : mapping
-        `start_us` and `end_us`, and of the others by row what is known: `n_steps` is 1 where it is missing,
-        `context_tokens` NaN, `n_active` the number of memberships, and tokens are the sums over the memberships.
+        `start_us` and `end_us`, and of the others by row what is known: where a column or a value (NaN) is missing
+        `n_steps` is 1, `context_tokens` NaN, `n_active` the number of memberships, and tokens are the sums over them.
     groups : sequence of sequences of str
     members : mapping, optional
         Of the memberships' columns what is known; the rest is 0.
@@ -222,6 +232,8 @@ def steps_of(
         column = np.asarray(given.pop(name, defaults.get(name)))
         if len(column) != n:
             raise InputError(f"{origin}: {name} has {len(column)} values for {n} steps; give one for each")
+        if column.dtype.kind == "f" and name in defaults:
+            column = np.where(np.isnan(column), defaults[name], column)
         by_row[name] = column.astype(_TYPES.get(name, np.float64))
     if given or of_members:
         raise InputError(f"{origin}: no step has {', '.join([*given, *of_members])}; leave it out")

@@ -85,7 +85,7 @@ def steps_of_streams(streams: Streams, group: Sequence[str]) -> Steps:
         )
     order = np.lexsort((request, moment))
     request, moment, tokens = request[order], moment[order], streams.chunk_tokens[order].astype(np.float64)
-    step, is_first = _grouped(request, moment, len(streams.request_ids), TOGETHER)
+    step, is_first = _grouped(request, moment, len(streams.request_ids), TOGETHER, _usual_us(request, moment))
     n = int(step[-1]) + 1 if len(step) else 0
     last = np.searchsorted(step, np.arange(n), side="right") - 1
     end_us = moment[last]
@@ -118,15 +118,21 @@ def steps_of_streams(streams: Streams, group: Sequence[str]) -> Steps:
     )
 
 
+def _usual_us(request: IntArray, moment_us: IntArray) -> float:
+    """Give the median time between chunks of one request; 0 where no request has two. [µs]"""
+    order = np.lexsort((moment_us, request))
+    between = np.diff(moment_us[order])[np.diff(request[order]) == 0]
+    return float(np.median(between)) if len(between) else 0.0
+
+
 @njit(cache=True)
-def _grouped(request: Any, moment_us: Any, n_requests: int, together: float) -> Any:
+def _grouped(request: Any, moment_us: Any, n_requests: int, together: float, usual_us: float) -> Any:
     """Give the number of the step of each chunk, in order of time, and whether it is its request's first."""
     m = len(request)
     step = np.empty(m, np.int64)
     is_first = np.zeros(m, np.bool_)
     last_step = np.full(n_requests, -1, np.int64)
     last_us = np.zeros(n_requests, np.int64)
-    usual_us = 0.0
     current = np.int64(-1)
     previous_us = np.int64(0)
     for i in range(m):
@@ -136,7 +142,7 @@ def _grouped(request: Any, moment_us: Any, n_requests: int, together: float) -> 
             is_first[i] = True
         else:
             between = float(moment_us[i] - last_us[r])
-            usual_us = between if usual_us == 0.0 else 0.95 * usual_us + 0.05 * min(between, 4 * usual_us)
+            usual_us = 0.95 * usual_us + 0.05 * min(between, 4 * usual_us)
         if current < 0 or last_step[r] == current or apart > together * usual_us:
             current += 1
         step[i] = current

@@ -29,11 +29,13 @@ TASKS: Registry[Task] = Registry(
     "gridmargin.backtests",
     {
         "avert": "gridmargin.evaluation.avert:run",
+        "batch-energy": "gridmargin.evaluation.batch_energy:run",
         "borders": "gridmargin.evaluation.borders:run",
         "caiso-moer": "gridmargin.evaluation.caiso_moer:run",
         "de": "gridmargin.evaluation.de:run",
         "commitment": "gridmargin.evaluation.commitment:run",
         "eia930": "gridmargin.evaluation.eia930:run",
+        "engine-steps": "gridmargin.evaluation.engine_steps:run",
         "ercot": "gridmargin.evaluation.ercot:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
         "modifiers": "gridmargin.evaluation.modifiers:run",

@@ -27,6 +27,8 @@ class Ask:
         How long before its interval an estimate must stand. [min]
     region : str or None
         Only this region.
+    train_s : float or None
+        Where in a recorded run the fit ends, on the clock of its files. [s]
     """
 
     data: Path
@@ -37,6 +39,7 @@ class Ask:
     test_to: datetime | None = None
     horizon_min: int | None = None
     region: str | None = None
+    train_s: float | None = None
 
     def refuse(self, task: str, why: str, *names: str) -> None:
         """Refuse options that a task has no use for.

@@ -7,6 +7,7 @@ day, device libraries.
 from gridmargin.meters.meter import Meter
 from gridmargin.meters.modelled import MeterWindow, ModelledMeter
 from gridmargin.meters.reading import Reading
+from gridmargin.meters.recorded import Instrument, RecordedMeter
 from gridmargin.vocab import Registry
 
 METERS: Registry[type[Meter]] = Registry(
@@ -19,4 +20,4 @@ METERS: Registry[type[Meter]] = Registry(
 )
 """Every meter by name."""
 
-__all__ = ["METERS", "Meter", "MeterWindow", "ModelledMeter", "Reading"]
+__all__ = ["METERS", "Instrument", "Meter", "MeterWindow", "ModelledMeter", "Reading", "RecordedMeter"]

@@ -28,6 +28,8 @@ FIGURES = (
     ("precision", "precision", ".1%"),
     ("recall", "recall", ".1%"),
     ("median", "median", ".4g"),
+    ("MAPE", "mape", ".2%"),
+    ("median error", "median_error_frac", ".1%"),
     ("coverage", "coverage90", ".1%"),
     ("width", "width90", ".4g"),
     ("gap", "gap_frac", ".3%"),
@@ -47,6 +49,7 @@ def backtest(
     test_to: str | None,
     horizon_min: int | None,
     region: str | None,
+    train_s: float | None = None,
     out: Path | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin backtest`."""
@@ -68,6 +71,7 @@ def backtest(
             test_to=parse_utc(test_to, "--test-to") if test_to else None,
             horizon_min=horizon_min,
             region=region,
+            train_s=train_s,
         )
     )
     if out is not None:
