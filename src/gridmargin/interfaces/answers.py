@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from gridmargin.interfaces.stand_in import stand_in_answer, stand_in_shift
 from gridmargin.ledger import Book, Entry, Factors, Retirement, TreeHead, restated
 from gridmargin.pipeline import (
     STALE_WIDENING,
@@ -480,11 +481,7 @@ def factors_answer(
     """Give a stretch of factors as columns: the marginal with its range, the average apart."""
     recipe(estimator)
     factory = workplace.factory(choice, zone, interval.start_utc, (estimator,))
-    shift = timedelta(0)
-    span = factory.source.span(zone)
-    if span.overlap(interval) is None:
-        moment, _ = moment_for(factory.source, zone, interval.start_utc)
-        shift = moment - interval.start_utc
+    shift = stand_in_shift(factory, zone, interval)
     shifted = Interval(interval.start_utc + shift, interval.end_utc + shift)
     factory.ensure(zone, shifted)
     step_s = factory.source.interval_s(zone)
@@ -502,6 +499,7 @@ def factors_answer(
         "marginal": _columns(marginal, shift_s) | {"estimator": estimator},
         "average": _columns(average, shift_s) | {"estimator": "average"},
         "note": f"the record of {format_utc(shifted.start_utc)} stands in" if shift_s else None,
+        "stands_in": stand_in_answer(shifted, shift_s, marginal),
     }
 
 

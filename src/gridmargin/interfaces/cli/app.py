@@ -27,8 +27,9 @@ from gridmargin.interfaces.cli.options import (
     WorkloadOption,
     ZoneArgument,
     emit,
+    option_text,
 )
-from gridmargin.interfaces.failures import MENDABLE, error_answer, told
+from gridmargin.interfaces.failures import MENDABLE, error_answer, spelled, told
 from gridmargin.vocab import GridmarginError
 
 # The parser's own class for a command line that cannot be read; typer shows only its subclass.
@@ -598,7 +599,13 @@ def _usage_message(error: Any) -> str:
     return f"{message.rstrip('.')}; see `{context.command_path} --help`"
 
 
+def with_options(message: str) -> str:
+    """Write the parameters that a message names as options."""
+    return spelled(message, lambda name, value: option_text(typer.main.get_command(app), name, value))
+
+
 def _fail(code: int, name: str, message: str) -> NoReturn:
+    message = with_options(message)
     if "--json" in sys.argv:
         typer.echo(json.dumps(error_answer(name, message), ensure_ascii=False), err=True)
     else:
