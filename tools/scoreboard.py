@@ -243,6 +243,27 @@ def de_goal(rows: list[Row]) -> Verdict:
     return both(worst([*first, *fitted], lambda r: r["r"], 0.80, "least r", True), pooled_coverage(ranged))
 
 
+def sensor_goal(rows: list[Row]) -> Verdict:
+    """Judge the RTX 3090's windows of 100 ms, and the coverage of every device and window length."""
+    mine = [row for row in rows_where(rows, estimator="sensor") if row["estimator"] == "sensor"]
+    each = [row for row in mine if row["region"] != "all"]
+    tenth = rows_where(each, region="3090", regime="100 ms")
+    return both(
+        worst(tenth, lambda r: r["median_error_frac"], 0.03, "median error", False),
+        worst(tenth, lambda r: r["p95_error_frac"], 0.08, "p95 error", False),
+        worst(each, lambda r: r["coverage90"], 0.88, "least coverage", True),
+        worst(each, lambda r: r["coverage90"], 0.92, "most coverage", False),
+    )
+
+
+def wall_goal(rows: list[Row]) -> Verdict:
+    """Judge the median error of every model left out, and the range over all of them."""
+    return both(
+        worst(rows, lambda r: r["median_error_frac"], 0.03, "median error", False),
+        pooled_coverage([row for row in rows if "regime" not in row]),
+    )
+
+
 RUNS = (
     Run("avert", "grid", "r ≥ 0.97 of hourly changes and bias within ±3 % in every region", avert_goal,
         {"train_year": 2021, "test_year": 2022}),
@@ -261,6 +282,9 @@ RUNS = (
     Run("borders", "grid", "none: what looking across borders gains", beside("regression+imports", "zonal")),
     Run("modifiers", "grid", "none: what a modifier gains", beside("regression+storage")),
     Run("isone-flag", "grid", "macro-F1 ≥ 2 × always gas; Brier below climatology", flag_goal),
+    Run("gpu-sensor", "inference", "RTX 3090, 100 ms: median error ≤ 3 %, p95 ≤ 8 %; every device's range holds 88–92 %",
+        sensor_goal),
+    Run("wall", "inference", "board to wall power of the L40 host within 3 %", wall_goal),
 )  # fmt: skip
 """Every run of the scoreboard; a task that is not registered yet stops it."""
 
@@ -326,7 +350,7 @@ def plot(run: Run, rows: list[Row]) -> bool:
 def main() -> int:
     """Run, judge, write."""
     parser = argparse.ArgumentParser(description="Run every backtest and write SCOREBOARD.md.")
-    parser.add_argument("data", type=Path, help="folder that holds grid/")
+    parser.add_argument("data", type=Path, help="folder that holds grid/ and inference/")
     parser.add_argument("--only", help="one task")
     asked = parser.parse_args()
     lines, summary = [], []

@@ -191,7 +191,7 @@ def test_a_log_is_priced_by_a_meter_as_written(tmp_path):
     text = (REPO / "docs/howto/price-by-a-meter.md").read_text(encoding="utf-8")
     blocks = [
         "\n".join(line[4:] for line in block.splitlines())
-        for block in re.findall(r"(?:^ {4}.*\n)+", text, re.M)
+        for block in re.findall(r"(?:^ {4}.*\n)+", text, re.MULTILINE)
     ]
     for name, starts in (
         ("log.csv", "request_id,"),

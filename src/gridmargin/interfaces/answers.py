@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from gridmargin.interfaces.stand_in import stand_in_answer, stand_in_shift
 from gridmargin.ledger import (
     Book,
     Entry,
@@ -33,7 +34,15 @@ from gridmargin.pipeline import (
 )
 from gridmargin.reference import known_zones, zone_named
 from gridmargin.vocab import InputError, Interval, Kind, NoFactorError, Status, format_utc
-from gridmargin.wiring import SourceChoice, Workplace, live_adapters, recorded_sources, said_of, source_for
+from gridmargin.wiring import (
+    SourceChoice,
+    Workplace,
+    live_adapters,
+    look_for_meters,
+    recorded_sources,
+    said_of,
+    source_for,
+)
 
 if TYPE_CHECKING:  # receipts load the query engine, which `now` has no need of
     from gridmargin.receipts import Receipt
@@ -229,6 +238,11 @@ def diff_answer(
 def interval_answer(interval: Interval) -> dict[str, str]:
     """Give both ends of an interval."""
     return {"start_utc": format_utc(interval.start_utc), "end_utc": format_utc(interval.end_utc)}
+
+
+def meters_answer() -> dict[str, Any]:
+    """Say which instruments this machine has, and what is missing and why."""
+    return {"meters": [finding.as_dict() for finding in look_for_meters()]}
 
 
 def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
@@ -518,11 +532,7 @@ def factors_answer(
     """Give a stretch of factors as columns: the marginal with its range, the average apart."""
     recipe(estimator)
     factory = workplace.factory(choice, zone, interval.start_utc, (estimator,))
-    shift = timedelta(0)
-    span = factory.source.span(zone)
-    if span.overlap(interval) is None:
-        moment, _ = moment_for(factory.source, zone, interval.start_utc)
-        shift = moment - interval.start_utc
+    shift = stand_in_shift(factory, zone, interval)
     shifted = Interval(interval.start_utc + shift, interval.end_utc + shift)
     factory.ensure(zone, shifted)
     step_s = factory.source.interval_s(zone)
@@ -540,6 +550,7 @@ def factors_answer(
         "marginal": _columns(marginal, shift_s) | {"estimator": estimator},
         "average": _columns(average, shift_s) | {"estimator": "average"},
         "note": f"the record of {format_utc(shifted.start_utc)} stands in" if shift_s else None,
+        "stands_in": stand_in_answer(shifted, shift_s, marginal),
     }
 
 

@@ -471,7 +471,7 @@ def _check_earlier(
         found.follows = False
         found.checked.append(
             f"not checked: whether the log begins with the {seen.tree_size} leaves seen last (rows alone cannot say where"
-            f" some are left out; ask for an export with --seen-size {seen.tree_size})"
+            f" some are left out; ask for an export with `seen_size={seen.tree_size}`)"
         )
     elif not (
         is_consistent(seen.tree_size, seen.root, size, found.head.root, path)

@@ -124,9 +124,9 @@ def export(
     manifest_path = manifest_of(path)
     for there in (path, manifest_path):
         if there.exists():
-            raise InputError(f"{there} is there already; give another --out, or move it away")
+            raise InputError(f"{there} is there already; give another `out`, or move it away")
     if not path.parent.is_dir():
-        raise InputError(f"no folder {path.parent} to write {path.name} into; make it, or give another --out")
+        raise InputError(f"no folder {path.parent} to write {path.name} into; make it, or give another `out`")
     note = _last_head(book) if salvage else book.head()
     head = TreeHead.read(note)
     consistency = _consistency(book, seen_size, head.tree_size)
@@ -223,7 +223,7 @@ def _last_head(book: Book) -> str:
             f"the ledger {book.name} is too damaged to say what it had signed ({error}); restore a copy of the file"
         ) from None
     if not heads:
-        raise InputError(f"the ledger {book.name} was never signed; export it without --salvage")
+        raise InputError(f"the ledger {book.name} was never signed; export it without `salvage`")
     return heads[-1]
 
 

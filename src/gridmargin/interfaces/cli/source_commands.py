@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from gridmargin.interfaces.answers import freshness_answer, sources_answer
+from gridmargin.interfaces.cli.app import with_options
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import zone_of
 from gridmargin.ledger import clock_notes
@@ -38,6 +39,8 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
     faults = [one for one in checked if one.fault]
     return {
         "sources": rows,
+        "offline": settings.offline,
+        "want_keys": list(dict.fromkeys(row["source"] for row in rows if row["off"])),
         "n_checked": len(checked) if check else None,
         "n_removed": n_removed,
         "notes": notes,
@@ -50,6 +53,16 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
 
 def show_sources(answer: dict[str, Any]) -> None:
     """Print the live sources as a table."""
+    console = people_console()
+    if answer["offline"]:
+        console.print(
+            "offline: GRIDMARGIN_OFFLINE is set, so no publisher is asked; what was fetched before still answers"
+        )
+    n_sources, wanting = len({row["source"] for row in answer["sources"]}), answer["want_keys"]
+    console.print(
+        f"{n_sources - len(wanting)} of {n_sources} sources are on"
+        + (f"; off for want of a key of yours: {', '.join(wanting)}" if wanting else "")
+    )
     table = Table(box=None, pad_edge=False)
     for heading in ("source", "zone", "every", "newest until", "age", "state"):
         table.add_column(heading, no_wrap=heading != "state")
@@ -61,12 +74,12 @@ def show_sources(answer: dict[str, Any]) -> None:
                 table.add_row(row["source"], "", "", "", "", row["off"])
             continue
         age = "" if row["age_s"] is None else f"{row['age_s'] / 60:.0f} min"
-        state = "nothing fetched yet" if row["age_s"] is None else "stale" if row["stale"] else "fresh"
+        unasked = "nothing fetched; not asked (offline)" if answer["offline"] else "nothing fetched yet"
+        state = unasked if row["age_s"] is None else "stale" if row["stale"] else "fresh"
         table.add_row(
             row["source"], row["zone"], f"{row['cadence_s'] // 60} min", row["newest_end_utc"] or "", age,
-            "; ".join(text for text in (state, row["error"]) if text),
+            with_options("; ".join(text for text in (state, row["error"]) if text)),
         )  # fmt: skip
-    console = people_console()
     console.print(table)
     if answer["n_checked"] is not None:
         console.print(

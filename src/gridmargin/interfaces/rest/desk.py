@@ -25,6 +25,7 @@ from gridmargin.interfaces.answers import (
     head_answer,
     ledger_answer,
     margin_answer,
+    meters_answer,
     one_factor_answer,
     proof_answer,
     quality_answer,
@@ -66,6 +67,9 @@ TICK_S = 1.0
 
 GOOD_FOR_S = 1.0
 """How long one factor is given again without asking the ledger. [s]"""
+
+LOOK_GOOD_FOR_S = 5.0
+"""How long what was found of instruments is given again. [s]"""
 
 MOST_FACTORS = 4096
 
@@ -123,6 +127,8 @@ class Desk:
         self._logged: set[tuple[str, str]] = set()
         self._issuing: dict[tuple[str, datetime, int], asyncio.Task[dict[str, Any]]] = {}
         self._one_issue = asyncio.Semaphore(1)
+        self._one_look = asyncio.Lock()
+        self._meters: tuple[float, dict[str, Any]] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -277,6 +283,15 @@ class Desk:
     async def sources(self) -> list[dict[str, Any]]:
         """Say of every live adapter and zone how fresh it is, or why it is off."""
         return await self._apart(sources_answer, self.place.feeds)
+
+    async def meters(self) -> dict[str, Any]:
+        """Say which instruments this machine has; they are looked for once for all who ask within a few seconds."""
+        clock = asyncio.get_running_loop().time
+        async with self._one_look:
+            if self._meters is None or clock() - self._meters[0] > LOOK_GOOD_FOR_S:
+                answer = await asyncio.to_thread(meters_answer)
+                self._meters = clock(), answer
+            return self._meters[1]
 
     async def zones(self) -> list[dict[str, Any]]:
         """List zones."""

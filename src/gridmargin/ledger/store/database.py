@@ -95,7 +95,7 @@ def _no_ledger(name: str, reason: str) -> str:
     way_out = (
         "give an empty database, or a schema of its own"
         if "://" in name
-        else "move it away or give another --data-dir"
+        else "move it away or give another `data_dir`"
     )
     return f"{name} is not a gridmargin ledger ({reason}); {way_out}"
 
