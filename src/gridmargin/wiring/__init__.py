@@ -52,5 +52,6 @@ __all__ = [
     "sampler_of",
     "seen_file",
     "source_for",
+    "witnessed_file",
     "zones_of",
 ]
