@@ -166,7 +166,8 @@ class CostFit:
         )
 
     def _attends(self) -> bool:
-        return self._attention_known and bool(self._loss[1] < self._loss[0])
+        # Before anything was predicted there is no sign against it, and the prior keeps it small.
+        return self._attention_known and bool(self._loss[1] <= self._loss[0])
 
     def _forget(self, now_us: int) -> None:
         if self._last_us is not None:

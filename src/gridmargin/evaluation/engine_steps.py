@@ -93,7 +93,7 @@ def run_rows(folder: Path, train_s: float | None) -> list[Row]:
         )
     fitted = trace.reading_us <= cut_us
     before = trace.steps.take(np.flatnonzero(trace.steps.end_us <= cut_us))
-    alignment = align(before, trace.reading_us[fitted], trace.power_w[fitted])
+    alignment = align(before, trace.reading_us[fitted], trace.power_w[fitted], typical_prior())
     windows = _Windows(trace, *alignment.windows(trace.reading_us), cut_us, window_us)
     learned = CostFit(CostKey(folder.name, "as recorded", "as recorded"), typical_prior())
     for number in windows.numbers(before_cut=True):
