@@ -5,6 +5,7 @@ nobody asked for. Touches nothing.
 """
 
 from gridmargin.attribution.alignment import Alignment, align
+from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.metered import MeteredSteps, metered
@@ -16,6 +17,8 @@ from gridmargin.attribution.step_cost import (
     FIXED,
     IDLE,
     PREFILL,
+    STACK_HIGH,
+    STACK_LOW,
     TERMS,
     WORK,
     CostKey,
@@ -23,6 +26,7 @@ from gridmargin.attribution.step_cost import (
     StepCost,
     prior_of,
     prior_of_proportions,
+    prior_of_work,
     row_terms,
     window_terms,
 )
@@ -46,6 +50,8 @@ __all__ = [
     "IDLE",
     "PREFILL",
     "RULES",
+    "STACK_HIGH",
+    "STACK_LOW",
     "TERMS",
     "WORK",
     "Alignment",
@@ -59,9 +65,12 @@ __all__ = [
     "Split",
     "StepCost",
     "align",
+    "local_line",
     "metered",
     "prior_of",
     "prior_of_proportions",
+    "prior_of_work",
     "row_terms",
+    "whole_line",
     "window_terms",
 ]

@@ -90,14 +90,16 @@ def align(
     against the same readings.
     """
     if not len(steps):
-        raise InputError(f"no {steps.origin} step to align the meter with; give a stretch in which the engine ran")
+        raise InputError(
+            f"no {steps.origin} step to align the meter with; give a stretch in which the engine ran"
+        )
     stretch_s = (int(steps.end_us[-1]) - int(steps.start_us[0])) / 1e6
     most_s = float(np.clip(OF_STRETCH * stretch_s, NEAREST_S, FARTHEST_S))
     n_coarse = int(most_s / _COARSE_S)
-    coarse = np.arange(-n_coarse, n_coarse + 1) * _COARSE_S
+    coarse: FloatArray = np.arange(-n_coarse, n_coarse + 1, dtype=np.float64) * _COARSE_S
     found = _least(steps, reading_us, power_w, prior, coarse, averages_s)
     n_fine = round(_AROUND_S / _FINE_S)
-    fine = found.offset_s + np.arange(-n_fine, n_fine + 1) * _FINE_S
+    fine: FloatArray = found.offset_s + np.arange(-n_fine, n_fine + 1, dtype=np.float64) * _FINE_S
     return _least(steps, reading_us, power_w, prior, fine, (found.average_s,))
 
 

@@ -105,7 +105,7 @@ def metered(
         decode_j=decode + context,
         work_j=work,
         loaded_idle_j=idle,
-        metered_s=metered_s,
+        metered_s=metered_s.astype(np.float64),
         unattributed_j=np.where(np.isnan(scale), energy_j, between_j * np.nan_to_num(scale)),
         scale=scale,
     )

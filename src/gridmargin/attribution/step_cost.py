@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gridmargin.engines import Steps
-from gridmargin.reference import Profile
+from gridmargin.reference import Profile, WorkProfile
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
@@ -73,6 +73,17 @@ def prior_of(profile: Profile) -> CostPrior:
         ]
     )  # fmt: skip
     return CostPrior(mean, _spread(mean, 0.5), has_level=True, stack=profile.stack)
+
+
+def prior_of_work(profile: WorkProfile) -> CostPrior:
+    """Give the profile of a model without tokens as what is believed at first, to half of each coefficient."""
+    mean = np.zeros(len(TERMS))
+    mean[[IDLE, FIXED, WORK]] = profile.loaded_idle_w, profile.fixed_j_per_step, profile.j_per_work_unit
+    sd = _spread(mean, 0.5)
+    sd[WORK] = 0.5 * mean[WORK]
+    # A fit that found nothing fixed found that it is small beside one unit's own.
+    sd[FIXED] = max(float(sd[FIXED]), float(sd[WORK]))
+    return CostPrior(mean, sd, has_level=True, stack=profile.stack)
 
 
 def prior_of_proportions(profile: Profile) -> CostPrior:

@@ -14,8 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridmargin.attribution import CostFit, CostKey, CostPrior, align, prior_of_proportions, window_terms
-from gridmargin.attribution import DECODE, IDLE, PREFILL, TERMS
+from gridmargin.attribution import (
+    DECODE,
+    IDLE,
+    PREFILL,
+    TERMS,
+    CostFit,
+    CostKey,
+    CostPrior,
+    align,
+    prior_of_proportions,
+    window_terms,
+)
 from gridmargin.evaluation.ask import Ask
 from gridmargin.evaluation.engine_trace import ENGINE, EngineTrace, read_trace
 from gridmargin.evaluation.scores import Row, report, score
@@ -46,7 +56,9 @@ def run(ask: Ask) -> dict[str, Any]:
     ask.refuse("engine-steps", why, "avert", "train_year", "test_year", "test_from", "test_to", "horizon_min")
     folders = sorted(path.parent for path in ask.data.rglob(ENGINE))
     if not folders:
-        raise InputError(f"no {ENGINE} under {ask.data}; a run is a folder with that file and its meter's beside it")
+        raise InputError(
+            f"no {ENGINE} under {ask.data}; a run is a folder with that file and its meter's beside it"
+        )
     if ask.region is not None:
         names = [folder.name for folder in folders]
         if ask.region not in names:
@@ -101,7 +113,9 @@ def run_rows(folder: Path, train_s: float | None) -> list[Row]:
     cost = learned.cost()
     tested = windows.numbers(before_cut=False)
     if not len(tested):
-        raise InputError(f"{folder}: no {WINDOW_S:g} s window after {cut_us / 1e6:g} s has its readings; give more")
+        raise InputError(
+            f"{folder}: no {WINDOW_S:g} s window after {cut_us / 1e6:g} s has its readings; give more"
+        )
     means = np.array([windows.mean(number) for number in tested])
     terms, energy_j = means[:, :-1], means[:, -1]
     low, high = cost.range_j(terms)
@@ -129,7 +143,9 @@ def run_rows(folder: Path, train_s: float | None) -> list[Row]:
             if not use.any():
                 continue
             row = {**labels, "estimator": name, **({"regime": regime} if regime else {})}
-            row |= score(guess[use], energy_j[use], lows[use], highs[use]) | {"mape": _mape(guess, energy_j, use)}
+            row |= score(guess[use], energy_j[use], lows[use], highs[use]) | {
+                "mape": _mape(guess, energy_j, use)
+            }
             row["baselines"] = {
                 other: {"mae": float(np.abs(said - energy_j)[use].mean()), "mape": _mape(said, energy_j, use)}
                 for other, said in beside.items()
@@ -159,7 +175,9 @@ class _Windows:
         running = steps.n_active.astype(np.float64) * steps.duration_s
         total = np.concatenate([[0.0], np.cumsum(running)])
         edges = np.concatenate([steps.start_us, steps.end_us[-1:]])
-        self.running = (np.interp(self.end_us, edges, total) - np.interp(self.start_us, edges, total)) / self.average_s
+        self.running = (
+            np.interp(self.end_us, edges, total) - np.interp(self.start_us, edges, total)
+        ) / self.average_s
         period_us = float(np.median(np.diff(trace.reading_us)))
         self.fewest = max(int(0.75 * window_us / period_us), 1)
 
@@ -211,8 +229,7 @@ def _baselines(windows: _Windows, tested: IntArray, terms: FloatArray) -> dict[s
     energy = {n: windows.mean(int(n))[-1] for n in windows.numbers(before_cut=False)}
     before = windows.power_w[fit & (windows.number == -1)]
     last = [float(before.mean() if len(before) else watts) * WINDOW_S]
-    for number in tested[:-1]:
-        last.append(float(energy[number]))
+    last += [float(energy[number]) for number in tested[:-1]]
     return {
         "token_proportional": per_token_j * (terms[:, PREFILL] + terms[:, DECODE]),
         "constant": np.full(len(tested), watts * WINDOW_S),

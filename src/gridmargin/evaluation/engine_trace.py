@@ -81,7 +81,9 @@ def read_trace(folder: Path) -> EngineTrace:
             "start_us": edges[:-1],
             "end_us": edges[1:],
             "n_steps": np.diff(engine["iteration_count_total"]),
-            "n_active": np.rint((engine["num_requests_running"][1:] + engine["num_requests_running"][:-1]) / 2),
+            "n_active": np.rint(
+                (engine["num_requests_running"][1:] + engine["num_requests_running"][:-1]) / 2
+            ),
             "prefill_tokens": np.diff(engine["prompt_tokens_total"]),
             "decode_tokens": np.diff(engine["generation_tokens_total"]),
             "context_tokens": context,
@@ -89,9 +91,7 @@ def read_trace(folder: Path) -> EngineTrace:
         groups=[[folder.name]],
         origin=f"{folder.name} engine",
     )
-    return EngineTrace(
-        folder.name, steps, np.round(power["t_s"] * 1e6).astype(np.int64), power["power_w"]
-    )
+    return EngineTrace(folder.name, steps, np.round(power["t_s"] * 1e6).astype(np.int64), power["power_w"])
 
 
 def context_of(
@@ -175,7 +175,9 @@ def _columns(
         text = frame[name].str.strip_chars()
         empty = text.is_null() | (text == "")
         number = text.cast(pl.Float64, strict=False)
-        bad = (number.is_null() | ~number.is_finite()) & ~(empty if name in may_be_empty else pl.Series([False]))
+        bad = (number.is_null() | ~number.is_finite()) & ~(
+            empty if name in may_be_empty else pl.Series([False])
+        )
         if bad.any():
             at = int(bad.arg_true()[0])
             raise TableError(

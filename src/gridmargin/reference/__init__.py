@@ -19,6 +19,7 @@ from gridmargin.reference.names import (
 from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
+from gridmargin.reference.work_profiles import WorkProfile, known_work_models, work_profile_for
 from gridmargin.reference.zone_borders import ZoneBorder, zone_border
 from gridmargin.reference.zones import Zone, known_zones, zone_named
 
@@ -29,6 +30,7 @@ __all__ = [
     "Naming",
     "Profile",
     "UnitDefaults",
+    "WorkProfile",
     "Zone",
     "ZoneBorder",
     "every_name",
@@ -38,6 +40,7 @@ __all__ = [
     "is_model",
     "known_devices",
     "known_models",
+    "known_work_models",
     "known_zones",
     "line_loss",
     "load_table",
@@ -50,6 +53,7 @@ __all__ = [
     "pue",
     "read_namings",
     "unit_defaults",
+    "work_profile_for",
     "zone_border",
     "zone_named",
 ]
