@@ -23,7 +23,7 @@ NEAREST_S, FARTHEST_S, OF_STRETCH = 0.5, 5.0, 0.1
 """Offsets are sought up to a tenth of the stretch, but at least and at most so far. [s]"""
 
 USUAL_OFFSET_S = 0.25
-"""Clocks of one machine are apart by the polling of either side: the standard deviation believed before. [s]"""
+"""Clocks of one machine are apart by the polling of either side: the scale believed before, with heavy tails. [s]"""
 
 _COARSE_S, _FINE_S, _AROUND_S = 0.05, 0.01, 0.3
 _FEWEST = 12
@@ -85,7 +85,7 @@ def align(
     Notes
     -----
     At each offset a `CostFit` reads all readings at once, and the offset is the one with the least
-    ``n ln(mean squared residual) + (offset ÷ 0.25 s)²``, n counting readings whose averages do not overlap.
+    ``n ln(mean squared residual) + 2 ln(1 + (offset ÷ 0.25 s)²)``, n counting readings whose averages do not overlap.
     First in steps of 0.05 s over all offsets, then of 0.01 s near the best; in either search every offset is held
     against the same readings.
     """
@@ -121,10 +121,10 @@ def _least(
             " find how far their clocks are apart; give a longer stretch of the same time"
         )
     times, watts = reading_us[inside], power_w[inside]
-    period_s = float(np.median(np.diff(times))) / 1e6
+    # As many as do not overlap; the same for every average, so that losses compare.
+    n_apart = len(watts) * min(1.0, float(np.median(np.diff(times))) / 1e6 / max(averages_s))
     best: tuple[float, Alignment] | None = None
     for average_s in averages_s:
-        n_apart = len(watts) * min(1.0, period_s / average_s)
         for offset_s in offsets_s.tolist():
             tried = Alignment(round(offset_s, 6), average_s, 0.0, len(watts))
             start_us, end_us = tried.windows(times)
@@ -133,7 +133,9 @@ def _least(
             fit.update(terms, watts * average_s, start_us, end_us)
             rates = np.nan_to_num(terms) / average_s
             squared = float(np.mean((watts - rates @ fit.cost().coefficients) ** 2))
-            loss = n_apart * float(np.log(squared + 1e-12)) + (offset_s / USUAL_OFFSET_S) ** 2
+            loss = n_apart * float(np.log(squared + 1e-12)) + 2.0 * float(
+                np.log1p((offset_s / USUAL_OFFSET_S) ** 2)
+            )
             if best is None or loss < best[0]:
                 best = (loss, replace(tried, residual_w=squared**0.5))
     if best is None:

@@ -175,7 +175,7 @@ def read_curves(path: Path) -> list[Curve]:
         pl.coalesce(sizes).alias("batch"),
         pl.coalesce(asked).alias("asked"),
         pl.coalesce(
-            [name for name in ("energy_per_request_joules",) if name in table.columns] + energies
+            [*(name for name in ("energy_per_request_joules",) if name in table.columns), *energies]
         ).alias("request_j"),
         stack.alias("own_stack"),
     )
