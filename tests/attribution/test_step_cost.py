@@ -267,7 +267,10 @@ def test_window_terms_are_what_a_loop_finds() -> None:
 @pytest.mark.parametrize("offset_s", [-0.8, 0.0, 0.35, 1.9])
 @pytest.mark.parametrize("average_s", [0.1, 1.0])
 def test_the_clock_and_the_average_are_found(offset_s: float, average_s: float) -> None:
-    """A meter that lags by so much, and averages over so long, is found out from a minute at 4 Hz."""
+    """A meter that lags by so much, and averages over so long, is found out from a minute and a half at 4 Hz.
+
+    Rows are a quarter of a second: what is shorter than one is the same anywhere inside it.
+    """
     made = steps(400)
     reading = np.arange(12, 388) * 250_000 + 60_000
     true_end = reading - round(offset_s * 1e6)
@@ -275,7 +278,7 @@ def test_the_clock_and_the_average_are_found(offset_s: float, average_s: float) 
     power = terms @ TRUE / average_s + np.random.default_rng(3).normal(0, 3, len(reading))
     found = align(made, reading, power, prior_of_proportions(PROFILE))
     assert found.average_s == average_s
-    assert found.offset_s == pytest.approx(offset_s, abs=0.06)
+    assert found.offset_s == pytest.approx(offset_s, abs=0.06 if average_s == 1.0 else 0.13)
 
 
 def test_too_few_readings_align_nothing() -> None:

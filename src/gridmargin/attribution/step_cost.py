@@ -26,6 +26,11 @@ STACK_LOW, STACK_HIGH = 1 - 0.64, 1 / 0.64 - 1
 as in `tools/profiles.py`."""
 
 
+IDLE_SPREAD_FRAC = 0.25
+"""How well loaded idle is known as a share of what a busy board draws: 123 of 410 W on an H100, 176 of some 750 W on a
+B200. [1]"""
+
+
 @dataclass(frozen=True, slots=True)
 class CostKey:
     """What a cost holds for: one device (or group of a kind), one model, one version of the serving stack."""
@@ -87,9 +92,17 @@ def prior_of_work(profile: WorkProfile) -> CostPrior:
 
 
 def prior_of_proportions(profile: Profile) -> CostPrior:
-    """Give the proportions of a profile, for a device or model that has none, to twice each coefficient."""
+    """Give the proportions of a profile, for a device or model that has none, to twice each coefficient.
+
+    Notes
+    -----
+    A busy engine takes steps at nearly the same pace, so that its meter hardly tells idle from fixed; idle is known
+    better than twice, since boards of several makes idle at a fifth to a third of what they draw when busy.
+    """
     known = prior_of(profile)
-    return CostPrior(known.mean, _spread(known.mean, 2.0), has_level=False, stack="")
+    sd = _spread(known.mean, 2.0)
+    sd[IDLE] = IDLE_SPREAD_FRAC * known.mean[IDLE]
+    return CostPrior(known.mean, sd, has_level=False, stack="")
 
 
 def _spread(mean: FloatArray, frac: float) -> FloatArray:
@@ -130,8 +143,8 @@ class StepCost:
     drifted_since_us: int | None = None
 
     def energy_j(self, terms: FloatArray) -> FloatArray:
-        """Give the energy of windows of `window_terms`, shape (n,). [J]"""
-        return terms @ self.coefficients
+        """Give the energy of windows of `window_terms`, shape (n,); NaN where what costs something is not known. [J]"""
+        return self._costly(terms) @ self.coefficients
 
     def range_j(self, terms: FloatArray, *, out_of_profile: bool = False) -> tuple[FloatArray, FloatArray]:
         """Give the 90 % range of the energy of windows, each shape (n,). [J]
@@ -147,13 +160,17 @@ class StepCost:
         Variance of the mean power x·c of d seconds: ``noise × (1/d + xᵀ C x)``, times Student's quantile.
         """
         energy, seconds = self.energy_j(terms), np.maximum(terms[:, IDLE], 1e-9)
-        x = terms / seconds[:, None]
+        x = self._costly(terms) / seconds[:, None]
         spread = 1.0 / seconds + np.einsum("ij,jk,ik->i", x, self.covariance, x)
         quantile = float(stdtrit(max(self.n_windows, 1.0), 0.95))
         half = quantile * np.sqrt(self.noise_w2s * spread) * seconds
         low = half if not out_of_profile else np.hypot(half, STACK_LOW * energy)
         high = half if not out_of_profile else np.hypot(half, STACK_HIGH * energy)
         return np.maximum(energy - low, 0.0), energy + high
+
+    def _costly(self, terms: FloatArray) -> FloatArray:
+        # A context that is not known is no matter to a cost without attention.
+        return np.asarray(np.where(np.isnan(terms) & (self.coefficients == 0.0), 0.0, terms), np.float64)
 
     def doubts(self, key: CostKey, at_us: int) -> tuple[str, ...]:
         """Say why this cost is out of profile for a use; nothing where it is not.
