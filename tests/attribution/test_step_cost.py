@@ -204,6 +204,29 @@ def test_out_of_profile_is_wider() -> None:
     assert wide_high[0] > max(high[0], 1.5624 * mid[0])
 
 
+def test_a_device_never_seen_idle_is_wide_at_idle() -> None:
+    """Fitted while always busy, the range of an idle window is a tenth of the idle power at least; of a busy one not."""
+    edges = np.arange(401) * 250_000
+    busy = steps_of(
+        {
+            "start_us": edges[:-1],
+            "end_us": edges[1:],
+            "n_steps": np.full(400, 30.0),
+            "decode_tokens": np.full(400, 200.0),
+        },
+        groups=[["gpu"]],
+        origin="made-up",
+    )
+    start, end = seconds(100)
+    terms = np.nan_to_num(window_terms(busy, start, end))
+    cost = learned(terms, terms @ TRUE, start, end).cost()
+    idle = np.array([[1.0, 0, 0, 0, 0, 0]])
+    low, high = cost.range_j(idle)
+    assert high[0] - low[0] > 0.5 * cost.coefficients[IDLE]
+    low, high = cost.range_j(terms[:1])
+    assert high[0] - low[0] < 0.1 * cost.energy_j(terms[:1])[0]
+
+
 def test_work_units_are_learned_too() -> None:
     """A model of images: energy by denoising step, none by token."""
     profile = work_profile_for("H100", "stabilityai/stable-diffusion-3.5-medium")
@@ -290,7 +313,7 @@ def test_too_few_readings_align_nothing() -> None:
 
 def cost_of(coefficients=TRUE) -> StepCost:
     k = len(TERMS)
-    return StepCost(KEY, np.asarray(coefficients, float), np.zeros((k, k)), 1.0, 10.0, 0, HOUR_US)
+    return StepCost(KEY, np.asarray(coefficients, float), np.zeros((k, k)), 1.0, 10.0, 100.0, 0.0, 0, HOUR_US)
 
 
 @st.composite

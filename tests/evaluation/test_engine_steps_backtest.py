@@ -18,8 +18,10 @@ STEP_S = 0.0095
 def simulate(length_s: float, seed: int, until_s: float):
     """Serve requests step by step; give the steps' ends, counters and joules, and the requests."""
     generator = np.random.default_rng(seed)
-    arrivals = np.cumsum(generator.exponential(0.16, 4 * int(until_s / 0.16)))
-    arrivals = arrivals[arrivals < until_s]
+    arrivals = 3.0 + np.cumsum(generator.exponential(0.16, 4 * int(until_s / 0.16)))
+    # As in a public run: idle at first, busy, and then a few at a time.
+    slow = until_s + np.cumsum(generator.exponential(0.5, 4 * int(length_s)))
+    arrivals = np.concatenate([arrivals[arrivals < until_s], slow[slow < length_s]])
     prompts = np.rint(generator.lognormal(5.0, 1.2, len(arrivals))).clip(2, 4000)
     outputs = np.rint(generator.lognormal(4.3, 0.9, len(arrivals))).clip(2, 600)
     now, nth, active, steps = 0.0, 0, [], []
@@ -47,7 +49,7 @@ def simulate(length_s: float, seed: int, until_s: float):
 
 
 def write(
-    folder: Path, length_s: float = 60.0, seed: int = 1, offset_s: float = 0.12, until_s: float = 50.0
+    folder: Path, length_s: float = 60.0, seed: int = 1, offset_s: float = 0.12, until_s: float = 44.0
 ) -> Path:
     """Write a run: counters and power at 4 Hz, power the mean of a second on a clock that is ahead."""
     steps, requests = simulate(length_s, seed, until_s)
@@ -139,7 +141,7 @@ def test_the_fit_does_not_see_the_test(runs, tmp_path) -> None:
 
 def test_the_context_is_that_of_the_simulator(runs) -> None:
     """Tokens attended to, found from counters and requests alone, are within 5 % of those that were simulated."""
-    steps, _ = simulate(60.0, 1, 50.0)
+    steps, _ = simulate(60.0, 1, 44.0)
     trace = read_trace(runs / "made-up-device")
     true = (steps[:, 5] - FIXED_J - DECODE_J * steps[:, 4]).sum()
     true -= PREFILL_J * steps[-1, 2]

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.special import stdtrit
 
-from gridmargin.attribution.step_cost import CONTEXT, IDLE, TERMS, CostKey, CostPrior, StepCost
+from gridmargin.attribution.step_cost import (
+    CONTEXT,
+    FIXED,
+    IDLE,
+    IDLE_SPREAD_FRAC,
+    TERMS,
+    CostKey,
+    CostPrior,
+    StepCost,
+)
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
@@ -23,6 +32,9 @@ USE_BY_S = 30 * 86_400
 
 NOISE_FRAC = 0.02
 """Power of one second around the line that is assumed until it is known: weighs the prior against the meter. [1]"""
+
+NEAR_IDLE_FRAC = 0.5
+"""A window with less than this share of the usual pace tells idle from fixed. [1]"""
 
 ASSUMED_BLOCKS = 2.0
 """Blocks that the assumed noise counts for."""
@@ -97,6 +109,7 @@ class CostFit:
         self._a, self._b = np.zeros((k, k)), np.zeros(k)
         self._seconds = self._watts = 0.0
         self._last_us: int | None = None
+        self._near_idle_s = 0.0
         self._noise = np.zeros(2)
         self._loss = np.zeros(2)
         self._attention_known = True
@@ -150,6 +163,7 @@ class CostFit:
         self._b += weighted.T @ power_w
         self._seconds += float(weight.sum())
         self._watts += float(weight @ power_w)
+        self._near_idle_s += float(weight[x[:, FIXED] < NEAR_IDLE_FRAC * self._pace_per_s()].sum())
 
     def cost(self) -> StepCost:
         """Give the cost as the readings so far have it.
@@ -170,10 +184,15 @@ class CostFit:
             covariance=inverse,
             noise_w2s=self._noise_w2s(),
             n_windows=float(self._noise[0]),
+            pace_per_s=self._pace_per_s(),
+            idle_unseen_w=IDLE_SPREAD_FRAC * float(coefficients[IDLE]) / (1.0 + self._near_idle_s),
             fitted_to_us=self._last_us or 0,
             use_by_us=(self._last_us or 0) + USE_BY_S * 1_000_000,
             drifted_since_us=self._watch.drifted_since_us(self._last_us or 0),
         )
+
+    def _pace_per_s(self) -> float:
+        return float(self._a[IDLE, FIXED] / self._seconds) if self._seconds else 0.0
 
     def _attends(self) -> bool:
         # Before anything was predicted there is no sign against it, and the prior keeps it small.
@@ -186,6 +205,7 @@ class CostFit:
             self._b *= kept
             self._seconds *= kept
             self._watts *= kept
+            self._near_idle_s *= kept
             self._noise *= kept
             self._loss *= kept
         self._last_us = now_us

@@ -127,6 +127,10 @@ class StepCost:
         Variance of the mean power of one second around the line; that of d seconds is its d-th part. [W² s]
     n_windows : float
         Windows that were predicted before they were read, less those forgotten. [1]
+    pace_per_s : float
+        Steps per second on average over what was read. [s⁻¹]
+    idle_unseen_w : float
+        Standard deviation of loaded idle that no meter has narrowed, as the device was never seen near idle. [W]
     fitted_to_us, use_by_us : int
         Last moment that was read, and until when the cost may be used. [µs since 1970 UTC]
     drifted_since_us : int or None
@@ -138,6 +142,8 @@ class StepCost:
     covariance: FloatArray
     noise_w2s: float
     n_windows: float
+    pace_per_s: float
+    idle_unseen_w: float
     fitted_to_us: int
     use_by_us: int
     drifted_since_us: int | None = None
@@ -157,13 +163,16 @@ class StepCost:
 
         Notes
         -----
-        Variance of the mean power x·c of d seconds: ``noise × (1/d + xᵀ C x)``, times Student's quantile.
+        Variance of the mean power x·c of d seconds: ``noise × (1/d + xᵀ C x) + (idle unseen × (1 − pace ÷ mean pace))²``,
+        times Student's quantile. An engine that is always busy takes steps at one pace, at which idle and fixed costs
+        are one sum; the last part is what their wrong division costs at another pace.
         """
         energy, seconds = self.energy_j(terms), np.maximum(terms[:, IDLE], 1e-9)
         x = self._costly(terms) / seconds[:, None]
         spread = 1.0 / seconds + np.einsum("ij,jk,ik->i", x, self.covariance, x)
         quantile = float(stdtrit(max(self.n_windows, 1.0), 0.95))
-        half = quantile * np.sqrt(self.noise_w2s * spread) * seconds
+        other_pace = 1.0 - x[:, FIXED] / self.pace_per_s if self.pace_per_s > 0 else np.ones(len(x))
+        half = quantile * np.sqrt(self.noise_w2s * spread + (self.idle_unseen_w * other_pace) ** 2) * seconds
         low = half if not out_of_profile else np.hypot(half, STACK_LOW * energy)
         high = half if not out_of_profile else np.hypot(half, STACK_HIGH * energy)
         return np.maximum(energy - low, 0.0), energy + high
