@@ -271,6 +271,27 @@ def batch_goal(rows: list[Row]) -> Verdict:
     return both(*verdicts, worst(other, lambda r: r["coverage90"], 0.9, "another stack's coverage", True))
 
 
+def sensor_goal(rows: list[Row]) -> Verdict:
+    """Judge the RTX 3090's windows of 100 ms, and the coverage of every device and window length."""
+    mine = [row for row in rows_where(rows, estimator="sensor") if row["estimator"] == "sensor"]
+    each = [row for row in mine if row["region"] != "all"]
+    tenth = rows_where(each, region="3090", regime="100 ms")
+    return both(
+        worst(tenth, lambda r: r["median_error_frac"], 0.03, "median error", False),
+        worst(tenth, lambda r: r["p95_error_frac"], 0.08, "p95 error", False),
+        worst(each, lambda r: r["coverage90"], 0.88, "least coverage", True),
+        worst(each, lambda r: r["coverage90"], 0.92, "most coverage", False),
+    )
+
+
+def wall_goal(rows: list[Row]) -> Verdict:
+    """Judge the median error of every model left out, and the range over all of them."""
+    return both(
+        worst(rows, lambda r: r["median_error_frac"], 0.03, "median error", False),
+        pooled_coverage([row for row in rows if "regime" not in row]),
+    )
+
+
 RUNS = (
     Run("avert", "grid", "r ≥ 0.97 of hourly changes and bias within ±3 % in every region", avert_goal,
         {"train_year": 2021, "test_year": 2022}),
@@ -291,6 +312,9 @@ RUNS = (
     Run("engine-steps", "inference", "MAPE ≤ 1 %, of low batch ≤ 4 %", steps_goal),
     Run("batch-energy", "inference", "median error ≤ 5 % on H100, ≤ 8 % on B200; another stack in its range", batch_goal),
     Run("isone-flag", "grid", "macro-F1 ≥ 2 × always gas; Brier below climatology", flag_goal),
+    Run("gpu-sensor", "inference", "RTX 3090, 100 ms: median error ≤ 3 %, p95 ≤ 8 %; every device's range holds 88–92 %",
+        sensor_goal),
+    Run("wall", "inference", "board to wall power of the L40 host within 3 %", wall_goal),
 )  # fmt: skip
 """Every run of the scoreboard; a task that is not registered yet stops it."""
 

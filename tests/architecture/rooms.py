@@ -31,7 +31,7 @@ TABLE = {
     "sources": Room(("vocab", "reference"), "files; the archive folder; publishers over the network"),
     "meters": Room(("vocab", "reference"), "recorded files, device libraries"),
     "requests": Room(("vocab",), "request logs on disk"),
-    "engines": Room(("vocab",), "nothing"),
+    "engines": Room(("vocab",), "step files on disk"),
     "places": Room(("vocab", "reference"), "its own outlines; files named by the user"),
     "grid": Room(("vocab", "reference", "sources"), "nothing"),
     "marginal": Room(("vocab", "reference", "grid"), "nothing"),

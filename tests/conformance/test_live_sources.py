@@ -58,6 +58,17 @@ BASES = [name for name in NAMES if name in LIVE_SOURCES.names()]
 """Those that states, and so factors, are made from; the others are comparison signals."""
 
 
+SUPPLEMENTED = [
+    name
+    for name in BASES
+    if any(
+        request.supplement
+        for request in LIVE_SOURCES.get(name)().requests(LIVE_SAMPLES[name].zone, LIVE_SAMPLES[name].interval)
+    )
+]
+"""Those that ask for tables which the margin can be told without."""
+
+
 def kind_of(name: str):
     """Give an adapter's class, whichever registry it is in."""
     return (LIVE_SOURCES if name in LIVE_SOURCES.names() else COMPARISONS).get(name)
@@ -237,6 +248,7 @@ def test_what_came_is_archived_as_it_came_and_read_again_from_there(bench):
     """Every payload lies in the archive byte for byte, covers the stretch, and replays to the same observations."""
     found = bench.collect()
     assert found.n_new >= 1
+    assert found.faults == ()
     requests = {r.name: r for r in bench.live.requests(bench.sample.zone, bench.sample.interval)}
     for fetch in bench.index.every(bench.name):
         body = bench.archive.get(fetch.sha256)
@@ -274,7 +286,7 @@ def test_every_cell_can_be_read_again(bench):
         for index in range(0, len(observations), 5):
             one = observations.record(index)
             text = bench.kept.cell_text(payload, one.cell)
-            number = float({"Y": "1", "N": "0"}.get(text, text).replace(",", ""))
+            number = float(bench.sample.words.get(text, text).replace(",", ""))
             if number:
                 n += 1
                 ratio = ratios.setdefault(one.quantity, one.value / number)
@@ -353,7 +365,8 @@ def test_a_late_revision_is_another_payload_and_another_entry(bench, tmp_path):
         [before] = book.entries(Kind.AVERAGE, bench.sample.zone, one, "average")
         bench.bump[start] = 700
         found = bench.collect()
-        assert found.revised == (start,)
+        n_moved = (bench.sample.moves_s or step_s) // step_s
+        assert found.revised == tuple(start + timedelta(seconds=step_s * k) for k in range(n_moved))
         assert take_in(factory, bench.sample.zone, found.revised) == 1
         [after] = book.entries(Kind.AVERAGE, bench.sample.zone, one, "average")
         assert after.supersedes == before.entry_id
@@ -370,7 +383,8 @@ def test_a_late_revision_is_another_payload_and_another_entry(bench, tmp_path):
 def test_a_gap_stays_a_gap(bench):
     """An interval that the publisher leaves out has no state, and its neighbours have (C2)."""
     if bench.sample.is_snapshot:
-        assert len(bench.live.requests(bench.sample.zone, bench.sample.interval)) == 1
+        requests = bench.live.requests(bench.sample.zone, bench.sample.interval)
+        assert len([request for request in requests if not request.supplement]) == 1
         return
     step_s = bench.live.interval_s(bench.sample.zone)
     gone = bench.sample.interval.start_utc + timedelta(seconds=step_s)
@@ -379,6 +393,31 @@ def test_a_gap_stays_a_gap(bench):
     starts = bench.starts(bench.sample.interval)
     assert gone not in starts
     assert {gone - timedelta(seconds=step_s), gone + timedelta(seconds=step_s)} <= set(starts)
+
+
+@pytest.mark.parametrize("name", SUPPLEMENTED)
+def test_a_fault_beside_takes_nothing_away_from_generation(name, tmp_path):
+    """Whatever stands where load, prices or flows were due, generation is there, and the fault is told by its name."""
+    sample, live = LIVE_SAMPLES[name], adapter_of(name)
+    beside = {r.path: r.supplement for r in live.requests(sample.zone, sample.interval) if r.supplement}
+    for what in (
+        Reply(b"nothing of the kind"), Reply(ERROR_PAGE, headers=(("Content-Type", "text/html"),)),
+        Reply(status=500), Reply(status=404),
+    ):  # fmt: skip
+        with bench_of(name, tmp_path / str(time.monotonic_ns())) as bench:
+            whole = bench.server.door
+
+            def door(seen: Seen, what=what, whole=whole) -> Reply | None:
+                return what if seen.path.lstrip("/") in beside else whole(seen)
+
+            bench.server.door = door
+            found = bench.collect()
+            assert {fault.partition(":")[0] for fault in found.faults} == set(beside.values())
+            starts = bench.starts(sample.interval)
+            assert len(starts) == sample.interval.duration_s / live.interval_s(sample.zone)
+            assert bench.index.health(name, sample.zone).fault is None
+            bench.server.door = whole
+            assert bench.collect().faults == ()
 
 
 # -- what goes wrong -------------------------------------------------------------------------------------------------

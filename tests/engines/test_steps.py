@@ -42,9 +42,9 @@ def test_tokens_that_are_not_given_are_the_sums_over_the_members() -> None:
     ("columns", "members", "said"),
     [
         ({"start_us": [5], "end_us": [4]}, [], "step 0 ends 1 µs before it starts"),
-        ({"start_us": [0, 5], "end_us": [6, 9]}, [], "steps 0 and 1 of gpu0 overlap by 1 µs"),
+        ({"start_us": [0, 5], "end_us": [8, 9]}, [], "steps 0 and 1 of gpu0 overlap by 3 µs"),
         ({"start_us": [0], "end_us": [6], "decode_tokens": [-1]}, [], "step 0: decode_tokens of -1 is no count"),
-        ({"start_us": [0], "end_us": [6], "work_units": [np.nan]}, [], "work_units of nan is no count"),
+        ({"start_us": [0], "end_us": [6], "work_units": [-0.5]}, [], "work_units of -0.5 is no count"),
         ({"start_us": [0, 6], "end_us": [6, 9]}, [(1, 0), (1, 0)], "step 1: request 'a' stands twice"),
         ({"start_us": [0], "end_us": [6, 7]}, [], "end_us has 2 values for 1 steps"),
         ({"start_us": [0], "end_us": [6], "tokens": [1]}, [], "no step has tokens"),
@@ -62,6 +62,11 @@ def test_what_cannot_be_is_refused_with_its_row(
             members={"member": [who for _, who in members]},
             request_ids=["a"],
         )
+
+
+def test_an_overlap_of_rounded_times_is_closed() -> None:
+    steps = steps_of({"start_us": [0, 5], "end_us": [6, 9]}, groups=[("gpu0",)], origin="test")
+    assert steps.start_us.tolist() == [0, 6]
 
 
 def test_steps_of_two_engines_join_without_mixing_their_requests() -> None:

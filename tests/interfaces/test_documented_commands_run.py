@@ -183,3 +183,22 @@ def test_the_watttime_program_runs_as_written(tmp_path):
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("point_time") == 2
+
+
+def test_a_log_is_priced_by_a_meter_as_written(tmp_path):
+    """docs/howto/price-by-a-meter.md, from its three files to the receipt."""
+    text = (REPO / "docs/howto/price-by-a-meter.md").read_text(encoding="utf-8")
+    blocks = [
+        "\n".join(line[4:] for line in block.splitlines())
+        for block in re.findall(r"(?:^ {4}.*\n)+", text, re.MULTILINE)
+    ]
+    for name, starts in (
+        ("log.csv", "request_id,"),
+        ("steps.jsonl", '{"start_utc"'),
+        ("meter.csv", "time_utc,"),
+    ):
+        (block,) = (one for one in blocks if one.startswith(starts))
+        (tmp_path / name).write_text(block + "\n")
+    priced, explained = commands_in("docs/howto/price-by-a-meter.md")
+    output = run(priced, tmp_path)
+    assert "every step closes" in run(explained, tmp_path, receipt_in(output))

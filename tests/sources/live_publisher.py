@@ -59,7 +59,9 @@ def new_york(clock: Clock) -> Iterator[NewYork]:
             back = Interval(clock.now_utc - timedelta(hours=2, days=days), clock.now_utc)
             for request in live.requests(ZONE, back):
                 if seen.path.endswith(request.name):
-                    last = clock.now_utc - timedelta(minutes=5) - DELAY
+                    # Load and flows are stamped with the start of five minutes, the others with their end.
+                    ahead = timedelta(minutes=5 if "pal" in request.name or "Flows" in request.name else 0)
+                    last = clock.now_utc - timedelta(minutes=5) - DELAY + ahead
                     later = {start for start in starts_of(request.interval, 300, ()) if start > last}
                     return Reply(LIVE_SAMPLES["nyiso"].build(request, later, told[0].bump))
         return Reply(status=404)

@@ -63,6 +63,10 @@ class LiveSample:
     rename: Callable[[bytes, bytes], bytes] = lambda body, column: body.replace(column, b"Renamed")
     """The answer with a field renamed."""
     is_snapshot: bool = False
+    moves_s: int | None = None
+    """How much of the time a late revision of the sample restates, where that is more than one interval. [s]"""
+    words: Mapping[str, str] = field(default_factory=lambda: {"Y": "1", "N": "0"})
+    """Words that stand for numbers."""
 
 
 def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> list[datetime]:
@@ -72,17 +76,71 @@ def starts_of(interval: Interval, step_s: int, skip: Collection[datetime]) -> li
     return [start for start in every if start not in skip]
 
 
+NYISO_AREAS = (
+    "CAPITL",
+    "CENTRL",
+    "DUNWOD",
+    "GENESE",
+    "HUD VL",
+    "LONGIL",
+    "MHK VL",
+    "MILLWD",
+    "N.Y.C.",
+    "NORTH",
+    "WEST",
+)
+NYISO_INTERFACES = {
+    "CENTRAL EAST - VC": 1273.04, "SCH - HQ - NY": 900, "SCH - HQ_CEDARS": 40, "SCH - HQ_IMPORT_EXPORT": 880,
+    "SCH - NE - NY": -66.48, "SCH - NPX_1385": 100, "SCH - NPX_CSC": -330, "SCH - OH - NY": 1011.6,
+    "SCH - PJ - NY": -163.13, "SCH - PJM_HTP": 0, "SCH - PJM_NEPTUNE": 660, "SCH - PJM_VFT": 315,
+}  # fmt: skip
+
+
 def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """A day's table, labelled by the prevailing local end of the interval; or a zip that holds it."""
-    lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
-    for number, start in enumerate(starts_of(request.interval, 300, skip)):
-        label = (start + timedelta(minutes=5)).astimezone(EASTERN)
-        for fuel, mw in (
-            ("Natural Gas", 3000.0 + number + bump.get(start, 0.0)),
-            ("Hydro", 2500.0),
-            ("Nuclear", 3300.0),
-        ):
-            lines.append(f"{label:%m/%d/%Y %H:%M:%S},{label.tzname()},{fuel},{mw}")
+    """A day's table by the prevailing local clock, of the end of five minutes or of their start; or a zip that holds it.
+
+    Only the mix and the load say which clock it is.
+    """
+    starts = starts_of(request.interval, 300, skip)
+    if "pal" in request.name:
+        lines = ['"Time Stamp","Time Zone","Name","PTID","Load"']
+        for number, start in enumerate(starts):
+            at = start.astimezone(EASTERN)
+            lines += [
+                f'"{at:%m/%d/%Y %H:%M:%S}","{at.tzname()}","{area}",{61752 + k},{1000 + 10 * k + number:g}'
+                for k, area in enumerate(NYISO_AREAS)
+            ]
+    elif "ExternalLimitsFlows" in request.name:
+        lines = [
+            "Timestamp,Interface Name,Point ID,Flow (MWH),Positive Limit (MWH),Negative Limit (MWH)",
+            *(
+                f"{start.astimezone(EASTERN):%m/%d/%Y %H:%M},{name},23330,{mw},2850,-9999"
+                for start in starts
+                for name, mw in NYISO_INTERFACES.items()
+            ),
+        ]
+    elif "realtime_zone" in request.name:
+        lines = [
+            '"Time Stamp","Name","PTID","LBMP ($/MWHr)","Marginal Cost Losses ($/MWHr)","Marginal Cost Congestion ($/MWHr)"'
+        ]
+        for number, start in enumerate(starts):
+            at = (start + timedelta(minutes=5)).astimezone(EASTERN)
+            for k, name in enumerate((*NYISO_AREAS, "H Q", "PJM")):
+                losses, congestion = 0.1 * k, -2.5 * k  # LBMP = energy + losses - what stands as congestion
+                lbmp = 30 + 0.01 * number + losses - congestion
+                lines.append(
+                    f'"{at:%m/%d/%Y %H:%M:%S}","{name}",61757,{lbmp:.2f},{losses:.2f},{congestion:.2f}'
+                )
+    else:
+        lines = ["Time Stamp,Time Zone,Fuel Category,Gen MW"]
+        for number, start in enumerate(starts):
+            label = (start + timedelta(minutes=5)).astimezone(EASTERN)
+            for fuel, mw in (
+                ("Natural Gas", 3000.0 + number + bump.get(start, 0.0)),
+                ("Hydro", 2500.0),
+                ("Nuclear", 3300.0),
+            ):
+                lines.append(f"{label:%m/%d/%Y %H:%M:%S},{label.tzname()},{fuel},{mw}")
     text = ("\n".join(lines) + "\n").encode()
     if request.name.endswith(".csv"):
         return text
@@ -92,10 +150,39 @@ def nyiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
     return packed.getvalue()
 
 
+ISONE_NODES = {
+    "4010": (".I.SALBRYNB345 1", -370.829), "4011": (".I.ROSETON 345 1", 250.5), "4012": (".I.HQ_P1_P2345 5", -1372.922),
+    "4013": (".I.HQHIGATE120 2", -217), "4014": (".I.SHOREHAM138 99", 330), "4017": (".I.NRTHPORT138 5", -12.5),
+}  # fmt: skip
+
+
 def isone(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """A day of snapshots as the web service gives them, in local time with its offset."""
-    records = []
-    for number, start in enumerate(starts_of(request.interval, 300, skip)):
+    """A day of snapshots as the web service gives them, in local time with its offset; or a day of five minutes."""
+    records: list[dict[str, object]] = []
+    starts = starts_of(request.interval, 300, skip)
+    begins = [start.astimezone(EASTERN).isoformat(timespec="milliseconds") for start in starts]
+    if request.name.startswith("fiveminutesystemload"):
+        records = [
+            {"BeginDate": at, "LoadMw": 11000.5 + n, "NativeLoad": 11000 + n, "ArdDemand": 0.5}
+            for n, at in enumerate(begins)
+        ]
+        return json.dumps({"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}).encode()
+    if request.name.startswith("fiveminutelmp"):
+        hub = {"$": ".H.INTERNAL_HUB", "@LocId": "4000", "@LocType": "HUB"}
+        for n, at in enumerate(begins):
+            parts = {"EnergyComponent": 40 + n / 100, "CongestionComponent": -0.5, "LossComponent": 0.11}
+            records.append({"BeginDate": at, "Location": hub, "LmpTotal": sum(parts.values()), **parts})
+        return json.dumps({"FiveMinLmps": {"FiveMinLmp": records}}).encode()
+    if request.name.startswith("fiveminuteexternalflow"):
+        for at in begins:
+            for number_of, (name, mw) in ISONE_NODES.items():
+                place = {"$": name, "@LocId": number_of}
+                records.append(
+                    {"BeginDate": at, "Location": place, "ActualFlow": mw, "CurrentSchedule": mw, "ImportLimit": -1000,
+                     "ExportLimit": 200, "Purchase": 0, "Sale": 0, "TotalImports": -1973.251, "TotalExports": 580.5}
+                )  # fmt: skip
+        return json.dumps({"ExternalFlows": {"ExternalFlow": records}}).encode()
+    for number, start in enumerate(starts):
         at = (start + timedelta(seconds=94)).astimezone(EASTERN).isoformat(timespec="milliseconds")
         for fuel, mw, flag in (
             ("Natural Gas", 6000 + number + bump.get(start, 0), "Y"),
@@ -133,6 +220,8 @@ def eia930(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datet
 
 def elexon(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
     """A settlement day as the Insights API gives it: UTC starts, whole megawatts, newest first."""
+    if request.path.endswith("market-index"):
+        return market_index(request, skip)
     step_s = 300 if "FUELINST" in request.path else 1800
     records = []
     for number, start in enumerate(starts_of(request.interval, step_s, skip)):
@@ -155,6 +244,24 @@ def elexon(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datet
         ):  # fmt: skip
             records.append({"dataset": request.path[-8:], **head, "fuelType": code, "generation": int(mw)})
     return json.dumps({"data": records[::-1]}).encode()
+
+
+def market_index(request: LiveRequest, skip: Collection[datetime]) -> bytes:
+    """Each half hour of two exchanges, one of which has no trades."""
+    halves = {start - timedelta(seconds=int(start.timestamp()) % 1800) for start in skip}
+    records = [
+        {
+            "startTime": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "dataProvider": provider,
+            "settlementDate": f"{start.astimezone(LONDON):%Y-%m-%d}",
+            "settlementPeriod": 1 + number,
+            "price": price,
+            "volume": volume,
+        }
+        for number, start in enumerate(starts_of(request.interval, 1800, halves))
+        for provider, price, volume in (("N2EXMIDP", 0.0, 0.0), ("APXMIDP", 71.25 + number, 1204.9))
+    ]
+    return json.dumps({"metadata": {"datasets": ["MID"]}, "data": records}).encode()
 
 
 GENERATION_NS = "urn:iec62325.351:tc57wg16:451-6:generationloaddocument:3:0"
@@ -375,6 +482,10 @@ def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
 
     Header and rows as public copies of the files have them; what the file of an autumn day holds is nowhere written.
     """
+    if request.name.startswith("PRC_INTVL_LMP"):
+        return caiso_prices(request, skip)
+    if request.name.startswith("daily-renewable-report"):
+        return caiso_report(request, skip)
     is_supply = request.name.startswith("fuelsource")
     header = (
         "Time,Solar,Wind,Geothermal,Biomass,Biogas,Small hydro,Coal,Nuclear,Natural Gas,Large Hydro,Batteries,Imports,Other"
@@ -398,6 +509,42 @@ def caiso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
+def caiso_prices(request: LiveRequest, skip: Collection[datetime]) -> bytes:
+    """A zip of OASIS with the parts of a hub's price, in UTC; parts by themselves, as the publisher orders them."""
+    lines = [
+        "INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,OPR_DT,OPR_HR,NODE_ID_XML,NODE_ID,NODE,MARKET_RUN_ID,LMP_TYPE,"
+        "XML_DATA_ITEM,PNODE_RESMRID,GRP_TYPE,POS,VALUE,OPR_INTERVAL,GROUP"
+    ]
+    hub = "TH_NP15_GEN-APND"
+    for group, (kind, item, usd) in enumerate(
+        (("MCC", "LMP_CONG_PRC", -1.68082), ("MCE", "LMP_ENE_PRC", 48.9464), ("LMP", "LMP_PRC", 50.48609)),
+        start=1,
+    ):
+        for number, start in enumerate(starts_of(request.interval, 300, skip)):
+            end, local = start + timedelta(minutes=5), start.astimezone(PACIFIC)
+            lines.append(
+                f"{start:%Y-%m-%dT%H:%M:%S}-00:00,{end:%Y-%m-%dT%H:%M:%S}-00:00,{local:%Y-%m-%d},{local.hour + 1},{hub},"
+                f"{hub},{hub},RTM,{kind},{item},{hub},ALL_APNODES,0,{usd + number / 100:.5f},1,{group}"
+            )
+    return pack([("20260924_20260924_PRC_INTVL_LMP_RTM_v3.csv", ("\n".join(lines) + "\n").encode())])
+
+
+def caiso_report(request: LiveRequest, skip: Collection[datetime]) -> bytes:
+    """A day's renewable report: a web page with arrays in its script, one value an hour of the day."""
+    gone = {start.replace(minute=0) for start in skip}
+    hours = starts_of(request.interval, 3600, ())
+    script = [
+        f"curt_hr_tot_{fuel}_{why}_{scope}_mwh = "
+        + json.dumps(["NA" if hour in gone else mwh + n for n, hour in enumerate(hours)])
+        + ";"
+        for fuel, of_fuel in (("solar", 100.5), ("wind", 10))
+        for why, mwh in (("econ", of_fuel), ("ss", 1), ("oi", 0))
+        for scope in ("local", "system")
+    ]
+    return ("<!DOCTYPE html><html><head><title>Daily Renewable Report</title></head><body><script>\n"
+            + "\n".join(script) + "\n</script></body></html>").encode()  # fmt: skip
+
+
 def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
     """The dashboards' JSON: fuels under stamps under days, or a list of demand that runs on into the forecast."""
     starts = starts_of(request.interval, 300, skip)
@@ -409,6 +556,25 @@ def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
         ]  # fmt: skip
         ahead = {"epoch": 0, "forecast": 1, "demand": 61000, "timestamp": "2026-09-24 23:55:00-0500"}
         return json.dumps({"lastUpdated": stamp[starts[-1]], "data": [*data, ahead]}).encode()
+    if request.name.startswith("system-wide-prices"):
+        quarters = starts_of(request.interval, 900, ())
+        whole = [q for q in quarters if not {q + timedelta(minutes=m) for m in (0, 5, 10)} & set(skip)]
+        ends = [quarter + timedelta(minutes=15) for quarter in whole]
+        prices = [
+            {"intervalEnding": f"{end.astimezone(CENTRAL):%H:%M}", "dstFlag": "N", "hbBusAvg": 44.73, "hbHubAvg": 46.7 + n,
+             "hbNorth": 41.25, "lzWest": 65.55, "timestamp": end.astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z"),
+             "interval": int(end.timestamp()) * 1000}
+            for n, end in enumerate(ends)
+        ]  # fmt: skip
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "rtSppData": prices, "damSppData": []}).encode()
+    if request.name.startswith("dc-tie-flows"):
+        rows = [
+            {"currentFrequency": 59.998, "currentSystemInertia": 340000, "dcE": -420 + n, "dcN": 35, "dcL": 100,
+             "dcR": -28, "timestamp": (s + timedelta(seconds=k)).astimezone(CENTRAL).strftime("%Y-%m-%d %H:%M:%S%z"),
+             "epoch": 0, "interval": "10:00:00", "dstFlag": "N"}
+            for n, s in enumerate(starts) for k in (10, 290)
+        ]  # fmt: skip
+        return json.dumps({"lastUpdated": stamp[starts[-1]], "data": rows}).encode()
     days: dict[str, dict[str, object]] = {}
     for number, start in enumerate(starts):
         days.setdefault(stamp[start][:10], {})[stamp[start]] = {
@@ -424,27 +590,70 @@ def ercot(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
 
 
 def pjm(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """One answer of Data Miner: hours in UTC by their start, and how many rows there are."""
+    """One answer of Data Miner: UTC by the start, and how many rows there are; load is moments."""
+    feed = request.path
+    step_s = 300 if "five" in feed or feed == "inst_load" else 3600
+    node = {"pnode_id": 1, "pnode_name": "PJM-RTO"}
     items: list[dict[str, object]] = []
-    for number, start in enumerate(starts_of(request.interval, 3600, skip)):
-        at = {"datetime_beginning_utc": f"{start:%Y-%m-%dT%H:%M:%S}"}
-        if request.name.startswith("hourly_marginal_emissions"):
-            items.append({**at, "pnode_id": 1, "pnode_name": "PJM-RTO", "marginal_co2_rate": 1200.5})
+    for number, start in enumerate(starts_of(request.interval, step_s, ())):
+        inside = Interval.starting(start, step_s)
+        if any(gone in inside for gone in skip):
             continue
-        for fuel, mw in (
-            ("Coal", 15000 + number + bump.get(start, 0)),
-            ("Gas", 40000.0),
-            ("Multiple Fuels", 120.5),
-            ("Storage", -20.0),
-        ):
-            items.append({**at, "fuel_type": fuel, "mw": mw})
+        moved = sum(by for at, by in bump.items() if at in inside)
+        at = {"datetime_beginning_utc": f"{start:%Y-%m-%dT%H:%M:%S}"}
+        if feed.endswith("marginal_emissions"):
+            items.append({**at, **node, "marginal_co2_rate": 1200.5})
+        elif feed.endswith("lmps"):
+            items.append({**at, **node, "total_lmp_rt": 31.25 + number % 288})
+        elif feed == "hrl_load_metered":
+            items.append({**at, "load_area": "RTO", "mw": 90_000.5 + number})
+        elif feed == "inst_load":
+            moment = f"{start + timedelta(seconds=15):%Y-%m-%dT%H:%M:%S}"
+            items.append(
+                {"datetime_beginning_utc": moment, "area": "PJM RTO", "instantaneous_load": 91_000 + number}
+            )
+        elif feed == "five_min_tie_flows":
+            for tie, mw in (("PJM RTO", -3537.4), ("PJM MISO", -2136.0), ("LINDEN", -285.0)):
+                items.append({**at, "tie_flow_name": tie, "actual_mw": mw, "scheduled_mw": mw + 5})
+        else:
+            for fuel, mw in (
+                ("Coal", 15000 + number + moved),
+                ("Gas", 40000.0),
+                ("Multiple Fuels", 120.5),
+                ("Storage", -20.0),
+            ):
+                items.append({**at, "fuel_type": fuel, "mw": mw})
     return json.dumps(
         {"links": [], "items": items, "searchSpecification": {"startRow": 1}, "totalRows": len(items)}
     ).encode()
 
 
 def miso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """The public API's fuel mix: every number a text, times in EST all year."""
+    """The public API's tables: every number a text, times in EST all year."""
+    est = [start - timedelta(hours=5) for start in starts_of(request.interval, 300, skip)]
+    said = f"{est[-1]:%d-%b-%Y} - Interval {est[-1]:%H:%M} EST"
+    if request.path == "RealTimeTotalLoad":
+        loads = [
+            {"Load": {"Time": f"{at:%H:%M}", "Value": str(93_419 + number)}} for number, at in enumerate(est)
+        ]
+        hours = [{"ClearedMWHourly": {"Hour": "1", "Value": "90916"}}]
+        return json.dumps(
+            {"LoadInfo": {"RefId": said, "ClearedMW": hours, "FiveMinTotalLoad": loads}}
+        ).encode()
+    if request.path.startswith("Interchange"):
+        return json.dumps(
+            [
+                {"Time": f"{at:%Y-%m-%d %I:%M:%S %p}", "Value": f"{-5573.87 + number:.2f}"}
+                for number, at in enumerate(est)
+            ]
+        ).encode()
+    if request.path.startswith("MarketPricing"):
+        nodes = [
+            {"name": "ARKANSAS.HUB", "region": "South", "LMP": "22.12", "MLC": "-1.67", "MCC": "-1.91"},
+            {"name": "INDIANA.HUB", "region": "Midwest", "LMP": "24.84", "MLC": "-0.86", "MCC": "0.00"},
+        ]
+        newest = {"HourAndMin": f"{est[-1]:%H:%M}", "PricingNode": nodes}
+        return json.dumps({"LMPData": {"RefId": said, "FiveMinLMP": newest}}).encode()
     records = []
     for number, start in enumerate(starts_of(request.interval, 300, skip)):
         label = f"{start - timedelta(hours=5):%Y-%m-%d %I:%M:%S %p}"
@@ -464,6 +673,22 @@ def miso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetim
 
 def spp(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
     """The two hours' table with a column a fuel, and the year's with two; labels are UTC and name the end."""
+    market = "%m/%d/%Y %H:%M:%S"
+    if request.name.startswith("FUEL-ON-MARGIN"):
+        lines = ["Interval,GMTIntervalEnd,BAA,Fuel On Margin"]
+        for start in starts_of(request.interval, 300, skip):
+            end = start + timedelta(minutes=5)
+            head = f"{end.astimezone(CENTRAL):{market}},{end:{market}}"
+            lines += [f"{head},SPP,Coal", f"{head},SPP,Natural Gas", f"{head},SWPW,Hydro"]
+        return ("\n".join(lines) + "\n").encode()
+    if request.name.startswith("RTBM-LMP-SL"):
+        end = starts_of(request.interval, 300, skip)[-1] + timedelta(minutes=5)
+        head = f"{end.astimezone(CENTRAL):{market}},{end:{market}}"
+        return (
+            "Interval,GMTIntervalEnd,BAA,Settlement Location,Pnode,LMP,MLC,MCC,MEC\n"
+            f"{head},SPP,AEC,SOUC,30.1234,-0.1000,5.0234,25.2000\n"
+            f"{head},SPP,SPPNORTH_HUB,SPPNORTH_HUB,19.7,-1.3,-4.2,25.2000\n"
+        ).encode()
     fuels = ("Coal", "Diesel Fuel Oil", "Hydro", "Natural Gas", "Nuclear", "Solar", "Waste Disposal Services", "Wind",
              "Waste Heat", "Other")  # fmt: skip
     if request.name.startswith("GenMix2Hour"):
@@ -489,6 +714,39 @@ def ieso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetim
     """A day's report of generators, or a year's of fuels; hours 1 to 24 in EST all year."""
     est = timedelta(hours=-5)
     starts = starts_of(request.interval, 3600, ())
+    if request.name.startswith("PUB_Demand"):
+        lines = ["\\\\Hourly Demand Report,,,", "\\\\Created at 2026-09-25,,,", "\\\\For 2026,,,"]
+        lines.append("Date,Hour,Market Demand,Ontario Demand")
+        lines += [
+            f"{start + est:%Y-%m-%d},{(start + est).hour + 1},{18_000 + n},{16_000 + n}"
+            for n, start in enumerate(starts)
+            if start not in skip
+        ]
+        return ("\n".join(lines) + "\n").encode()
+    if "ZonalPrice" in request.name:
+        [start] = starts
+        values = "".join(
+            f"<ZonalPrice><Interval>{k}</Interval><Flag>DSO-RD</Flag><LmpCap>{40 + k}</LmpCap></ZonalPrice>"
+            for k in range(1, 13)
+        )
+        return (
+            f'<Document xmlns="http://www.ieso.ca/schema"><DocBody><DeliveryDate>{start + est:%Y-%m-%d}</DeliveryDate>'
+            f"<DeliveryHour>{(start + est).hour + 1}</DeliveryHour>{'' if start in skip else values}</DocBody></Document>"
+        ).encode()
+    if "Intertie" in request.name:
+        ties = ""
+        for tie, mw in (("MICHIGAN", 800), ("MINNESOTA", -60), ("PQ.AT", -1100)):
+            actuals = "".join(
+                f"<Actual><Hour>{(start + est).hour + 1}</Hour><Interval>{k}</Interval><Flow>{mw + k}</Flow></Actual>"
+                for start in starts
+                if start not in skip
+                for k in range(1, 13)
+            )
+            ties += f"<IntertieZone><IntertieZoneName>{tie}</IntertieZoneName><Actuals>{actuals}</Actuals></IntertieZone>"
+        return (
+            '<IMODocument xmlns="http://www.theIMO.com/schema"><IMODocBody>'
+            f"<Date>{starts[0] + est:%Y-%m-%d}</Date>{ties}</IMODocBody></IMODocument>"
+        ).encode()
     if "GenOutputCapability" in request.name:
         generators = []
         for name, fuel, mw in (
@@ -535,7 +793,15 @@ def ieso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetim
 
 
 def aeso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """The current supply and demand summary: one moment in UTC; what leaves counts positive."""
+    """The current supply and demand summary, one moment in UTC, what leaves counts positive; or the hours' pool price."""
+    if request.path.endswith("poolPrice"):
+        hour = Interval.containing(request.interval.start_utc, 3600).start_utc
+        prices = [
+            {"begin_datetime_utc": f"{at:%Y-%m-%d %H:%M}", "begin_datetime_mpt": "", "pool_price": price,
+             "forecast_pool_price": "40.10", "rolling_30day_avg": "37.20"}
+            for at, price in ((hour, "38.55"), (hour + timedelta(hours=1), ""))
+        ]  # fmt: skip
+        return json.dumps({"responseCode": "200", "return": {"Pool Price Report": prices}}).encode()
     [start] = starts_of(request.interval, 300, skip)
     mix = {"COGENERATION": 3100, "COMBINED CYCLE": 2300, "DUAL FUEL": 466, "ENERGY STORAGE": 0, "GAS FIRED STEAM": 800,
            "HYDRO": 108, "OTHER": 204, "SIMPLE CYCLE": 736 + int(bump.get(start, 0)), "SOLAR": 0, "WIND": 1822}  # fmt: skip
@@ -606,6 +872,11 @@ LIVE_SAMPLES: dict[str, LiveSample] = {
     "miso": LiveSample(miso, "US-MISO", _hours(2026, 9, 24, 15), "INTERVALEST"),
     "nyiso": LiveSample(nyiso, "US-NYIS", _hours(2026, 9, 24, 15), "Fuel Category", timezone="America/New_York"),
     "pjm": LiveSample(pjm, "US-PJM", _hours(2026, 9, 24, 12, 6), "fuel_type", {"key": "pjm-secret-0123456789"}),
-    "spp": LiveSample(spp, "US-SWPP", _hours(2026, 9, 24, 15), "Wind"),
+    "pjm_5min": LiveSample(
+        pjm, "US-PJM", _hours(2026, 9, 24, 12), "marginal_co2_rate", {"key": "pjm-secret-0123456789"}, moves_s=3600
+    ),
+    "spp": LiveSample(
+        spp, "US-SWPP", _hours(2026, 9, 24, 15), "Wind", words={"Coal": "1", "Natural Gas": "1"}
+    ),
 }  # fmt: skip
 """Per live adapter: what builds its answers, and how it is asked."""

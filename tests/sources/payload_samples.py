@@ -3,12 +3,13 @@
 import gzip
 import io
 import zipfile
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
 
 from gridmargin.sources import SOURCES, Payload
+from gridmargin.sources.packed import pack
 from gridmargin.vocab import Interval
 
 ERCOT_FUELS = ("Biomass", "Coal", "Gas", "Gas-CC", "Hydro", "Nuclear", "Other", "Solar", "Wind")
@@ -145,6 +146,66 @@ def aemo_table(n=6, net_interchange=0.0, demand=8000.0) -> Payload:
     )
 
 
+SETTER_INVENTORY = (
+    "C,SETP.WORLD,CO2EII_AVAILABLE_GENERATORS,AEMO,PUBLIC,2026/10/01,10:00:00,1,,1\n"
+    "I,CO2EII,PUBLISHING,1,STATIONNAME,DUID,GENSETID,REGIONID,CO2E_EMISSIONS_FACTOR,CO2E_ENERGY_SOURCE,CO2E_DATA_SOURCE\n"
+    'D,CO2EII,PUBLISHING,1,"Bayswater",BW01,BW01,NSW1,0.88,"Black coal","NGA 2024"\n'
+    'D,CO2EII,PUBLISHING,1,"Bayswater",BW02,BW02,NSW1,0.88,"Black coal","NGA 2024"\n'
+    'D,CO2EII,PUBLISHING,1,"Tallawarra",TALWA1,TALWA1,NSW1,0.4,"Natural Gas (Pipeline)","NGA 2024"\n'
+    'D,CO2EII,PUBLISHING,1,"Murray",MURRAY,MURRAY,NSW1,0,"Water","NGA 2024"\n'
+    'C,"END OF REPORT",7\n'
+)
+SETTER_REGIONS = ("NSW1", "QLD1", "SA1", "TAS1", "VIC1")
+
+
+def setting(region: str, unit: str, increase: float | str, market="ENOF", of="Energy") -> tuple[str, ...]:
+    """One row of AEMO's price setters but for its time."""
+    return region, unit, str(increase), market, of
+
+
+def setter_file(end: datetime, rows: list[tuple[str, ...]]) -> bytes:
+    """One dispatch as NEMWEB writes it: attributes of one element a row, market time, named by its end."""
+    market_end = end.astimezone(timezone(timedelta(hours=10))).isoformat()
+    lines = [
+        f'<PriceSetting PeriodID="{market_end}" RegionID="{region}" Market="{of}" Price="87.69011" Unit="{unit}"'
+        f' DispatchedMarket="{market}" BandNo="6" Increase="{increase}" RRNBandPrice="23.7" BandCost="23.7" />'
+        for region, unit, increase, market, of in rows
+    ]
+    head = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+    return f"{head}\n<SolutionAnalysis>\n{chr(10).join(lines)}\n</SolutionAnalysis>\n".encode()
+
+
+def setter_payload(
+    files: dict[str, bytes], name="NemPriceSetter_20220101_xml.zip", inventory=SETTER_INVENTORY
+):
+    """A market day's zip with the inventory beside it."""
+    return Payload(
+        "aemo_setters",
+        name,
+        pack([(name, pack(files.items())), ("CO2EII_AVAILABLE_GENERATORS.CSV", inventory.encode())]),
+    )
+
+
+def setter_table() -> Payload:
+    """Twelve dispatches from 04:00 market time, every region answered by coal and water."""
+    rows = [
+        row
+        for region in SETTER_REGIONS
+        for row in (
+            setting(region, "BW01", 0.75),
+            setting(region, "MURRAY", 0.25),
+            setting(region, "BW02", 1, "R5RE"),
+        )
+    ]
+    first = datetime(2021, 12, 31, 18, 5, tzinfo=UTC)
+    return setter_payload(
+        {
+            f"NEMPriceSetter_20220101{k + 1:03d}00.xml": setter_file(first + timedelta(minutes=5 * k), rows)
+            for k in range(12)
+        }
+    )
+
+
 def entsoe_table(start=datetime(2017, 12, 31, 23, tzinfo=UTC), n=8, columns=None, name="2018_DE_gen.parquet"):
     columns = columns or {
         "Fossil Gas": [1500.0 + k for k in range(n)],
@@ -172,6 +233,10 @@ SAMPLES = {
     "aemo": (
         aemo_table,
         Interval(datetime(2017, 5, 31, 14, tzinfo=UTC), datetime(2017, 5, 31, 17, tzinfo=UTC)),
+    ),
+    "aemo_setters": (
+        setter_table,
+        Interval(datetime(2021, 12, 31, 18, tzinfo=UTC), datetime(2021, 12, 31, 19, tzinfo=UTC)),
     ),
     "entsoe": (
         entsoe_table,

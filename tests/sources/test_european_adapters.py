@@ -269,11 +269,14 @@ def test_a_day_that_has_only_begun_states_nothing(name):
 
 def test_a_settlement_day_begins_at_londons_midnight():
     """In summer that is 23:00 UTC of the day before; each day has its demand and its generation."""
-    asked = Elexon().requests("GB", Interval.starting(NOON, 3600))
+    price, *asked = Elexon().requests("GB", Interval.starting(NOON, 3600))
+    assert (price.path, price.supplement) == ("balancing/pricing/market-index", "price")
+    assert (price.query["from"], price.query["to"]) == ("2026-09-23T23:00Z", "2026-09-24T23:00Z")
     assert [request.path for request in asked] == ["demand/outturn", "datasets/FUELHH"]
     assert {request.interval.start_utc.hour for request in asked} == {23}
     assert {request.query["settlementDateFrom"] for request in asked} == {"2026-09-24"}
-    assert [r.path for r in Instant().requests("GB", Interval.starting(NOON, 3600))] == ["datasets/FUELINST"]
+    asked = Instant().requests("GB", Interval.starting(NOON, 3600))
+    assert [r.path for r in asked if not r.supplement] == ["datasets/FUELINST"]
 
 
 def test_in_little_time_generation_comes_first_and_what_came_is_taken_in(tmp_path):

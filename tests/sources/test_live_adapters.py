@@ -21,9 +21,15 @@ DAY = Interval(datetime(2025, 2, 3, 5, tzinfo=UTC), datetime(2025, 2, 4, 5, tzin
 def test_new_york_is_asked_by_day_and_further_back_by_month():
     """Three days are three tables; ten weeks are their months' zips and the last three days."""
     asked = [r.path for r in NyIso().requests("US-NYIS", DAY)]
-    assert asked == ["public/csv/rtfuelmix/20250203rtfuelmix.csv"]
+    assert asked == [
+        f"public/csv/{table}.csv"
+        for table in (
+            "realtime/20250203realtime_zone", "ExternalLimitsFlows/20250203ExternalLimitsFlows", "pal/20250203pal",
+            "rtfuelmix/20250203rtfuelmix",
+        )
+    ]  # fmt: skip
     long = Interval(DAY.start_utc - timedelta(days=70), DAY.end_utc)
-    names = [r.name for r in NyIso().requests("US-NYIS", long)]
+    names = [r.name for r in NyIso().requests("US-NYIS", long) if not r.supplement]
     assert names == [
         "20241101rtfuelmix_csv.zip", "20241201rtfuelmix_csv.zip", "20250101rtfuelmix_csv.zip",
         "20250201rtfuelmix.csv", "20250202rtfuelmix.csv", "20250203rtfuelmix.csv",
@@ -34,10 +40,10 @@ def test_the_agency_is_asked_with_the_query_that_its_documentation_gives():
     """Three tables of the authority, hourly, sorted, no more rows than an answer may hold."""
     asked = Eia().requests("US-PJM", Interval.starting(datetime(2026, 9, 24, 12, tzinfo=UTC), 3600))
     assert [r.path for r in asked] == [
-        f"electricity/rto/{route}/data/" for route in ("fuel-type-data", "region-data", "interchange-data")
+        f"electricity/rto/{route}/data/" for route in ("interchange-data", "region-data", "fuel-type-data")
     ]
-    assert asked[0].query["facets[respondent][]"] == "PJM"
-    assert asked[2].query["facets[fromba][]"] == "PJM"
+    assert asked[2].query["facets[respondent][]"] == "PJM"
+    assert asked[0].query["facets[fromba][]"] == "PJM"
     assert all(r.query["length"] == "5000" and r.query["frequency"] == "hourly" for r in asked)
 
 
@@ -54,6 +60,15 @@ def test_what_leaves_is_minus_what_comes_in():
     assert parts["imports_from_US-PJM_mw"] == -(1000 + n)
     assert parts["net_imports_mw"] == -(2000 + n)
     assert parts["demand_mw"] == 1000 + n
+
+
+def test_an_answer_of_the_agency_that_lists_nothing_is_a_gap():
+    """In the first hours of a stretch nothing of it is out yet, and that is no fault (C2)."""
+    body = json.dumps({"response": {"total": "0", "frequency": "hourly", "data": []}}).encode()
+    sample = LIVE_SAMPLES["eia930_api"]
+    assert not len(
+        Eia.parse(Payload("eia930_api", "fuel-type-data-ERCO-20260924.json", body), sample.interval)
+    )
 
 
 def test_an_answer_that_holds_fewer_rows_than_there_are_is_refused():

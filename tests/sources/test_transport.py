@@ -143,6 +143,16 @@ def test_one_host_is_asked_no_faster_than_its_gap(server):
     assert 0.8 < slept[1] <= 1.0
 
 
+def test_a_host_may_want_to_be_left_alone_for_several_gaps(server):
+    """After a request that says so, the next one waits for as many."""
+    slept: list[float] = []
+    transport = client(slept.append, gap_s=0.5, total_s=30.0)
+    transport.get(ask(server.url, n_gaps=20))
+    transport.get(ask(server.url))
+    assert len(slept) == 1
+    assert 9.8 < slept[0] <= 10.0
+
+
 @given(st.integers(0, 10**6))
 def test_retry_after_reads_seconds_and_dates_alike(seconds):
     """Both forms of the header are the same wait; one in the past is none."""

@@ -1,16 +1,17 @@
 """Share energy among requests.
 
-Comes in: requests, device profiles, meter readings. Goes out: each request's joules by part and interval, and what
-nobody asked for. Touches nothing.
+Comes in: requests, engine steps, device profiles, meter readings. Goes out: each request's joules by part and
+interval, and what nobody asked for. Touches nothing.
 """
 
 from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
+from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
-from gridmargin.attribution.rule import Rule, Split
+from gridmargin.attribution.rule import Rule, Shares
 from gridmargin.attribution.step_cost import (
     CONTEXT,
     DECODE,
@@ -30,12 +31,16 @@ from gridmargin.attribution.step_cost import (
     row_terms,
     window_terms,
 )
+from gridmargin.attribution.step_energy import StepEnergy, profiled
+from gridmargin.attribution.tally import Tally
+from gridmargin.attribution.window import Split, split
 from gridmargin.vocab import Registry
 
 RULES: Registry[Rule] = Registry(
     "rule",
     "gridmargin.rules",
     {
+        "marginal": "gridmargin.attribution.rules.marginal:marginal",
         "shapley": "gridmargin.attribution.rules.shapley:shapley",
         "token_share": "gridmargin.attribution.rules.token_share:token_share",
         "time_share": "gridmargin.attribution.rules.time_share:time_share",
@@ -55,22 +60,31 @@ __all__ = [
     "TERMS",
     "WORK",
     "Alignment",
+    "Charged",
     "Completed",
     "CostFit",
     "CostKey",
     "CostPrior",
+    "Measured",
     "MeteredSteps",
     "Replay",
     "Rule",
+    "Shares",
     "Split",
     "StepCost",
+    "StepEnergy",
+    "Tally",
     "align",
+    "charge_by_meter",
+    "charge_by_profile",
     "local_line",
     "metered",
     "prior_of",
     "prior_of_proportions",
     "prior_of_work",
+    "profiled",
     "row_terms",
+    "split",
     "whole_line",
     "window_terms",
 ]

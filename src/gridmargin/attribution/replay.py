@@ -16,7 +16,7 @@ from gridmargin.attribution.observed import ObservedDevice
 from gridmargin.meters import MeterWindow
 from gridmargin.reference import Profile
 from gridmargin.requests import RequestBatch
-from gridmargin.vocab import ConservationError, InputError
+from gridmargin.vocab import ConservationError, InputError, Status
 
 TOLERANCE = 1e-9
 """Largest relative difference between the meter and its parts (C4). [1]"""
@@ -82,6 +82,24 @@ class Replay:
     def mode(self) -> str:
         """`observed` where the log says when requests ended, `replayed` where batching says so."""
         return "observed" if self._observed else "replayed"
+
+    @property
+    def energy_relative(self) -> tuple[float, float]:
+        """90 % half-widths of the energy, low and high, relative. [1]"""
+        return self.profile.energy_low_frac, self.profile.energy_high_frac
+
+    @property
+    def timing_frac(self) -> float:
+        """How far a request's times may be off, relative to their length. [1]
+
+        A replayed request's are as unsure as its steps' durations; the log's own are what they are.
+        """
+        return 0.0 if self._observed else max(self.energy_relative)
+
+    @property
+    def status(self) -> Status:
+        """Energy from a profile is modelled, however well the grid is known."""
+        return Status.MODELLED
 
     def readings(self) -> list[MeterWindow]:
         """Give the meter's windows so far, by device and interval."""

@@ -17,6 +17,11 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
+ROUNDING_US = 2
+"""By how much two steps of one device may overlap where their times were rounded: the later then starts as the earlier
+ends. [µs]"""
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Engine steps, n rows, with their m memberships, adjacent per row; rows by group and start.
@@ -120,25 +125,31 @@ class Steps:
                 raise InputError(
                     f"{self.origin} step {row}: {name} of {column[low[0]]:g} is no count; give 0 or more"
                 )
-        rows = self.row_of_member
-        pairs = np.lexsort((self.member, rows))
-        twice = np.flatnonzero((np.diff(rows[pairs]) == 0) & (np.diff(self.member[pairs]) == 0))
-        if len(twice):
-            at = pairs[twice[0]]
-            raise InputError(
-                f"{self.origin} step {rows[at]}: request {self.request_ids[int(self.member[at])].as_py()!r} stands"
-                " twice; sum its tokens into one"
-            )
-        order = np.lexsort((self.start_us, self.group))
-        steps = self.take(order)
+        pair = self.row_of_member * len(self.request_ids) + self.member
+        if (np.diff(pair) <= 0).any():
+            at = np.argsort(pair, kind="stable")
+            twice = np.flatnonzero(np.diff(pair[at]) == 0)
+            if len(twice):
+                row, who = divmod(int(pair[at[twice[0]]]), len(self.request_ids))
+                raise InputError(
+                    f"{self.origin} step {row}: request {self.request_ids[who].as_py()!r} stands twice; sum its tokens"
+                    " into one"
+                )
+        order = np.lexsort((self.end_us, self.start_us, self.group))
+        steps = self if (np.diff(order) == 1).all() else self.take(order)
         same = np.diff(steps.group) == 0
-        over = np.flatnonzero(same & (steps.start_us[1:] < steps.end_us[:-1]))
+        over_us = np.where(same, steps.end_us[:-1] - steps.start_us[1:], 0)
+        over = np.flatnonzero(over_us > ROUNDING_US)
         if len(over):
             first, second = order[over[0]], order[over[0] + 1]
             raise InputError(
                 f"{self.origin} steps {first} and {second} of {'+'.join(steps.groups[steps.group[over[0]]])} overlap by"
                 f" {steps.end_us[over[0]] - steps.start_us[over[0] + 1]} µs; one device takes one step at a time"
             )
+        if (over_us > 0).any():
+            start_us = steps.start_us.copy()
+            start_us[1:] += np.maximum(over_us, 0)
+            steps = replace(steps, start_us=start_us, end_us=np.maximum(steps.end_us, start_us))
         return steps
 
     def take(self, rows: IntArray) -> Steps:
@@ -180,8 +191,8 @@ def steps_of(
     Parameters
     ----------
     columns : mapping
-        `start_us` and `end_us`, and of the others by row what is known: `n_steps` is 1 where it is missing,
-        `context_tokens` NaN, `n_active` the number of memberships, and tokens are the sums over the memberships.
+        `start_us` and `end_us`, and of the others by row what is known: where a column or a value (NaN) is missing
+        `n_steps` is 1, `context_tokens` NaN, `n_active` the number of memberships, and tokens are the sums over them.
     groups : sequence of sequences of str
     members : mapping, optional
         Of the memberships' columns what is known; the rest is 0.
@@ -195,8 +206,9 @@ def steps_of(
         As `Steps.ordered`; and for times as fractions, or columns of different lengths.
     """
     n, given, of_members = len(columns["start_us"]), dict(columns), dict(members or {})
-    order = np.argsort(np.asarray(member_row, np.int64), kind="stable")
-    row = np.asarray(member_row, np.int64)[order]
+    row = np.asarray(member_row, np.int64)
+    order = np.argsort(row, kind="stable") if (np.diff(row) < 0).any() else slice(None)
+    row = row[order]
     first = np.searchsorted(row, np.arange(n + 1)).astype(np.int64)
     m = len(row)
     by_member: dict[str, Any] = {}
@@ -220,6 +232,8 @@ def steps_of(
         column = np.asarray(given.pop(name, defaults.get(name)))
         if len(column) != n:
             raise InputError(f"{origin}: {name} has {len(column)} values for {n} steps; give one for each")
+        if column.dtype.kind == "f" and name in defaults:
+            column = np.where(np.isnan(column), defaults[name], column)
         by_row[name] = column.astype(_TYPES.get(name, np.float64))
     if given or of_members:
         raise InputError(f"{origin}: no step has {', '.join([*given, *of_members])}; leave it out")

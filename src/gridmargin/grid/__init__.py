@@ -23,6 +23,7 @@ from gridmargin.grid.commitment_case import (
 )
 from gridmargin.grid.fleet import LOAD_QUANTILES, FleetResponse, avert_fleet, reference_fleet
 from gridmargin.grid.impute import IMPUTED_SCHEMA, Method, impute, reconcile
+from gridmargin.grid.measured_fleet import campd_fleet, measured_response
 from gridmargin.grid.network import Network
 from gridmargin.grid.outliers import FLAG_SCHEMA, NO_TERM, RULES, FlagCode, Rule, flags_of, is_term
 from gridmargin.grid.rts import RtsCase, rts_case
@@ -68,6 +69,7 @@ __all__ = [
     "avert_built",
     "avert_fleet",
     "balance_residual_mw",
+    "campd_fleet",
     "carbon_price_column",
     "cells_behind",
     "commitment_case",
@@ -79,6 +81,7 @@ __all__ = [
     "impute",
     "is_quantity",
     "is_term",
+    "measured_response",
     "negative_generation",
     "nem_built",
     "nem_fleet",

@@ -204,12 +204,13 @@ def _response(tables: AvertTables, region: str, year: int) -> FleetResponse:
         co2_g_per_h_other=curve.co2_g_per_h_other,
         fuel_generation_mw=curve.fuel_generation_mw,
         payload_sha256s=(*curve.payload_sha256s, *load.payload_sha256s),
-        load_quantiles_mw=_monthly_quantiles(load.load_mw, load.month),
+        load_quantiles_mw=monthly_quantiles(load.load_mw, load.month),
         standard_utc_offset_h=load.standard_utc_offset_h,
     )
 
 
-def _monthly_quantiles(load_mw: FloatArray, month: NDArray[np.int64]) -> FloatArray:
+def monthly_quantiles(load_mw: FloatArray, month: NDArray[np.int64]) -> FloatArray:
+    """Give the quantiles `LOAD_QUANTILES` of each month's loads, a row a month; NaN for one without hours. [MW]"""
     quantiles = np.full((12, len(LOAD_QUANTILES)), np.nan)
     for row in range(12):
         hours = np.sort(load_mw[month == row + 1])

@@ -33,6 +33,8 @@ OPTIONAL_COLUMNS = (
     "price_usd_per_mwh",
     "price_eur_per_mwh",
     "price_aud_per_mwh",
+    "price_cad_per_mwh",
+    "price_gbp_per_mwh",
     "published_marginal_rate_gco2_per_kwh",
     *GENERATION_COLUMNS,
     *PUBLISHED_MARGIN_COLUMNS,
@@ -149,6 +151,17 @@ class GridStates:
     def generation_mw(self, fuel: Fuel) -> NDArray[np.float64]:
         """Net generation from one fuel, NaN where not known; shape (n,). [MW]"""
         return self.values(generation_column(fuel))
+
+    def known_frac(self, fuel: Fuel) -> float:
+        """Give how often one fuel's generation is known where any is; what has a price alone does not count. [1]"""
+        columns = [column for column in self.frame.columns if column in GENERATION_COLUMNS]
+        stated = (
+            self.frame.filter(pl.any_horizontal(pl.col(columns).is_not_null())) if columns else self.frame
+        )
+        column = generation_column(fuel)
+        if column not in stated.columns or not stated.height:
+            return 0.0
+        return 1.0 - stated[column].null_count() / stated.height
 
     def values(self, column: str) -> NDArray[np.float64]:
         """Give one quantity, NaN where not known; shape (n,), in the unit of its name."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gridmargin.ledger import Book, Entry, Factors, Retirement, TreeHead, restated
 from gridmargin.pipeline import (
     STALE_WIDENING,
+    STAND_IN,
     Factory,
     Feeds,
     Freshness,
@@ -418,7 +419,9 @@ def _entries_by_kind(
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     marginal: list[dict[str, Any]] = []
     average: dict[str, Any] | None = None
-    for name in factory.names:
+    for name in dict.fromkeys((*factory.names, STAND_IN)):
+        if name == STAND_IN and name not in factory.names and marginal:
+            continue  # it spoke when nothing else did, and something does now
         for kind in Kind:
             for entry in workplace.book.entries(kind, zone, interval, name, source=factory.source.name):
                 answer = entry_answer(entry) | {"evidence": _evidence(workplace, entry)}

@@ -69,6 +69,7 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
         "merit_order": "gridmargin.marginal.merit_order:MeritOrder",
         "price_implied": "gridmargin.marginal.price_implied:PriceImplied",
         "regression": "gridmargin.marginal.regression:Regression",
+        "running_plants": "gridmargin.marginal.running_plants:RunningPlants",
     },
 )
 

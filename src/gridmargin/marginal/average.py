@@ -132,8 +132,7 @@ def _reported_fuels(history: GridStates) -> list[Fuel]:
     return [
         fuel
         for fuel in history.fuels
-        if fuel not in NOT_GENERATION
-        and np.isfinite(history.generation_mw(fuel)).sum() >= max(_REPORTED_FRAC * len(history), 1)
+        if fuel not in NOT_GENERATION and history.known_frac(fuel) >= _REPORTED_FRAC
     ]
 
 

@@ -18,7 +18,13 @@ from gridmargin.marginal.modifier import Change, state_rows
 
 FloatArray = NDArray[np.float64]
 
-PRICES = ("price_usd_per_mwh", "price_eur_per_mwh", "price_aud_per_mwh")
+PRICES = (
+    "price_usd_per_mwh",
+    "price_eur_per_mwh",
+    "price_aud_per_mwh",
+    "price_cad_per_mwh",
+    "price_gbp_per_mwh",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ AS_IT_IS = LoadMap("as_it_is", [], [])
 def reported_fossil_fuels(history: GridStates) -> list[Fuel]:
     """Fossil fuels that the zone usually reports, in the order of the columns."""
     fuels = [fuel for fuel in history.fuels if fuel in FOSSIL]
-    return [fuel for fuel in fuels if np.isfinite(history.generation_mw(fuel)).mean() >= REPORTED_FRAC]
+    return [fuel for fuel in fuels if history.known_frac(fuel) >= REPORTED_FRAC]
 
 
 def fossil_load_mw(states: GridStates, reported: list[Fuel]) -> FloatArray:

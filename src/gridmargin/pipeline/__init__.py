@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gridmargin.pipeline.derived import recipe
-from gridmargin.pipeline.factors import Factory, Outcome
+from gridmargin.pipeline.factors import STAND_IN, Factory, Outcome
 from gridmargin.pipeline.facts import FactsOf, facts_from, payloads_from
 from gridmargin.pipeline.live import Feeds, Freshness, ask_or_say_why, roll, take_in
 from gridmargin.pipeline.moment import STALE_WIDENING, is_stale, moment_for, outside
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
+    from gridmargin.pipeline.measuring import evidence
     from gridmargin.pipeline.pruning import Pruned, prune
     from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STALE_WIDENING",
+    "STAND_IN",
     "Checked",
     "Factory",
     "FactsOf",
@@ -54,6 +56,7 @@ __all__ = [
     "base_of",
     "checkable",
     "entries_of",
+    "evidence",
     "explain",
     "facts_from",
     "fleet_margins",
@@ -105,6 +108,7 @@ _LATER = {
     "published_long_run": "long_run",
     "Job": "account",
     "account_log": "account",
+    "evidence": "measuring",
     "manifest_of": "account",
     "explain": "trail",
     "Pruned": "pruning",

@@ -9,10 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridmargin.attribution import Replay
+from gridmargin.attribution import Measured, Replay
 from gridmargin.ledger import Factors
 from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
+from gridmargin.pipeline.measuring import Evidence, measure
 from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
 from gridmargin.reference import Profile, host_factor, is_model, line_loss, price_usd_per_kwh, pue
 from gridmargin.requests import RequestLog
@@ -22,6 +23,7 @@ from gridmargin.vocab import (
     Kind,
     NoFactorError,
     Range,
+    Status,
     View,
     canonical_json,
     format_utc,
@@ -53,6 +55,8 @@ class Job:
         PUE and line losses that a declared data centre states, and where; the reference tables' where None. [1]
     place : mapping or None
         How the zone was found, where it was asked for by another name; kept with the run.
+    evidence : Evidence or None
+        Engine steps, and a meter where there is one, in place of a replay.
     """
 
     zone: str
@@ -66,6 +70,12 @@ class Job:
     cooling: tuple[Range, str] | None = None
     loss: tuple[Range, str] | None = None
     place: Mapping[str, Any] | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def rule(self) -> str:
+        """By which rule the energy of steps is shared."""
+        return self.evidence.rule if self.evidence else "shapley"
 
     def stated_overheads(self) -> list[Any]:
         """Give what a data centre states in place of the reference tables, as plain JSON."""
@@ -100,7 +110,7 @@ def manifest_of(
         "zone": job.zone,
         "source": source,
         "estimator": job.estimator,
-        "rule": "shapley",
+        "rule": job.rule,
         "charged": ["prefill", "decode", "step_fixed", "loaded_idle"],
         "profile": job.profile.as_dict(),
         "replay": {
@@ -119,6 +129,7 @@ def manifest_of(
         "alignment": job.alignment,
         "place": dict(job.place) if job.place else None,
         "log": dict(log),
+        "evidence": job.evidence.as_dict() if job.evidence else None,
     }
 
 
@@ -136,6 +147,7 @@ def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
             job.fill,
             job.alignment,
             *job.stated_overheads(),
+            *([job.evidence.as_dict()] if job.evidence else []),
         ]
     )
     return "r" + sha256_hex(text.encode())[:10]
@@ -215,7 +227,12 @@ def account_log(
     identity |= {"factors": _factors_digest(factory, job, extent), "gridmargin": version("gridmargin")}
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
-    replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
+    interval_s = factory.source.interval_s(job.zone)
+    replay = (
+        measure(job.evidence, job.profile, interval_s)
+        if job.evidence
+        else Replay(job.profile, interval_s, job.max_batch, job.n_devices)
+    )
     accountant = Accountant(
         run_id,
         job.zone,
@@ -226,8 +243,7 @@ def account_log(
         job.fill,
         job.alignment,
     )
-    step_s = factory.source.interval_s(job.zone)
-    manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name, step_s)
+    manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name, interval_s)
     sample: list[str] = []
     with ReceiptWriter(folder, run_id) as writer:
         for batch in log.batches():
@@ -242,7 +258,7 @@ def account_log(
         conservation_error = replay.conservation_error()
         windows = replay.readings()
         manifest["meter"] = {
-            "name": "modelled",
+            "name": "modelled" if replay.status is Status.MODELLED else "recorded",
             "energy_j": sum(w.energy_j for w in windows),
             "dynamic_j": sum(w.dynamic_j for w in windows),
             "loaded_idle_j": sum(w.loaded_idle_j for w in windows),
@@ -251,6 +267,12 @@ def account_log(
             "busy_frac": _busy_frac(sum(w.busy_s for w in windows), log, job.n_devices),
             "conservation_error": conservation_error,
         }
+        if isinstance(replay, Measured):
+            manifest["meter"] |= {
+                "by_rule_j": replay.by_rule_j, "unlisted_j": replay.unlisted_j, "n_unlisted": replay.n_unlisted,
+                "silent_s": replay.charged.silent_s, "costs": dict(replay.charged.costs),
+                "energy_low_frac": replay.charged.low_frac, "energy_high_frac": replay.charged.high_frac,
+            }  # fmt: skip
         manifest["views"] = sorted(set(marginal.view.tolist()))
         manifest["n_filled"] = accountant.n_filled
         manifest["work"] = _seen_from(folder, factory.archive.folder.parent)
@@ -293,6 +315,21 @@ def _model_notes(manifest: Mapping[str, Any]) -> list[str]:
     return [f"the log names the model {named!r}; priced as {profile['model']}, as asked"]
 
 
+def _meter_notes(manifest: Mapping[str, Any]) -> list[str]:
+    """Say what of the meter reached no request of the log."""
+    meter, notes = manifest["meter"], []
+    if meter.get("n_unlisted"):
+        notes.append(
+            f"{meter['n_unlisted']:,} request(s) of the engine's steps are not in the log: {meter['unlisted_j']:,.1f} J stay"
+            " unattributed"
+        )
+    if meter.get("silent_s"):
+        notes.append(
+            f"the meter was silent for {meter['silent_s']:,.3f} s of steps: no energy is stated for them"
+        )
+    return notes
+
+
 def _seen_from(folder: Path, work: Path) -> str:
     """Name the folder of ledger and archive as `folder` sees it, so that both can be moved together."""
     here, there = folder.resolve(), work.resolve()
@@ -317,7 +354,7 @@ def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: l
         "first_utc": row["first_utc"],
         "last_utc": row["last_utc"],
         "alignment": manifest["alignment"],
-        "notes": [*_factor_notes(manifest), *_model_notes(manifest)],
+        "notes": [*_factor_notes(manifest), *_model_notes(manifest), *_meter_notes(manifest)],
         "source": manifest["source"],
         "estimator": manifest["estimator"],
         "totals": {

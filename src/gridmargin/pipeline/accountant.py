@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gridmargin.attribution import Completed, Replay
+from gridmargin.attribution import Completed, Measured, Replay
 from gridmargin.ledger import Factors
 from gridmargin.receipts import (
     CAUSES,
@@ -31,9 +31,6 @@ from gridmargin.vocab import J_PER_KWH, Status
 FactorsOf = Callable[[int, int], tuple[Factors, Factors]]
 """`(first slot, end) -> (marginal, average)` that cover both; seconds since 1970 UTC."""
 
-ENERGY_STATUS = Status.MODELLED
-"""Energy from a profile is modelled, however well the grid is known."""
-
 
 @dataclass
 class Accountant:
@@ -47,8 +44,8 @@ class Accountant:
         Where the devices stand.
     profile : Profile
         Device × model energy profile.
-    replay : Replay
-        Continuous batching on the zone's interval grid.
+    replay : Replay or Measured
+        Continuous batching, or what an engine and a meter say, on the zone's interval grid.
     factors_of : callable
         Gives the factors for a stretch of slots.
     overheads : Overheads
@@ -62,7 +59,7 @@ class Accountant:
     run_id: str
     zone: str
     profile: Profile
-    replay: Replay
+    replay: Replay | Measured
     factors_of: FactorsOf
     overheads: Overheads
     fill: bool = False
@@ -129,7 +126,7 @@ class Accountant:
             "energy_cost_usd": plug_j / J_PER_KWH * price if price is not None else pa.nulls(n, pa.float64()),
             "marginal_gco2": priced.gco2,
             "average_gco2": priced_average.gco2 if priced_average else pa.nulls(n, pa.float64()),
-            "status": _worst_status(found.status, done, ENERGY_STATUS),
+            "status": _worst_status(found.status, done, self.replay.status),
             "factor_status": _worst_status(found.status, done),
             "alignment": _same(self.alignment, n),
         }
@@ -153,8 +150,6 @@ class Accountant:
         return receipt_table(columns, slices, done.first_slice, len(slots))
 
     def _price(self, done: Completed, charged_j: Any, factors: Factors, found: FactorLookup) -> Priced:
-        # A replayed request's times are as unsure as its steps' durations; the log's own are what they are.
-        energy = (self.profile.energy_low_frac, self.profile.energy_high_frac)
         return price_slices(
             first_slice=done.first_slice,
             slice_request=done.slice_request,
@@ -166,8 +161,8 @@ class Accountant:
             factor=found,
             neighbours=neighbour_factors(factors, done.slot_start_s, found.mid),
             overheads=self.overheads,
-            energy_relative=energy,
-            timing_s=(done.end_s - done.start_s) * (0.0 if self.replay.mode == "observed" else max(energy)),
+            energy_relative=self.replay.energy_relative,
+            timing_s=(done.end_s - done.start_s) * self.replay.timing_frac,
         )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gridmargin.attribution import Completed, Replay
+from gridmargin.attribution import Completed, Measured, Replay
+from gridmargin.pipeline.measuring import evidence_of, measure
 from gridmargin.reference import Profile
 from gridmargin.requests import RequestLog, is_unchanged
 
@@ -59,7 +60,16 @@ def replayed_again(run: Mapping[str, Any], log_row: int, arrival_utc: datetime) 
         path, described["sha256"], described["n_requests"], arrival_utc, arrival_utc,
         described["shift_s"], described["columns"],
     )  # fmt: skip
-    replay = Replay(Profile(**run["profile"]), how["interval_s"], how["max_batch"], how["devices"])
+    profile = Profile(**run["profile"])
+    replay: Replay | Measured
+    if run.get("evidence"):
+        for name in ("steps", "meter"):
+            file = run["evidence"].get(name)
+            if file and not is_unchanged(Path(file["path"]), file["sha256"]):
+                return f"the {name} {Path(file['path']).name} are no longer there or have changed"
+        replay = measure(evidence_of(run["evidence"]), profile, how["interval_s"])
+    else:
+        replay = Replay(profile, how["interval_s"], how["max_batch"], how["devices"])
     for batch in log.batches():
         found = _of_row(replay.push(batch), log_row)
         if found is not None:

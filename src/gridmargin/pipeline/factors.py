@@ -37,6 +37,7 @@ from gridmargin.pipeline.sought import AtHand, Sought, estimated
 from gridmargin.sources import Archive, Observations, Payload, Source
 from gridmargin.vocab import (
     Interval,
+    Kind,
     NoFactorError,
     View,
     format_utc,
@@ -57,6 +58,9 @@ ALWAYS = ("regression", "fleet_curve", "average")
 
 USUAL = ("regression", "fleet_curve", "merit_order", "price_implied", "published", "average")
 """Registered estimators in the order they run."""
+
+STAND_IN = "running_plants"
+"""What speaks of a part of a stretch where no other estimator of the margin does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +139,13 @@ class Factory:
         wanted = whole_slots(wanted, step_s)
         every = [Sought.of(name) for name in self.names]
         pending = [e for e in every if renew or not self._covered(zone, wanted, e, step_s)]
+        stand_in = self._stand_in(zone, wanted, every, pending, step_s)
         lacking = [
             (e.name, need) for e in pending for need in sorted(e.needs) if not self._has(need, zone, wanted)
         ]
         notes = [f"{name}: {need} is not known for {zone}" for name, need in lacking if self._tells(name)]
         pending = [e for e in pending if e.name not in [name for name, _ in lacking]]
-        if not pending:
+        if not pending and stand_in is None:
             return Outcome(0, tuple(notes))
         maker = replace(self, shelf=None) if renew else self
         states, lineage = self.states(zone, self.reading(wanted, known))
@@ -152,13 +157,17 @@ class Factory:
                 zone, part, states, self.facts_of(zone, part.start_utc.year - 1), known.start_utc
             )
             fitted: dict[str, tuple[Fit, View]] = {}
-            for sought in pending:
+            is_answered = stand_in is None
+            for sought in (*pending, *([] if stand_in is None else [stand_in])):
+                if sought is stand_in and is_answered:
+                    continue
                 found = estimated(maker, sought, at_hand, lineage, fitted)
                 if isinstance(found, str):
                     if self._tells(sought.name):
                         notes.append(f"{sought.name}, {part.start_utc:%Y-%m}: {found}")
                     continue
                 estimates, fit, *joined = found
+                is_answered |= sought.kind is Kind.MARGINAL and len(estimates) > 0
                 behind = joined[0] if joined else lineage
                 if sought.asked.modifiers:
                     behind = looking_back(lineage, LOOK_BACK)
@@ -186,8 +195,19 @@ class Factory:
         step_s = self.source.interval_s(zone)
         return any(
             self.book.count(e.kind, zone, interval, e.name, e.version, step_s, self.source.name)
-            for e in map(Sought.of, self.names)
+            for e in map(Sought.of, {*self.names, STAND_IN})
         )
+
+    def _stand_in(
+        self, zone: str, wanted: Interval, every: list[Sought], pending: list[Sought], step_s: int
+    ) -> Sought | None:
+        """Give what speaks where none of the usual does: not where one covers the stretch already, or it does itself."""
+        if not set(USUAL) <= set(self.estimators) or STAND_IN in self.names:
+            return None
+        if any(e.kind is Kind.MARGINAL and e not in pending for e in every):
+            return None
+        sought = Sought.of(STAND_IN)
+        return None if self._covered(zone, wanted, sought, step_s) else sought
 
     def _tells(self, name: str) -> bool:
         return name in ALWAYS or name in self.asked

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from gridmargin.grid import FleetResponse, UnitFleet, avert_fleet, german_fleet, nem_fleet, reference_fleet
+from gridmargin.grid import (
+    FleetResponse,
+    UnitFleet,
+    avert_fleet,
+    campd_fleet,
+    german_fleet,
+    nem_fleet,
+    reference_fleet,
+)
 from gridmargin.marginal import Facts, known_facts
 from gridmargin.reference import fuel_prices_before, zone_named
 from gridmargin.sources import (
     PLANTS,
     REGIONS,
     Payload,
+    campd_payload,
     find_german,
     open_avert,
     power_plants,
@@ -40,6 +50,12 @@ def facts_from(folder: Path | None) -> FactsOf:
         zone = zone_named(zone_id)
         fleet = _fleet(folder, zone.avert_region, not_after_year)
         units = None if folder is None else _units(folder, zone_id, not_after_year)
+        measured = None if folder is None else campd_fleet(folder, zone_id, not_after_year)
+        if measured is not None and (fleet is None or measured.year > fleet.year):
+            others = () if fleet is None else (*fleet.earlier, fleet)
+            own = replace(measured, earlier=(*measured.earlier, *others))
+            # The zone's own plants: no border lies between it and this fleet.
+            return replace(known_facts(zone, not_after_year, own, units), border=None)
         return known_facts(zone, not_after_year, fleet, units)
 
     return facts_of
@@ -54,6 +70,9 @@ def payloads_from(folder: Path | None) -> Callable[[str], Payload | None]:
         for table in _unit_tables(folder):
             if sha256_hex(table.body) == sha256:
                 return table
+        measured = campd_payload(folder, sha256)
+        if measured is not None:
+            return measured
         try:
             return open_avert(folder).payload(sha256)
         except NotFoundError:

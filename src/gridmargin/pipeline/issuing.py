@@ -63,11 +63,20 @@ class Issued:
     notes: tuple[str, ...] = ()
 
 
+LATE_S = 6 * 3600
+"""A margin that is published later than this is none to forecast from. [s]"""
+
+
 def base_of(factory: Factory, kind: Kind) -> str:
-    """Name whose factor is forecast: the average's own, the published rate where the source states one, else `regression`."""
+    """Name whose factor is forecast: the average's own, the published one where the source states it in time, else `regression`.
+
+    What an operator says of the margin a day later is not there to go on from.
+    """
     if kind is Kind.AVERAGE:
         return "average"
-    return "published" if factory.source.states_margin else "regression"
+    source = factory.source
+    is_late = getattr(source, "margin_delay_s", 0) > LATE_S
+    return "published" if source.states_margin and not is_late else "regression"
 
 
 def issue(

@@ -19,7 +19,7 @@ from typing import Any
 from gridmargin.grid import assemble, cells_behind
 from gridmargin.ledger import Book, Entry
 from gridmargin.marginal import ESTIMATORS
-from gridmargin.pipeline.again import replayed_again
+from gridmargin.pipeline.again import Replayed, replayed_again
 from gridmargin.pipeline.derived import made_again
 from gridmargin.pipeline.facts import FactsOf
 from gridmargin.pipeline.learned_again import learned_again
@@ -182,7 +182,8 @@ def _arrives(text: str, receipt: Receipt, shift_s: float) -> bool:
     return abs((moment - receipt.arrival_utc).total_seconds() + shift_s) < 2e-6
 
 
-def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
+def _profiled_own(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], found: Replayed | str) -> None:
+    del found
     profile, parts = run["profile"], receipt.energy_j
     name = f"profile {profile['device']} × {profile['model']} ({profile['source']})"
     trail.add(
@@ -196,7 +197,28 @@ def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
         again=n_decoded * profile["j_per_decode_token"],
         equation=f"{n_decoded} tokens × {profile['j_per_decode_token']:.6g} J",
     )  # fmt: skip
+
+
+def _metered_own(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], found: Replayed | str) -> None:
+    evidence = run["evidence"]
+    meter = evidence.get("meter")
+    said = (
+        f"steps {Path(evidence['steps']['path']).name}, sha256 {evidence['steps']['sha256'][:12]}, shared by"
+        f" {evidence['rule']}; energy of "
+        + (f"the meter {Path(meter['path']).name}, sha256 {meter['sha256'][:12]}" if meter else "the profile")
+    )
+    for part in ("prefill", "decode"):
+        trail.add(
+            part, f"own tokens; {said}", unit="J", value=receipt.energy_j[part],
+            again=None if isinstance(found, str) else found.energy_j[part], unchecked=isinstance(found, str),
+        )  # fmt: skip
+
+
+def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
+    parts = receipt.energy_j
     found = replayed_again(run, receipt.log_row, receipt.arrival_utc)
+    own = _metered_own if run.get("evidence") else _profiled_own
+    own(trail, receipt, run, found)
     checked = f"not replayed again: {found}" if isinstance(found, str) else "the whole log replayed again"
     shares = {
         "step fixed": (parts["step_fixed"], "equal share of the fixed energy of each step among the requests active in it"),
@@ -275,7 +297,8 @@ def _stands_in(entry: Entry, part: Slice) -> str:
 
 def _halves(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) -> None:
     """Work out again what each cause contributes to the range; timing looks at neighbours and is taken as stored."""
-    profile, overheads = run["profile"], run["overheads"]
+    overheads = run["overheads"]
+    energy = run["meter"] if run.get("evidence") else run["profile"]
     plug, busbar = (Range(**overheads[name]) for name in ("plug_per_device", "busbar_per_plug"))
     per_device = plug.mid * busbar.mid
     size = math.fsum(abs(part.marginal_gco2) for part in receipt.slices)
@@ -301,7 +324,7 @@ def _halves(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book)
             factor += part.energy_j * per_device / J_PER_KWH * half
         again = {
             "factor": factor,
-            "energy": size * profile[f"energy_{side}_frac"],
+            "energy": size * energy[f"energy_{side}_frac"],
             "overhead": size * over[at],
         }
         for cause, value in again.items():
@@ -313,7 +336,7 @@ def _halves(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book)
 
 _CAUSE_WORDS = {
     "factor": "half-width due to the factor: energy at the busbar × the distance from the factor to the end of its range",
-    "energy": "half-width due to the energy: grams × the profile's relative error",
+    "energy": "half-width due to the energy: grams × the relative error of the profile or the meter",
     "overhead": "half-width due to host, PUE and losses: grams × their relative errors in quadrature",
 }
 

@@ -5,6 +5,7 @@ Comes in: nothing. Goes out: sourced tables of figures. Touches its own CSV file
 
 from gridmargin.reference.fuel_prices import UnitDefaults, fuel_prices_before, unit_defaults
 from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
+from gridmargin.reference.host_lines import HostLine, host_line
 from gridmargin.reference.names import (
     CLOUDS,
     SCHEMES,
@@ -17,6 +18,7 @@ from gridmargin.reference.names import (
     read_namings,
 )
 from gridmargin.reference.profiles import Profile, is_model, known_devices, known_models, profile_for
+from gridmargin.reference.sensors import RangeShares, SensorFamily, range_shares, sensor_family
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
 from gridmargin.reference.work_profiles import WorkProfile, known_work_models, work_profile_for
@@ -27,8 +29,11 @@ __all__ = [
     "CLOUDS",
     "SCHEMES",
     "FuelRateRow",
+    "HostLine",
     "Naming",
     "Profile",
+    "RangeShares",
+    "SensorFamily",
     "UnitDefaults",
     "WorkProfile",
     "Zone",
@@ -37,6 +42,7 @@ __all__ = [
     "fuel_prices_before",
     "fuel_rates_for",
     "host_factor",
+    "host_line",
     "is_model",
     "known_devices",
     "known_models",
@@ -51,7 +57,9 @@ __all__ = [
     "price_usd_per_kwh",
     "profile_for",
     "pue",
+    "range_shares",
     "read_namings",
+    "sensor_family",
     "unit_defaults",
     "work_profile_for",
     "zone_border",

@@ -4,7 +4,7 @@ Comes in: a log in Parquet, CSV or JSON lines. Goes out: `RequestBatch`es in ord
 disk.
 """
 
-from gridmargin.requests.log import RequestLog, is_unchanged, log_cells, read_log
+from gridmargin.requests.log import RequestLog, file_sha256, is_unchanged, log_cells, read_log
 from gridmargin.requests.request import Request, RequestBatch
 
-__all__ = ["Request", "RequestBatch", "RequestLog", "is_unchanged", "log_cells", "read_log"]
+__all__ = ["Request", "RequestBatch", "RequestLog", "file_sha256", "is_unchanged", "log_cells", "read_log"]

@@ -161,13 +161,13 @@ def read_log(path: Path, align_to_utc: datetime | None = None) -> RequestLog:
     )
     shift = align_to_utc - first if align_to_utc else timedelta(0)
     return RequestLog(
-        path, _sha256(path), n, first + shift, last + shift, shift.total_seconds(), columns, model
+        path, file_sha256(path), n, first + shift, last + shift, shift.total_seconds(), columns, model
     )
 
 
 def is_unchanged(path: Path, sha256: str) -> bool:
     """Say whether a log is still there with the bytes that were priced."""
-    return path.is_file() and _sha256(path) == sha256
+    return path.is_file() and file_sha256(path) == sha256
 
 
 def log_cells(path: Path, sha256: str, row: int, columns: Mapping[str, str]) -> dict[str, str]:
@@ -452,6 +452,7 @@ def _unreadable(path: Path, error: duckdb.Error) -> TableError:
     return TableError(f"{path.name} cannot be read: {what[:300]}; it may be cut short, write it again")
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Give the hash of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,6 +27,7 @@ from gridmargin.sources.avert import (
     open_avert,
 )
 from gridmargin.sources.caiso_mix import caiso_mix_at
+from gridmargin.sources.campd import CampdHours, campd_hours, campd_payload, campd_years
 from gridmargin.sources.collect import Collected, collect, off_reason
 from gridmargin.sources.fetched import Fetch, FetchIndex, Health
 from gridmargin.sources.german_tables import (
@@ -75,6 +76,7 @@ __all__ = [
     "AvertUnits",
     "Body",
     "BuiltFleet",
+    "CampdHours",
     "Collected",
     "Fetch",
     "FetchIndex",
@@ -103,6 +105,9 @@ __all__ = [
     "UnitDispatch",
     "UnitInventory",
     "caiso_mix_at",
+    "campd_hours",
+    "campd_payload",
+    "campd_years",
     "carbon_price",
     "cell_text",
     "collect",

@@ -70,7 +70,7 @@ class Asking:
                 return Answer(None, name)
             found = replace(self._get(f"{request.path.rstrip('/')}/{name}", request.body), etag=name)
         else:
-            found = self._get(request.path, request.body, request.query, last)
+            found = self._get(request.path, request.body, request.query, last, request.host, request.n_gaps)
         if found.body is None or not request.beside:
             return found
         tables = [(one.name, self._shared(one.path, one.body)) for one in request.beside]
@@ -91,17 +91,26 @@ class Asking:
         return self._once[path, body]
 
     def _get(
-        self, path: str, body: Body, query: Mapping[str, str] | None = None, last: Fetch | None = None
+        self,
+        path: str,
+        body: Body,
+        query: Mapping[str, str] | None = None,
+        last: Fetch | None = None,
+        host: str = "",
+        n_gaps: int = 1,
     ) -> Answer:
+        base = self._base if self._reach.base_url else host.rstrip("/") or self._base
+        is_ours = base == self._base
         ask = Ask(
             publisher=self._source.publisher,
-            url=f"{self._base}/{path.lstrip('/')}",
+            url=f"{base}/{path.lstrip('/')}",
             body=body,
             query=query or {},
-            secret_query=self._query,
-            secret_headers=self._headers,
+            secret_query=self._query if is_ours else {},
+            secret_headers=self._headers if is_ours else {},
             etag=last.etag if last else None,
             last_modified=last.last_modified if last else None,
+            n_gaps=n_gaps,
         )
         return self._transport.get(ask, self._left_s())
 

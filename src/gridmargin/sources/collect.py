@@ -11,7 +11,7 @@ import polars as pl
 from gridmargin.sources.archive import Archive
 from gridmargin.sources.asking import NOT_THERE, Asking, Reach
 from gridmargin.sources.fetched import Fetch, FetchIndex
-from gridmargin.sources.live.live_source import LiveSource
+from gridmargin.sources.live.live_source import LiveRequest, LiveSource
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
 from gridmargin.sources.transport import Answer, Transport
@@ -87,7 +87,7 @@ def collect(
     clock: Callable[[], float] | None = None,
     past: bool = False,
 ) -> Collected:
-    """Ask for all of `interval`, newest request first, and keep what comes.
+    """Ask for all of `interval`, newest request first and supplements last, and keep what comes.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def collect(
     PublisherError
         If the publisher does not answer, or with something else than what was due.
     TableError
-        If an answer cannot be read; it is in the archive all the same.
+        If an answer other than a supplement cannot be read; it is in the archive all the same.
     """
     reach = reach or Reach()
     off = off_reason(source, reach)
@@ -113,6 +113,7 @@ def collect(
     n_new = n_unchanged = 0
     revised: set[datetime] = set()
     faults: list[str] = []
+    is_broken = False
     try:
         asking = Asking(
             source,
@@ -120,10 +121,10 @@ def collect(
             transport,
             lambda: None if deadline is None or clock is None else max(deadline - clock(), 0.001),
         )
-        for request in reversed(source.requests(zone, interval)):
-            last = index.newest(source.name, zone, request.name)
+        requests = source.requests(zone, interval)[::-1]
+        for request in (one for one in requests if not one.supplement):
             try:
-                answer = asking.answer(request, last)
+                brought = _bring(source, zone, request, asking, archive, index, now_utc)
             except PublisherError as error:
                 # A day that is not there yet says nothing about the others; anything else does.
                 if error.status != NOT_THERE and not n_new + n_unchanged:
@@ -131,21 +132,28 @@ def collect(
                 faults.append(str(error))
                 if error.status == NOT_THERE:
                     continue
+                is_broken = True
                 break
-            payload = None if answer.body is None else Payload(source.name, request.name, answer.body)
-            if payload is None or (archive.put(payload, packed=True) == (last and last.sha256)):
-                n_unchanged += 1
-                continue
-            found = _read(source, zone, payload, answer, index, now_utc())  # the archive has it already
-            if not len(found):
-                faults.append(f"{source.publisher}: {payload.name}: {NOTHING}")
-                continue
-            n_new += 1
-            if last is not None:
-                before = source.parse(Payload(source.name, last.name, archive.get(last.sha256)), EVER)
-                revised.update(revised_starts(before, found))
+            n_new, n_unchanged = n_new + brought.n_new, n_unchanged + brought.n_unchanged
+            revised.update(brought.revised)
+            faults.extend(brought.faults)
         if faults and not n_new + n_unchanged:
             raise PublisherError(source.publisher, faults[0], NOT_THERE)
+        left: set[str] = set()
+        for request in (one for one in requests if one.supplement and not is_broken):
+            if request.supplement in left:
+                continue
+            try:
+                brought = _bring(source, zone, request, asking, archive, index, now_utc)
+            except (PublisherError, TableError) as error:
+                # What the margin can be told without takes nothing away from what it is told from.
+                faults.append(f"{request.supplement}: {error}")
+                if not isinstance(error, PublisherError) or error.status != NOT_THERE:
+                    left.add(request.supplement)
+                continue
+            n_new, n_unchanged = n_new + brought.n_new, n_unchanged + brought.n_unchanged
+            revised.update(brought.revised)
+            faults.extend(brought.faults)
     except (PublisherError, TableError) as error:
         if not past:
             index.failed(source.name, zone, now_utc(), str(error))
@@ -153,6 +161,32 @@ def collect(
     if not past:
         index.succeeded(source.name, zone, now_utc())
     return Collected(n_new, n_unchanged, tuple(sorted(revised)), tuple(faults))
+
+
+def _bring(
+    source: LiveSource,
+    zone: str,
+    request: LiveRequest,
+    asking: Asking,
+    archive: Archive,
+    index: FetchIndex,
+    now_utc: Callable[[], datetime],
+) -> Collected:
+    """Ask for one table, keep it, read it, and say what it changed."""
+    last = index.newest(source.name, zone, request.name)
+    if request.once and last is not None:
+        return Collected(0, 1)
+    answer = asking.answer(request, last)
+    payload = None if answer.body is None else Payload(source.name, request.name, answer.body)
+    if payload is None or (archive.put(payload, packed=True) == (last and last.sha256)):
+        return Collected(0, 1)
+    found = _read(source, zone, payload, answer, index, now_utc())  # the archive has it already
+    if not len(found):
+        return Collected(0, 0, faults=(f"{source.publisher}: {payload.name}: {NOTHING}",))
+    if last is None:
+        return Collected(1, 0)
+    before = source.parse(Payload(source.name, last.name, archive.get(last.sha256)), EVER)
+    return Collected(1, 0, revised=tuple(revised_starts(before, found)))
 
 
 def _read(
@@ -182,7 +216,11 @@ def _read(
             moment_utc,
             answer.etag,
             answer.last_modified,
-            states_supply=bool(found.frame["quantity"].str.contains(f"{SUPPLY}|^{source.name}_").any()),
+            states_supply=bool(
+                found.frame["quantity"]
+                .str.contains(f"{getattr(source, 'newest', SUPPLY)}|^{source.name}_")
+                .any()
+            ),
         ),
         n_bytes,
     )

@@ -49,7 +49,8 @@ def read_strings(payload: Payload, separator: str, needed: Sequence[str]) -> pl.
         If a needed column is missing or a record is broken.
     """
     body = text_of(payload)
-    header = body.partition(b"\n")[0].decode("utf-8", "replace").strip().lstrip("\ufeff").split(separator)
+    first = body.partition(b"\n")[0].decode("utf-8", "replace").strip().lstrip("\ufeff")
+    header = [name.strip('"') for name in first.split(separator)]
     missing = [name for name in needed if name not in header]
     if missing:
         raise TableError(

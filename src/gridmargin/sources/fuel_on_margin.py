@@ -1,7 +1,6 @@
 """What any operator said was on the margin, in one small CSV: `time_utc, zone, fuel, share`.
 
-The shape that SPP's and MISO's fuel-on-margin tables and AEMO's price setters reduce to, so that they plug in without
-an adapter of their own. `time_utc` is the start of the interval, with its offset; `zone` a zone id; `fuel` a code of
+The shape that SPP's and MISO's fuel-on-margin tables reduce to, so that they plug in without an adapter of their own. `time_utc` is the start of the interval, with its offset; `zone` a zone id; `fuel` a code of
 `gridmargin.vocab.Fuel`; `share` the part of the interval, or of the operator's areas, in which that fuel was marginal,
 0 to 1. A further column `interval_s` states the length; without it the shortest step between a zone's times does.
 A fuel that is not listed at a time is not known there (C2): write 0 where the operator said that it was not marginal.

@@ -1,5 +1,6 @@
 """ISO New England: `genfuelmix` answers, generation by fuel with the operator's own marginal flag.
 
+Load, flows and prices, which are fetched live, are read by `isone_tables`.
 As the table of the web page, or as the web service's JSON: the fields are the same, and a record is a line. One line per snapshot and fuel category: `BeginDate` (with its offset), `GenMw`, `FuelCategoryRollup`, `FuelCategory`,
 `MarginalFlag`. A snapshot states an instant and comes at no fixed step, every six minutes on average. It is laid on the 5-minute grid by the
 interval that holds its instant; where several fall in one, the last stands for it and the others are left in the
@@ -18,6 +19,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import delimited_cell, read_strings, text_of, to_numbers
 from gridmargin.sources.folders import files_matching
+from gridmargin.sources.isone_tables import INTERVAL_S, ZONE, kind_of, parse_table, table_text
 from gridmargin.sources.json_rows import read_records, record_cell
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
@@ -33,8 +35,6 @@ from gridmargin.vocab import (
     sha256_hex,
 )
 
-ZONE = "US-ISNE"
-INTERVAL_S = 300
 FUELS = {
     "Coal": Fuel.COAL,
     "Hydro": Fuel.HYDRO,
@@ -98,7 +98,9 @@ class IsoNe:
 
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
-        """Turn one table into observations of the snapshots that stand for intervals."""
+        """Turn one table into observations; of the mix, of the snapshots that stand for intervals."""
+        if kind_of(payload):
+            return parse_table(payload, interval)
         table = _timed(payload)
         unknown = table.filter(~pl.col("FuelCategory").is_in(list(FUELS)))
         if unknown.height:
@@ -144,6 +146,8 @@ class IsoNe:
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
         """Give what stands in a cell; a flag is `Y` or `N`."""
+        if kind_of(payload):
+            return table_text(payload, cell)
         if _is_json(payload):
             return record_cell(payload, RECORDS, cell)
         return delimited_cell(payload, cell, ",")

@@ -57,7 +57,7 @@ def inside(payload: Payload, found: Json, path: Sequence[str]) -> Json:
 def read_records(payload: Payload, path: Sequence[str], needed: Sequence[str]) -> pl.DataFrame:
     """Read the list of records under `path`, every field as text, with each record's number plus one as `row`.
 
-    One record that is not in a list counts as a list of one. A field that is null in a record is null here.
+    A field within a field is named by both, as `Location.$`. One record that is not in a list counts as a list of one. A field that is null in a record is null here.
 
     Raises
     ------
@@ -70,10 +70,12 @@ def read_records(payload: Payload, path: Sequence[str], needed: Sequence[str]) -
     columns: dict[str, list[str | None]] = {name: [] for name in needed}
     for number, record in enumerate(records, start=2):
         for name in needed:
-            if not isinstance(record, dict) or name not in record:
-                have = ", ".join(list(record)[:12]) if isinstance(record, dict) else type(record).__name__
-                raise TableError(f"{payload.name}, row {number}: no column {name!r}; found {have}")
-            value = record[name]
+            value = record
+            for part in name.split("."):
+                if not isinstance(value, dict) or part not in value:
+                    have = ", ".join(list(value)[:12]) if isinstance(value, dict) else type(value).__name__
+                    raise TableError(f"{payload.name}, row {number}: no column {name!r}; found {have}")
+                value = value[part]
             columns[name].append(None if value is None else str(value))
     frame = pl.DataFrame(columns, schema=dict.fromkeys(needed, pl.String))
     return frame.with_row_index("row", offset=2).with_columns(pl.col("row").cast(pl.Int32))

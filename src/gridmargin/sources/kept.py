@@ -31,6 +31,7 @@ class KeptSource:
         self.live = live
         self.name = live.name
         self.states_margin = live.states_margin
+        self.margin_delay_s: int = getattr(live, "margin_delay_s", 0)
         self._archive = archive
         self._index = index
 

@@ -1,5 +1,7 @@
 """New York ISO: real-time fuel mix, `rtfuelmix`, as a day's table or as the month's zip of them.
 
+Load, flows and prices, which are fetched live, are read by `nyiso_tables`.
+
 `Time Stamp` is the prevailing local clock, `Time Zone` (`EST`, `EDT`) says which, and a stamp names the **end** of its
 interval: a day's table begins at 00:05 and ends at 00:00 of the next. About one stamp in nine lies off the 5-minute
 grid, because a dispatch ran late or extra; it belongs to the interval in which it falls, and where several fall in one
@@ -19,6 +21,7 @@ import polars as pl
 
 from gridmargin.sources.delimited import delimited_cell, read_strings, to_numbers
 from gridmargin.sources.folders import files_matching
+from gridmargin.sources.nyiso_tables import INTERVAL_S, UTC_OFFSETS, ZONE, kind_of, parse_table, table_text
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
 from gridmargin.vocab import (
@@ -32,8 +35,6 @@ from gridmargin.vocab import (
     sha256_hex,
 )
 
-ZONE = "US-NYIS"
-INTERVAL_S = 300
 FUELS = {
     "Dual Fuel": Fuel.GAS_OIL,
     "Hydro": Fuel.HYDRO,
@@ -46,7 +47,6 @@ FUELS = {
 """Their categories and ours. `Dual Fuel` burns gas or oil and says not which; `Other Fossil Fuels` is oil and kerosene
 since the last coal plant closed in March 2020; `Other Renewables` mixes sun, refuse, methane, wood and stores."""
 
-UTC_OFFSETS = {"EST": "-05:00", "EDT": "-04:00"}
 _COLUMNS = ("Time Stamp", "Time Zone", "Fuel Category", "Gen MW")
 
 
@@ -87,6 +87,8 @@ class NyIso:
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
         """Turn one table, or all of a zip, into observations."""
+        if kind_of(payload):
+            return parse_table(payload, _tables(payload), interval)
         table, last_row = [], 0
         for member in _tables(payload):
             part = read_strings(member, ",", _COLUMNS)
@@ -129,7 +131,9 @@ class NyIso:
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
-        """Give what stands in a cell."""
+        """Give what stands in a cell; of a load, a border or a price, what its cells come to."""
+        if kind_of(payload):
+            return table_text(payload, _tables(payload), cell)
         before = 0
         for member in _tables(payload):
             n_rows = len(member.body.rstrip(b"\r\n").splitlines())

@@ -12,6 +12,7 @@ SOURCES: Registry[type[Source]] = Registry(
     "gridmargin.sources",
     {
         "aemo": "gridmargin.sources.aemo:Aemo",
+        "aemo_setters": "gridmargin.sources.aemo_setters:AemoSetters",
         "caiso_moer": "gridmargin.sources.caiso_moer:CaisoMoer",
         "eia930": "gridmargin.sources.eia930:Eia930",
         "entsoe": "gridmargin.sources.entsoe:Entsoe",
@@ -41,6 +42,7 @@ LIVE_SOURCES: Registry[type[LiveSource]] = Registry(
         "miso": "gridmargin.sources.live.miso:MisoLive",
         "nyiso": "gridmargin.sources.live.nyiso:NyIsoLive",
         "pjm": "gridmargin.sources.live.pjm:PjmLive",
+        "pjm_5min": "gridmargin.sources.live.pjm:PjmFiveMinuteLive",
         "spp": "gridmargin.sources.live.spp:SppLive",
     },
 )

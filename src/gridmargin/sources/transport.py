@@ -103,6 +103,8 @@ class Ask:
         Keys; sent, and never shown, logged or kept.
     etag, last_modified : str or None
         What the host said of the body we hold, so that it may answer that nothing changed.
+    n_gaps : int
+        How many gaps the host is left alone for after it.
     """
 
     publisher: str
@@ -114,6 +116,7 @@ class Ask:
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     etag: str | None = None
     last_modified: str | None = None
+    n_gaps: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,7 @@ class Transport:
         """Ask one time, following a few redirects."""
         import httpx2
 
-        self._take_turn(urlsplit(ask.url).netloc, deadline)
+        self._take_turn(urlsplit(ask.url).netloc, deadline, ask.n_gaps)
         left_s = deadline - self._clock()
         if left_s <= 0:
             raise _MayPassError("no answer in time")
@@ -299,14 +302,14 @@ class Transport:
             raise _told(ask, fault)
         return Answer(body, etag, modified)
 
-    def _take_turn(self, host: str, deadline: float) -> None:
+    def _take_turn(self, host: str, deadline: float, n_gaps: int = 1) -> None:
         """Wait until this host may be asked again; turns are handed out in the order of asking."""
         with self._lock:
             now = self._clock()
             turn = max(now, self._free_at.get(host, now))
             if turn >= deadline:
                 raise _MayPassError("other requests to the same host come first")
-            self._free_at[host] = turn + self.limits.gap_s
+            self._free_at[host] = turn + n_gaps * self.limits.gap_s
         if turn > now:
             self._sleep(turn - now)
 

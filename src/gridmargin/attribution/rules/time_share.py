@@ -1,23 +1,25 @@
-"""In proportion to time active."""
+"""In proportion to time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
-from gridmargin.attribution.rule import Split
-from gridmargin.attribution.window import in_proportion, parts_in
-from gridmargin.meters import Reading
-from gridmargin.reference import Profile
-from gridmargin.requests import Request
+from gridmargin.attribution.rule import Shares, given_out, portions
+from gridmargin.attribution.step_energy import StepEnergy
+from gridmargin.engines import Steps
 
 
-def time_share(requests: Sequence[Request], reading: Reading, profile: Profile | None = None) -> Split:
-    """Share a reading by the seconds each request was active; a profile is not needed.
+def time_share(steps: Steps, energy: StepEnergy) -> Shares:
+    """Share all of a row equally among those who took part in it, whatever each asked for.
 
-    See `docs/methods/time-share.md`. Where nobody was active for any time all of it is unattributed.
+    See `docs/methods/time-share.md`.
     """
-    del profile
-    parts = parts_in(requests, reading.interval)
-    shares_j = dict.fromkeys(sorted(request.request_id for request in requests), 0.0)
-    given = in_proportion(reading.energy_j, [(part.request_id, part.seconds) for part in parts])
-    return Split(shares_j | (given or {}), reading.energy_j if given is None else 0.0)
+    heads = steps.n_active.astype(np.float64)
+
+    def of(energy_j: np.ndarray) -> np.ndarray:
+        return portions(energy_j, heads, steps.n_members)
+
+    return given_out(
+        steps, energy, prefill_j=of(energy.prefill_j), decode_j=of(energy.decode_j), work_j=of(energy.work_j),
+        step_fixed_j=of(energy.fixed_j), loaded_idle_j=of(energy.loaded_idle_j),
+    )  # fmt: skip

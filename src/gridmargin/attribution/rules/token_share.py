@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
-from gridmargin.attribution.rule import Split
-from gridmargin.attribution.window import in_proportion, parts_in
-from gridmargin.meters import Reading
-from gridmargin.reference import Profile
-from gridmargin.requests import Request
+from gridmargin.attribution.rule import Shares, given_out, portions
+from gridmargin.attribution.step_energy import StepEnergy
+from gridmargin.engines import Steps
 
 
-def token_share(requests: Sequence[Request], reading: Reading, profile: Profile | None = None) -> Split:
-    """Share a reading by prompt and generated tokens alike; a profile is not needed.
+def token_share(steps: Steps, energy: StepEnergy) -> Shares:
+    """Share all of a row by computed tokens, prompt and decoded alike; of a step without tokens, by work units.
 
-    See `docs/methods/token-share.md`. Without a token in the window all of it is unattributed.
+    See `docs/methods/token-share.md`.
     """
-    del profile
-    parts = parts_in(requests, reading.interval)
-    shares_j = dict.fromkeys(sorted(request.request_id for request in requests), 0.0)
-    given = in_proportion(
-        reading.energy_j, [(p.request_id, p.prompt_tokens + p.generated_tokens) for p in parts]
+    tokens = steps.prefill_tokens + steps.decode_tokens
+    by_work = tokens == 0
+    whole = np.where(by_work, steps.work_units, tokens)
+    mine = np.where(
+        np.repeat(by_work, steps.n_members), steps.member_work, steps.member_prefill + steps.member_decode
     )
-    return Split(shares_j | (given or {}), reading.energy_j if given is None else 0.0)
+
+    def of(energy_j: np.ndarray) -> np.ndarray:
+        return portions(energy_j, whole, steps.n_members, mine)
+
+    return given_out(
+        steps, energy, prefill_j=of(energy.prefill_j), decode_j=of(energy.decode_j), work_j=of(energy.work_j),
+        step_fixed_j=of(energy.fixed_j), loaded_idle_j=of(energy.loaded_idle_j),
+    )  # fmt: skip

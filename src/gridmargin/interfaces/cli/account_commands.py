@@ -14,7 +14,7 @@ from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import conflict_lines, place_answer, place_line, placed_throughout
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
-from gridmargin.pipeline import Job, account_log, facts_from, recipe
+from gridmargin.pipeline import Job, account_log, evidence, facts_from, recipe
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.places import Placed, overheads_of
 from gridmargin.receipts import find_receipt, read_run, write_json
@@ -59,8 +59,15 @@ def account(
     workload: str | None = None,
     places: Path | None = None,
     geojson: Path | None = None,
+    steps: Path | None = None,
+    meter: Path | None = None,
+    meter_every_s: float | None = None,
+    meter_modulus_j: float | None = None,
+    meter_most_w: float | None = None,
+    rule: str | None = None,
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
+    measured = evidence(steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule)
     settings = read_settings(ledger)
     registry = open_places(settings, places, geojson)
     registry.where(zone, now_utc(), workload)
@@ -76,7 +83,7 @@ def account(
     zone, stated = found.zone, _stated(found, site)
     job = Job(
         zone, estimator, profile, site or DEFAULT_SITE, max_batch, n_devices, fill_gaps, alignment_text(align_to),
-        cooling=stated.get("cooling"), loss=stated.get("loss"), place=place_answer(found),
+        cooling=stated.get("cooling"), loss=stated.get("loss"), place=place_answer(found), evidence=measured,
     )  # fmt: skip
     fresh = not out.exists()
     work = data_dir or out / "work"
@@ -115,10 +122,9 @@ def show_account(summary: dict[str, Any]) -> None:
     """Print the totals for people, marginal and average side by side."""
     totals, console = summary["totals"], people_console()
     manifest = summary["manifest"]
-    profile = manifest["profile"]
     console.print(
         f"{totals['requests']:,} requests in {summary['zone']}, {summary['first_utc']} to {summary['last_utc']}\n"
-        f"grid: {summary['source_detail']}; energy: profile {profile['device']} × {profile['model']}, {profile['source']}"
+        f"grid: {summary['source_detail']}; energy: {_energy_source(manifest)}"
     )
     if manifest["place"]:
         for line in (place_line(manifest["place"]), *conflict_lines(manifest["place"])):
@@ -159,7 +165,8 @@ def show_account(summary: dict[str, Any]) -> None:
     )
     console.print(
         f"energy at the device: {energy_text(totals['energy_j'])} ({parts}); provisioned idle, charged to nobody:"
-        f" {energy_text(totals['provisioned_idle_j'])}; conservation error {totals['conservation_error']:.1e}"
+        f" {energy_text(totals['provisioned_idle_j'])}; unattributed: {energy_text(max(totals['unattributed_j'], 0.0))};"
+        f" conservation error {totals['conservation_error']:.1e}"
     )
     cost = totals["energy_cost_usd"]
     console.print(
@@ -168,7 +175,7 @@ def show_account(summary: dict[str, Any]) -> None:
     )
     shares = ", ".join(f"{cause} {share:.0%}" for cause, share in summary["variance_frac"].items())
     console.print(f"what the range comes from: {shares}")
-    if summary["busy_frac"] > OVERLOADED:
+    if summary["busy_frac"] > OVERLOADED and not manifest["evidence"]:
         n_devices = manifest["replay"]["devices"]
         console.print(
             f"note: {n_devices} device(s) would need {summary['busy_frac']:.1f} times the span of this log to serve it, so"
@@ -176,6 +183,19 @@ def show_account(summary: dict[str, Any]) -> None:
         )
     console.print(
         f"receipts: {summary['out']}; trace one with: gridmargin explain {summary['example_receipts'][0]} --out {summary['out']}"
+    )
+
+
+def _energy_source(manifest: Mapping[str, Any]) -> str:
+    profile, evidence_ = manifest["profile"], manifest["evidence"]
+    said = f"profile {profile['device']} × {profile['model']}, {profile['source']}"
+    if not evidence_:
+        return said
+    steps = f"steps {Path(evidence_['steps']['path']).name}, shared by {evidence_['rule']}"
+    return (
+        f"meter {Path(evidence_['meter']['path']).name}, {steps}"
+        if "meter" in evidence_
+        else f"{steps}, {said}"
     )
 
 

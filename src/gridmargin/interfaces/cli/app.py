@@ -389,6 +389,28 @@ def account(
     workload: WorkloadOption = None,
     places: PlacesOption = None,
     geojson: GeojsonOption = None,
+    steps: Annotated[
+        Path | None,
+        typer.Option(help="Engine steps, Parquet or JSON lines, in place of a replay.", metavar="FILE"),
+    ] = None,
+    meter: Annotated[
+        Path | None,
+        typer.Option(help="Trace of the devices' meter, CSV or Parquet; wants --steps.", metavar="FILE"),
+    ] = None,
+    meter_every: Annotated[
+        float | None, typer.Option(help="How often the meter was sampled, in seconds.", metavar="S")
+    ] = None,
+    meter_modulus: Annotated[
+        float | None, typer.Option(help="Where its counter starts again from 0, in joules.", metavar="J")
+    ] = None,
+    meter_most: Annotated[
+        float | None,
+        typer.Option(help="What the device cannot exceed, in watts; tells a wrap from a reset.", metavar="W"),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(help="How steps are shared; an unknown name lists the rules. Shapley unless said."),
+    ] = None,
     on_gap: Annotated[
         OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
     ] = OnGap.REFUSE,
@@ -404,6 +426,8 @@ def account(
         requests=requests, zone=zone, device=device, model=model, out=out, align_to=align_to, estimator=estimator,
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
         data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
+        steps=steps, meter=meter, meter_every_s=meter_every, meter_modulus_j=meter_modulus, meter_most_w=meter_most,
+        rule=rule,
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 

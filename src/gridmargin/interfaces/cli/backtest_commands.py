@@ -29,7 +29,9 @@ FIGURES = (
     ("recall", "recall", ".1%"),
     ("median", "median", ".4g"),
     ("MAPE", "mape", ".2%"),
-    ("median error", "median_error_frac", ".1%"),
+    ("median error", "median_error_frac", ".2%"),
+    ("p95 error", "p95_error_frac", ".2%"),
+    ("within 3 %", "within_frac", ".1%"),
     ("change", "change_frac", "+.0%"),
     ("largest fall", "largest_fall_frac", "+.0%"),
     ("smallest fall", "smallest_fall_frac", "+.0%"),
@@ -59,6 +61,8 @@ def backtest(
 ) -> dict[str, Any]:
     """Answer `gridmargin backtest`."""
     run = TASKS.get(task)
+    if train_s is not None and task != "engine-steps":
+        raise InputError(f"backtest {task} does not fit the first seconds of a run: leave out --train-s")
     for name, folder in (("--data", data), ("--avert", avert)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{name} {folder}: no such folder")

@@ -128,6 +128,8 @@ class Rounds:
         async with self._gate:
             try:
                 found = await asyncio.to_thread(self.feeds.ask, adapter, zone)
+                for fault in found.faults:
+                    LOG.info("round_lacks source=%s zone=%s what=%s", name, zone, fault)
                 await after(name, zone, found.revised)
                 if await asyncio.to_thread(self.feeds.ask_history, adapter, zone) is None:
                     return

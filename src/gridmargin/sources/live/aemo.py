@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from gridmargin.sources.aemo import LINKS, QUANTITIES, REGIONS
+from gridmargin.sources.aemo_inventory import INVENTORY, unit_fuels
 from gridmargin.sources.aemo_tables import MARKET_TIME, market_numbers, market_starts, market_table
-from gridmargin.sources.aemo_units import NEM_FUELS
 from gridmargin.sources.live.live_source import Access, LiveRequest
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.packed import unpack
@@ -29,20 +29,9 @@ INTERVAL_S = 300
 ONE_BY_ONE = timedelta(hours=6)
 """Longer stretches are asked for by day."""
 
-UNITS, INVENTORY = "SCADAVALUE", "CO2EII_AVAILABLE_GENERATORS.CSV"
+UNITS = "SCADAVALUE"
 FLOW, PRICE = "METEREDMWFLOW", "RRP"
 _AND, _OF = "+", " of "
-
-FUELS = NEM_FUELS | {
-    "Bagasse": Fuel.BIOMASS,
-    "Battery Storage": Fuel.BATTERY,
-    "Coal mine waste gas": Fuel.GAS,
-    "Ethane": Fuel.GAS,
-    "Landfill biogas methane": Fuel.BIOGAS,
-    "Primary solid biomass fuels": Fuel.BIOMASS,
-    "Water": Fuel.HYDRO,
-}
-"""What the inventory calls an energy source; what is not listed is `other`."""
 
 
 class AemoLive:
@@ -184,21 +173,10 @@ def _fuels(payload: Payload, zone: str) -> pl.DataFrame:
     tables = unpack(payload)
     if INVENTORY not in tables:
         raise TableError(f"{payload.name} holds no {INVENTORY}; fetch it again")
-    inventory = market_table(
-        Payload(payload.source, INVENTORY, tables[INVENTORY]),
-        "PUBLISHING",
-        ("DUID", "REGIONID", "CO2E_ENERGY_SOURCE"),
-    )
-    mine = inventory.filter((pl.col("REGIONID") == REGIONS[zone]) & (pl.col("DUID") != "")).unique(
-        "DUID", keep="first", maintain_order=True
-    )
-    fuels = {name: generation_column(fuel) for name, fuel in FUELS.items()}
-    known = mine.select(
-        "DUID",
-        pl.col("CO2E_ENERGY_SOURCE")
-        .str.strip_chars()
-        .replace_strict(fuels, default=generation_column(Fuel.OTHER), return_dtype=pl.String)
-        .alias("quantity"),
+    listed = unit_fuels(Payload(payload.source, INVENTORY, tables[INVENTORY]))
+    columns = {fuel.value: generation_column(fuel) for fuel in Fuel}
+    known = listed.filter(pl.col("REGIONID") == REGIONS[zone]).select(
+        "DUID", pl.col("fuel").replace_strict(columns, return_dtype=pl.String).alias("quantity")
     )
     units = _units(payload)
     units = units.with_columns(market_numbers(payload, units, UNITS).alias("value"))

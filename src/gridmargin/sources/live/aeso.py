@@ -1,8 +1,9 @@
-"""Alberta's AESO, live: the current supply and demand summary, a snapshot.
+"""Alberta's AESO, live: the current supply and demand summary, a snapshot, and the hourly pool price.
 
 Wants a free key. The answer states one moment, in UTC, and is laid on the five minutes that hold it; what lies between
 two questions is not there, and the past cannot be asked for (C2). Flows count what leaves. Internal load and generation
-hold what industry makes and uses on its own sites, so the two balance with the flows.
+hold what industry makes and uses on its own sites, so the two balance with the flows. The pool price, in Canadian dollars,
+is an hour's, in UTC by its start, and holds for each of its five minutes.
 https://developer-apim.aeso.ca/ (current supply and demand)
 """
 
@@ -13,17 +14,19 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from gridmargin.sources.delimited import to_numbers
-from gridmargin.sources.json_rows import Json, inside, read_json, read_records
-from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone
+from gridmargin.sources.json_rows import Json, inside, lists_nothing, read_json, read_records, record_cell
+from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
 from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
-from gridmargin.sources.stated import stated
+from gridmargin.sources.stated import nothing, stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
 ZONE = "CA-AB"
+TIMEZONE = "America/Edmonton"
 INTERVAL_S = 300
+HOUR_S = 3600
 ROOT = "return"
 MOMENTS = ("effective_datetime_utc", "last_updated_datetime_utc")
 """What the moment is called, now and in version 1."""
@@ -53,13 +56,15 @@ _LISTS = {
 }
 """Per list: the field that names a record, and the one with its value."""
 
+_PRICE, _PRICES = "poolPrice", (ROOT, "Pool Price Report")
+
 
 class AesoLive(OneZone):
-    """Asks for `csd/summary/current`."""
+    """Asks for the current summary, and for the pool price of the stretch's days."""
 
     name = "aeso"
     publisher = "Alberta Electric System Operator"
-    base_url = "https://apimgw.aeso.ca/public/currentsupplydemand-api/v2"
+    base_url = "https://apimgw.aeso.ca/public"
     access: Access | None = Access(
         ("key",), "https://developer-apim.aeso.ca/ (free account)", header="API-KEY"
     )
@@ -70,14 +75,26 @@ class AesoLive(OneZone):
     delay_s = 300
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
-        """List the one snapshot, named after the last five minutes that are wanted."""
+        """List the price of the days, and the one snapshot, named after the last five minutes that are wanted."""
         del zone
         last = Interval.containing(interval.end_utc - timedelta(microseconds=1), INTERVAL_S).start_utc
-        return [LiveRequest(f"csd-{last:%Y%m%d%H%M}.json", "csd/summary/current", Body.JSON, interval)]
+        days = [day for day, _ in local_days(interval, TIMEZONE)]
+        price = LiveRequest(
+            f"{_PRICE}-{days[0]:%Y%m%d}-{days[-1]:%Y%m%d}.json",
+            "poolprice-api/v1.1/price/poolPrice",
+            Body.JSON,
+            interval,
+            {"startDate": f"{days[0]:%Y-%m-%d}", "endDate": f"{days[-1]:%Y-%m-%d}"},
+            supplement="price",
+        )
+        summary = "currentsupplydemand-api/v2/csd/summary/current"
+        return [price, LiveRequest(f"csd-{last:%Y%m%d%H%M}.json", summary, Body.JSON, interval)]
 
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
-        """Turn a snapshot into observations of one interval."""
+        """Turn a snapshot into observations of one interval, or hours' prices into those of their five minutes."""
+        if payload.name.startswith(_PRICE):
+            return _price(payload, interval)
         found = inside(payload, read_json(payload), (ROOT,))
         start = Interval.containing(_moment(payload, found), INTERVAL_S).start_utc
         names = {
@@ -117,7 +134,9 @@ class AesoLive(OneZone):
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
-        """Give the value beside a fuel's or a path's name, or of a total; of several, their sum."""
+        """Give the value beside a fuel's or a path's name, or of a total; of several, their sum; or a price."""
+        if payload.name.startswith(_PRICE):
+            return record_cell(payload, _PRICES, cell)
         found = inside(payload, read_json(payload), (ROOT,))
         texts = {name: str(found[name]) for name in TOTALS if name in found}
         for place, (what, value) in _LISTS.items():
@@ -127,6 +146,30 @@ class AesoLive(OneZone):
         if missing:
             raise TableError(f"{payload.name} has nothing called {missing[0]!r}")
         return texts[names[0]] if len(names) == 1 else repr(sum(float(texts[name]) for name in names))
+
+
+def _price(payload: Payload, interval: Interval) -> Observations:
+    """Read the price of each hour that has one; what is forecast of the others is left."""
+    if lists_nothing(payload, _PRICES):
+        return nothing()
+    table = read_records(payload, _PRICES, ("begin_datetime_utc", "pool_price"))
+    start = pl.col("begin_datetime_utc").str.to_datetime(
+        "%Y-%m-%d %H:%M", time_unit="us", time_zone="UTC", strict=False
+    )
+    table = table.with_columns(start.alias("start_utc"))
+    bad = table.filter(pl.col("start_utc").is_null())
+    if bad.height:
+        raise TableError(
+            f"{payload.name}, row {bad['row'][0]}, column begin_datetime_utc: {bad['begin_datetime_utc'][0]!r} is not a"
+            " time such as 2026-09-24 14:00"
+        )
+    table = to_numbers(table.with_columns(pl.lit("pool_price").alias("column")), payload, "pool_price")
+    hours = table.with_columns(pl.lit("price_cad_per_mwh").alias("quantity"), pl.lit(ZONE).alias("zone"))
+    parts = [
+        hours.with_columns(pl.col("start_utc") + pl.duration(seconds=after_s))
+        for after_s in range(0, HOUR_S, INTERVAL_S)
+    ]
+    return stated(pl.concat(parts), payload, interval, INTERVAL_S)
 
 
 def _moment(payload: Payload, found: Json) -> datetime:

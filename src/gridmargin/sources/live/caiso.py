@@ -1,4 +1,4 @@
-"""California ISO, live: the five-minute tables behind Today's Outlook, supply by fuel and demand of a day.
+"""California ISO, live: Today's Outlook's supply by fuel and demand, OASIS's price of energy, and a day's curtailment.
 
 Anybody is answered. A table's rows have the clock of the day and no date; the day is in the address, so a day's own
 folder is asked for and never `current/`, whose day nothing in it tells. A label names the start of its five minutes.
@@ -11,9 +11,21 @@ https://www.caiso.com/todays-outlook
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from gridmargin.sources.caiso_oasis import (
+    INTERVAL_S,
+    NODE,
+    PRICES,
+    ZONE,
+    kind_of,
+    parse_prices,
+    parse_report,
+    report_name,
+    text_of_cell,
+)
 from gridmargin.sources.delimited import delimited_cell, read_strings
 from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
 from gridmargin.sources.mix_tables import long_of_wide, sum_of_cells
@@ -23,9 +35,12 @@ from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
-ZONE = "US-CISO"
-INTERVAL_S = 300
 TIMEZONE = "America/Los_Angeles"
+OASIS = "https://oasis.caiso.com"
+OASIS_GAPS = 20
+"""Of a quarter of a second: OASIS answers 429 to whoever asks twice in five seconds."""
+
+DAYS_ONE_BY_ONE = 3
 
 SUPPLY: dict[str, tuple[str, ...]] = {
     generation_column(Fuel.SOLAR): ("Solar",),
@@ -48,7 +63,7 @@ _TABLES: dict[str, dict[str, tuple[str, ...]]] = {"demand": DEMAND, "fuelsource"
 
 
 class CaisoLive(OneZone):
-    """Asks for `outlook/history/YYYYMMDD/demand.csv` and `fuelsource.csv`."""
+    """Asks for `outlook/history/YYYYMMDD/demand.csv` and `fuelsource.csv`, OASIS, and the renewable report."""
 
     name = "caiso"
     publisher = "California ISO"
@@ -61,19 +76,43 @@ class CaisoLive(OneZone):
     delay_s = 300
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
-        """List both tables of each day."""
+        """List both tables of each day, its price, and the report of the day before.
+
+        Before the last days the price comes a month at a time, as much as OASIS gives at once.
+        """
         del zone
+        days = list(local_days(interval, TIMEZONE))
+        months = {f"{day:%Y%m}": day.replace(day=1) for day, _ in days[:-DAYS_ONE_BY_ONE]}
+        prices = [
+            _prices(label, first, (first + timedelta(days=32)).replace(day=1))
+            for label, first in months.items()
+        ]
+        prices += [
+            _prices(f"{day:%Y%m%d}", day, day + timedelta(days=1)) for day, _ in days[-DAYS_ONE_BY_ONE:]
+        ]
+        reports = [_report(day - timedelta(days=1), day) for day, _ in days]
         return [
-            LiveRequest(
-                f"{table}-{day:%Y%m%d}.csv", f"outlook/history/{day:%Y%m%d}/{table}.csv", Body.CSV, stretch
-            )
-            for day, stretch in local_days(interval, TIMEZONE)
-            for table in _TABLES
+            *reports,
+            *prices,
+            *(
+                LiveRequest(
+                    f"{table}-{day:%Y%m%d}.csv",
+                    f"outlook/history/{day:%Y%m%d}/{table}.csv",
+                    Body.CSV,
+                    stretch,
+                    supplement=supplement,
+                )
+                for table, supplement in (("demand", "load"), ("fuelsource", ""))
+                for day, stretch in days
+            ),
         ]
 
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
-        """Turn a day's table into observations."""
+        """Turn a day's table, its price or its report into observations."""
+        kind = kind_of(payload)
+        if kind:
+            return (parse_prices if kind == PRICES else parse_report)(payload, interval)
         found = re.fullmatch(r"(demand|fuelsource)-(\d{8})\.csv", payload.name)
         if found is None:
             raise TableError(f"{payload.name} is not named after a table and its day, as demand-20260924.csv")
@@ -90,7 +129,39 @@ class CaisoLive(OneZone):
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
         """Give what stands in a cell; of hydro, the sum of its two."""
+        if kind_of(payload):
+            return text_of_cell(payload, cell)
         return sum_of_cells(cell, lambda one: delimited_cell(payload, one, ","))
+
+
+def _prices(label: str, first: datetime, end: datetime) -> LiveRequest:
+    """Ask OASIS for a hub's prices from one local midnight to another."""
+    query = {
+        "queryname": PRICES,
+        "version": "3",
+        "resultformat": "6",
+        "market_run_id": "RTM",
+        "node": NODE,
+        "startdatetime": f"{first.astimezone(UTC):%Y%m%dT%H:%M}-0000",
+        "enddatetime": f"{end.astimezone(UTC):%Y%m%dT%H:%M}-0000",
+    }
+    return LiveRequest(
+        f"{PRICES}-{label}.zip",
+        "oasisapi/SingleZip",
+        Body.ZIP,
+        Interval(first, end),
+        query,
+        supplement="prices",
+        host=OASIS,
+        n_gaps=OASIS_GAPS,
+    )
+
+
+def _report(day: datetime, next_day: datetime) -> LiveRequest:
+    """Ask for a day's renewable report, which is out the morning after."""
+    name = report_name(day)
+    stretch = Interval(day, next_day)
+    return LiveRequest(name, f"documents/{name}", Body.HTML, stretch, supplement="curtailment", once=True)
 
 
 def _as_written(

@@ -16,10 +16,11 @@ import polars as pl
 from gridmargin.reference import known_zones
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.eia930 import HOUR_S, labels
-from gridmargin.sources.json_rows import inside, read_json, read_records, record_cell
+from gridmargin.sources.json_rows import inside, lists_nothing, read_json, read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest
 from gridmargin.sources.observation import OBSERVATION_SCHEMA, Observations
 from gridmargin.sources.source import Payload
+from gridmargin.sources.stated import nothing
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, Status, TableError, generation_column, sha256_hex
 
@@ -48,11 +49,13 @@ REGION_TYPES = {"D": ("demand_mw", 1.0), "TI": ("net_imports_mw", -1.0)}
 """Demand, and total interchange, which counts what leaves. `NG` repeats the fuels' sum and `DF` is a forecast."""
 
 _ROUTES = {
-    "fuel-type-data": ("respondent", "fueltype"),
-    "region-data": ("respondent", "type"),
     "interchange-data": ("fromba", "toba"),
+    "region-data": ("respondent", "type"),
+    "fuel-type-data": ("respondent", "fueltype"),
 }
 """Per table: the field that names the authority, and the one that says what a row states."""
+
+_SUPPLEMENTS = {"interchange-data": "flows", "region-data": "load"}
 
 
 class Eia930Live:
@@ -98,7 +101,16 @@ class Eia930Live:
                     "length": str(MAX_ROWS),
                 }
                 name = f"{route}-{authority}-{first.start_utc:%Y%m%d}.json"
-                found.append(LiveRequest(name, f"electricity/rto/{route}/data/", Body.JSON, first, query))
+                found.append(
+                    LiveRequest(
+                        name,
+                        f"electricity/rto/{route}/data/",
+                        Body.JSON,
+                        first,
+                        query,
+                        supplement=_SUPPLEMENTS.get(route, ""),
+                    )
+                )
             first = Interval(first.end_utc, first.end_utc + timedelta(seconds=step_s))
         return found
 
@@ -109,6 +121,8 @@ class Eia930Live:
         if route is None:
             raise TableError(f"{payload.name}: named after none of the tables {', '.join(_ROUTES)}")
         whose, what = _ROUTES[route]
+        if lists_nothing(payload, RECORDS):
+            return nothing()
         table = read_records(payload, RECORDS, ("period", whose, what, "value"))
         _refuse_half(payload, table.height)
         quantity = {code: _quantity(route, code) for code in table[what].unique().drop_nulls()}

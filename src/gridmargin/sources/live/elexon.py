@@ -1,13 +1,15 @@
-"""Elexon, live: Great Britain's transmission-metered generation by fuel, its links abroad, and national demand.
+"""Elexon, live: Great Britain's transmission-metered generation by fuel, its links abroad, demand, and the market's price.
 
 Anybody is answered. `startTime` is UTC and names the start of the interval; tables are asked for by settlement day,
-which begins at London's midnight. A code that begins with `INT` is a link abroad, above zero when it brings power in.
+which begins at London's midnight. A code that begins with `INT` is a link abroad, above zero when it brings power in. The
+market index is in pounds, a half hour's, and holds for each of its five minutes; one exchange's is taken.
 https://bmrs.elexon.co.uk/api-documentation
 """
 
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 import polars as pl
 
@@ -53,8 +55,12 @@ LINKS = {
 """Their links and the zone at the other end. A link that is not listed is left in the payload."""
 
 DEMAND = "initialDemandOutturn"
+PRICE = "balancing/pricing/market-index"
+PROVIDER = "APXMIDP"
+"""The exchange whose index is read; the other's (`N2EXMIDP`) has no trades in most half hours, and then 0.00."""
 _FUEL_FIELDS = ("publishTime", "startTime", "fuelType", "generation")
 _AND = " + "
+_PRICE_NAME = PRICE.replace("/", "-")
 
 
 class ElexonLive(OneZone):
@@ -69,7 +75,7 @@ class ElexonLive(OneZone):
     states_margin = False
     cadence_s = 1800
     delay_s = 900
-    tables: tuple[str, ...] = ("demand/outturn", "datasets/FUELHH")
+    tables: tuple[str, ...] = (PRICE, "demand/outturn", "datasets/FUELHH")
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List each settlement day's tables."""
@@ -80,11 +86,8 @@ class ElexonLive(OneZone):
                 table,
                 Body.JSON,
                 stretch,
-                {
-                    "settlementDateFrom": f"{day:%Y-%m-%d}",
-                    "settlementDateTo": f"{day:%Y-%m-%d}",
-                    "format": "json",
-                },
+                _query(table, day, stretch),
+                supplement="price" if table == PRICE else "",
             )
             for day, stretch in local_days(interval, TIMEZONE)
             for table in self.tables
@@ -95,6 +98,8 @@ class ElexonLive(OneZone):
         """Turn one day's table into observations; a day that has only begun may have none."""
         if lists_nothing(payload, RECORDS):
             return nothing()
+        if payload.name.startswith(_PRICE_NAME):
+            return _price(payload, interval, 300 if payload.source == ElexonInstantLive.name else 1800)
         if payload.name.startswith("demand"):
             table = read_records(payload, RECORDS, ("startTime", DEMAND))
             table = table.with_columns(pl.lit(DEMAND).alias("column"), pl.lit("demand_mw").alias("quantity"))
@@ -131,12 +136,38 @@ class ElexonInstantLive(ElexonLive):
     name = "elexon_5min"
     cadence_s = 300
     delay_s = 300
-    tables = ("datasets/FUELINST",)
+    tables = (PRICE, "datasets/FUELINST")
 
     def interval_s(self, zone: str) -> int:
         """Give five minutes. [s]"""
         del zone
         return 300
+
+
+def _query(table: str, day: datetime, stretch: Interval) -> dict[str, str]:
+    if table == PRICE:
+        times = {"from": f"{stretch.start_utc:%Y-%m-%dT%H:%MZ}", "to": f"{stretch.end_utc:%Y-%m-%dT%H:%MZ}"}
+    else:
+        times = {"settlementDateFrom": f"{day:%Y-%m-%d}", "settlementDateTo": f"{day:%Y-%m-%d}"}
+    return {**times, "format": "json"}
+
+
+def _price(payload: Payload, interval: Interval, interval_s: int) -> Observations:
+    """Read one exchange's index; without trades there is none, whatever stands there (C2)."""
+    table = starts_utc(
+        read_records(payload, RECORDS, ("startTime", "dataProvider", "price", "volume")), payload, "startTime"
+    )
+    table = table.filter(pl.col("dataProvider") == PROVIDER)
+    traded = to_numbers(table.with_columns(pl.lit("volume").alias("column")), payload, "volume")
+    table = to_numbers(
+        traded.filter(pl.col("value") > 0).with_columns(pl.lit("price").alias("column")), payload, "price"
+    )
+    halves = table.with_columns(pl.lit("price_gbp_per_mwh").alias("quantity"), pl.lit(ZONE).alias("zone"))
+    parts = [
+        halves.with_columns(pl.col("start_utc") + pl.duration(seconds=after_s))
+        for after_s in range(0, 1800, interval_s)
+    ]
+    return stated(pl.concat(parts), payload, interval, interval_s)
 
 
 def _generation(payload: Payload, interval_s: int) -> pl.DataFrame:

@@ -41,6 +41,15 @@ class LiveRequest:
         folder's. Of several the last in order is asked for, and once it is there it is not asked for again.
     beside : tuple of LiveRequest
         Tables without which the answer cannot be read: asked for once a round, and packed with it into one payload.
+    supplement : str
+        Where the margin can be told without it: what it gives, such as `prices`. It is asked for after all else, its
+        fault is noted and takes nothing else away, and the rest of the same is left for the next round.
+    once : bool
+        Whether an answer stands once it is there, and is not asked for again.
+    host : str
+        Base address of another host of the publisher's; it is shown no keys. Where the user names a mirror, that.
+    n_gaps : int
+        How many of the transport's gaps the host is left alone for afterwards.
     """
 
     name: str
@@ -50,6 +59,10 @@ class LiveRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     listed: str = ""
     beside: tuple[LiveRequest, ...] = ()
+    supplement: str = ""
+    once: bool = False
+    host: str = ""
+    n_gaps: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +145,7 @@ class LiveSource(Protocol):
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List what to ask for so that all of `interval` is covered, oldest first; the newest stands last.
 
+        Supplements may stand anywhere; `collect` asks for them after the others, newest first as well.
         Pure: the same zone and interval give the same requests.
         """
         ...
@@ -155,10 +169,17 @@ class OneZone:
     zone : str
     every_s : int
         Its interval. [s]
+    newest : str
+        Pattern of the quantities by whose newest interval an adapter's present is told; read wherever an adapter has it,
+        and generation or the margin where it has none. Generation alone, where the margin comes at another time.
+    margin_delay_s : int
+        How long after an interval's end what is on the margin is usually out, where that is later than the rest; read
+        wherever an adapter has it. [s]
     """
 
     zone: str
     every_s: int
+    margin_delay_s = 0
 
     def zones(self) -> list[str]:
         """Give the zone."""

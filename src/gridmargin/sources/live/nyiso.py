@@ -1,25 +1,32 @@
-"""New York ISO, live: the day's `rtfuelmix` table, and the month's zip of them for what is past.
+"""New York ISO, live: the day's tables of fuel mix, load, flows and prices, and a month's zips for what is past.
 
-Anybody is answered. The day is the prevailing local one, and its table grows by a row a fuel every five minutes.
-https://www.nyiso.com/real-time-dashboard links the folder `mis.nyiso.com/public/csv/rtfuelmix`; the certificate there is
+Anybody is answered. The day is the prevailing local one, and its tables grow every five minutes.
+https://www.nyiso.com/real-time-dashboard links the folders below `mis.nyiso.com/public/csv`; the certificate there is
 good for https.
 """
 
 from __future__ import annotations
 
 from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone, local_days
-from gridmargin.sources.nyiso import INTERVAL_S, ZONE, NyIso
+from gridmargin.sources.nyiso import NyIso
+from gridmargin.sources.nyiso_tables import FLOWS, INTERVAL_S, LOAD, PRICES, TIMEZONE, ZONE
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Interval
 
-TIMEZONE = "America/New_York"
-FOLDER = "public/csv/rtfuelmix"
+TABLES = {
+    PRICES: ("realtime", "prices"),
+    FLOWS: (FLOWS, "flows"),
+    LOAD: (LOAD, "load"),
+    "rtfuelmix": ("rtfuelmix", ""),
+}
+"""Each table's folder, and what it supplements."""
+
 DAYS_ONE_BY_ONE = 3
 """Longer stretches take whole months, in one zip each, for the days before the last ones."""
 
 
 class NyIsoLive(OneZone):
-    """Asks for `YYYYMMDDrtfuelmix.csv`, and `YYYYMM01rtfuelmix_csv.zip` for months."""
+    """Asks for `YYYYMMDDrtfuelmix.csv` and the tables beside it, and `YYYYMM01rtfuelmix_csv.zip` for months."""
 
     name = "nyiso"
     publisher = "New York ISO"
@@ -43,14 +50,18 @@ class NyIsoLive(OneZone):
             first = f"{day:%Y%m}01"
             before = months.get(first)
             months[first] = Interval(before.start_utc if before else stretch.start_utc, stretch.end_utc)
-        zips = [
-            LiveRequest(name, f"{FOLDER}/{name}", Body.ZIP, stretch)
-            for name, stretch in ((f"{first}rtfuelmix_csv.zip", months[first]) for first in months)
+        stretches = [
+            *((first, "_csv.zip", Body.ZIP, stretch) for first, stretch in months.items()),
+            *((f"{day:%Y%m%d}", ".csv", Body.CSV, stretch) for day, stretch in days[-DAYS_ONE_BY_ONE:]),
         ]
-        tables = [
-            LiveRequest(name, f"{FOLDER}/{name}", Body.CSV, stretch)
-            for name, stretch in (
-                (f"{day:%Y%m%d}rtfuelmix.csv", stretch) for day, stretch in days[-DAYS_ONE_BY_ONE:]
+        return [
+            LiveRequest(
+                f"{label}{table}{ending}",
+                f"public/csv/{folder}/{label}{table}{ending}",
+                body,
+                stretch,
+                supplement=supplement,
             )
+            for table, (folder, supplement) in TABLES.items()
+            for label, ending, body, stretch in stretches
         ]
-        return [*zips, *tables]

@@ -1,0 +1,120 @@
+"""Steps from a file, energy from a meter's trace or a profile: what an accountant shares in place of a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gridmargin.attribution import RULES, Measured, charge_by_meter, charge_by_profile
+from gridmargin.engines import read_steps
+from gridmargin.meters import Instrument, RecordedMeter
+from gridmargin.reference import Profile
+from gridmargin.requests import file_sha256
+from gridmargin.vocab import InputError
+
+DEFAULT_RULE = "shapley"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a run's energy comes from.
+
+    Attributes
+    ----------
+    steps : Path
+        A file of engine steps.
+    meter : Path or None
+        A meter's trace; None where a profile stands in.
+    instrument : Instrument or None
+        What the trace cannot say of itself.
+    rule : str
+        By which rule steps are shared.
+    """
+
+    steps: Path
+    meter: Path | None = None
+    instrument: Instrument | None = None
+    rule: str = DEFAULT_RULE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain JSON, with the hash of each file as it is now."""
+        files = {
+            name: {"path": str(path.resolve()), "sha256": file_sha256(path)}
+            for name, path in (("steps", self.steps), ("meter", self.meter))
+            if path is not None
+        }
+        return files | {"instrument": asdict(self.instrument) if self.instrument else None, "rule": self.rule}
+
+
+def evidence(
+    steps: Path | None,
+    meter: Path | None,
+    every_s: float | None,
+    modulus_j: float | None,
+    most_power_w: float | None,
+    rule: str | None,
+) -> Evidence | None:
+    """Bring what a user says together; None where nothing was said, and a log is replayed.
+
+    Parameters
+    ----------
+    every_s : float or None
+        Period at which the meter was sampled. [s]
+    modulus_j, most_power_w : float or None
+        As of `Instrument`. [J], [W]
+
+    Raises
+    ------
+    InputError
+        If what belongs together is not there together.
+    UnknownNameError
+        If no such rule is known.
+    """
+    if rule is not None:
+        RULES.get(rule)
+    if steps is None:
+        if meter is not None or (rule or DEFAULT_RULE) != DEFAULT_RULE:
+            raise InputError(
+                f"{'a meter' if meter is not None else f'rule {rule}'} needs the engine's steps, which say who took part"
+                f" when; give them, or leave it out: a replayed log is shared by {DEFAULT_RULE}"
+            )
+        return None
+    if meter is None:
+        return Evidence(steps, rule=rule or DEFAULT_RULE)
+    if every_s is None:
+        raise InputError(
+            "a meter's trace does not say how often it was sampled; give the period in seconds, so that a missing sample"
+            " can be told"
+        )
+    return Evidence(steps, meter, Instrument(every_s, modulus_j, most_power_w), rule or DEFAULT_RULE)
+
+
+def evidence_of(described: Mapping[str, Any]) -> Evidence:
+    """Give the evidence that `Evidence.as_dict` described."""
+    meter, instrument = described.get("meter"), described["instrument"]
+    return Evidence(
+        Path(described["steps"]["path"]),
+        Path(meter["path"]) if meter else None,
+        Instrument(**instrument) if instrument else None,
+        described["rule"],
+    )
+
+
+def measure(evidence: Evidence, profile: Profile, interval_s: int) -> Measured:
+    """Read steps and meter, and share.
+
+    Raises
+    ------
+    GridmarginError
+        As `read_steps`, `RecordedMeter` and `charge_by_meter`.
+    """
+    rule = RULES.get(evidence.rule)
+    steps = read_steps(evidence.steps)
+    if evidence.meter is None:
+        charged = charge_by_profile(steps, profile)
+    else:
+        meter = RecordedMeter(evidence.meter, evidence.instrument or Instrument(1.0))
+        charged = charge_by_meter(steps, meter.readings(), profile)
+    return Measured(charged, rule, interval_s)

@@ -1,0 +1,147 @@
+"""`account --steps --meter`: joules that an engine and a meter say, against an engine whose every joule is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from engine_run import Run, engine_run
+from interfaces.command_line import Ran, run
+
+ACCOUNT = ("--zone", "US-ERCO", "--device", "H100", "--model", "llama-3.1-8b", "--source", "reference")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Run:
+    return engine_run(tmp_path)
+
+
+def account(served: Run, *more: object) -> Ran:
+    out = served.log.parent / "out"
+    return run("account", served.log, *ACCOUNT, "--out", out, "--steps", served.steps, *more, "--json")
+
+
+def metered(served: Run, *more: object) -> Ran:
+    return account(served, "--meter", served.meter, "--meter-every", 0.5, *more)
+
+
+def receipts(served: Run) -> pl.DataFrame:
+    return pl.read_parquet(list((served.log.parent / "out").glob("receipts/*/*/*.parquet")))
+
+
+def test_every_joule_of_the_meter_is_a_requests_or_idle(served: Run) -> None:
+    totals = metered(served).json()["totals"]
+    handed = totals["energy_j"] + totals["provisioned_idle_j"] + totals["unattributed_j"]
+    assert handed == pytest.approx(served.whole_j, rel=1e-9)
+    assert totals["meter_energy_j"] == pytest.approx(served.whole_j, rel=1e-9)
+    assert totals["provisioned_idle_j"] == pytest.approx(served.between_j, rel=0.02)
+    assert abs(totals["conservation_error"]) < 1e-9
+
+
+def test_each_request_gets_nearly_its_true_share(served: Run) -> None:
+    """The meter speaks every half second, fifty steps or so; a profile alone is far off in level."""
+    metered(served).json()
+    table = receipts(served)
+    true = np.array([served.share_j[name] for name in table["request_id"]])
+    off = np.abs(table["charged_energy_j"].to_numpy() / true - 1)
+    assert np.median(off) < 0.01
+    assert off.max() < 0.06
+    assert set(table["status"]) == {"modelled"}  # the grid is a typical day
+
+
+def test_a_receipt_of_a_metered_run_is_worked_out_again_from_its_files(served: Run) -> None:
+    receipt = metered(served).json()["example_receipts"][1]
+    answer = run("explain", receipt, "--out", served.log.parent / "out", "--json").json()
+    assert answer["closes"]
+    step = next(s for s in answer["steps"] if s["title"] == "prefill")
+    assert step["again"] == pytest.approx(step["value"])
+    assert "energy of the meter meter.csv" in step["detail"]
+    served.meter.write_text(served.meter.read_text() + "\n")
+    again = run("explain", receipt, "--out", served.log.parent / "out", "--json").json()
+    assert "prefill" in again["unverified"]
+
+
+def test_another_rule_is_another_run_with_the_same_total(served: Run) -> None:
+    first = metered(served).json()
+    second = metered(served, "--rule", "time_share").json()
+    assert first["run_id"] != second["run_id"]
+    assert second["totals"]["energy_j"] == pytest.approx(first["totals"]["energy_j"], rel=1e-9)
+    own = metered(served, "--rule", "marginal").json()["totals"]
+    assert own["energy_j"] < first["totals"]["energy_j"]
+    assert own["energy_j"] + own["unattributed_j"] + own["provisioned_idle_j"] == pytest.approx(
+        served.whole_j
+    )
+
+
+def test_without_a_meter_the_profile_says_what_the_steps_draw(served: Run) -> None:
+    answer = account(served).json()
+    assert answer["manifest"]["meter"]["name"] == "modelled"
+    assert answer["manifest"]["replay"]["mode"] == "profile"
+    assert answer["totals"]["energy_j"] > 0
+
+
+def test_where_the_meter_is_silent_nothing_is_invented(served: Run) -> None:
+    """Twenty seconds of a sampled-power trace are missing: less energy is handed out, and the gap is told."""
+    counter = pl.read_csv(served.meter)
+    power = counter.select(
+        pl.col("time_utc").slice(1), (pl.col("energy_j").diff().slice(1) / 0.5).alias("power_w")
+    ).with_row_index()
+    power.filter(~pl.col("index").is_between(60, 100)).drop("index").write_csv(served.meter)
+    answer = metered(served).json()
+    assert answer["totals"]["meter_energy_j"] < served.whole_j
+    assert any("the meter was silent for" in note for note in answer["notes"])
+
+
+def test_a_request_that_no_step_names_drew_nothing_and_one_the_log_omits_stays_unattributed(
+    served: Run,
+) -> None:
+    log = pl.read_csv(served.log)
+    log = log.with_columns(
+        pl.when(pl.col("request_id") == "q7").then(pl.lit("new")).otherwise("request_id").alias("request_id")
+    )
+    log.write_csv(served.log)
+    answer = metered(served).json()
+    table = receipts(served)
+    assert table.filter(pl.col("request_id") == "new")["charged_energy_j"].to_list() == [0.0]
+    assert answer["totals"]["unattributed_j"] == pytest.approx(served.share_j["q7"], rel=0.06)
+    assert any("1 request(s) of the engine's steps are not in the log" in note for note in answer["notes"])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--meter", "METER"), "give the period in seconds"),
+        (("--rule", "fair"), "shapley"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(served: Run, more: tuple[str, ...], said: str) -> None:
+    ran = account(served, *(served.meter if word == "METER" else word for word in more))
+    assert ran.code == 2
+    assert said in ran.err
+    assert not (served.log.parent / "out").exists()
+
+
+def test_a_meter_or_a_rule_without_steps_is_refused(served: Run) -> None:
+    for more in (("--meter", served.meter, "--meter-every", 1), ("--rule", "time_share")):
+        ran = run("account", served.log, *ACCOUNT, "--out", served.log.parent / "out", *more)
+        assert ran.code == 2
+        assert "needs the engine's steps" in ran.err
+
+
+def test_steps_of_a_device_without_a_meter_are_refused(served: Run) -> None:
+    rows = [json.loads(line) for line in served.steps.read_text().splitlines()]
+    served.steps.write_text("".join(json.dumps(row | {"devices": ["gpu0", "gpu1"]}) + "\n" for row in rows))
+    ran = metered(served)
+    assert ran.code == 2
+    assert "no reading of gpu0, gpu1, which took steps" in ran.err
+
+
+def test_a_log_without_ids_is_refused(served: Run) -> None:
+    pl.read_csv(served.log).drop("request_id").write_csv(served.log)
+    ran = metered(served)
+    assert ran.code == 2
+    assert "no column request_id" in ran.err
