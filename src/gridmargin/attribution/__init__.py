@@ -16,6 +16,7 @@ from gridmargin.attribution.charging import (
     conserved,
     provisioned_idle,
 )
+from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
@@ -28,6 +29,8 @@ from gridmargin.attribution.step_cost import (
     FIXED,
     IDLE,
     PREFILL,
+    STACK_HIGH,
+    STACK_LOW,
     TERMS,
     WORK,
     CostKey,
@@ -35,6 +38,7 @@ from gridmargin.attribution.step_cost import (
     StepCost,
     prior_of,
     prior_of_proportions,
+    prior_of_work,
     row_terms,
     window_terms,
 )
@@ -67,6 +71,8 @@ __all__ = [
     "IDLE_KEY",
     "PREFILL",
     "RULES",
+    "STACK_HIGH",
+    "STACK_LOW",
     "TERMS",
     "WORK",
     "Alignment",
@@ -90,12 +96,15 @@ __all__ = [
     "charge_by_profile",
     "charged_parts",
     "conserved",
+    "local_line",
     "metered",
     "prior_of",
     "prior_of_proportions",
+    "prior_of_work",
     "profiled",
     "provisioned_idle",
     "row_terms",
     "split",
+    "whole_line",
     "window_terms",
 ]

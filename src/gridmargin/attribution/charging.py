@@ -123,6 +123,7 @@ def provisioned_idle(windows: Iterable[MeterWindow]) -> ProvisionedIdle:
     start_s = np.array([row[0] for row in rows], np.int64)
     slots, slot = np.unique(start_s, return_inverse=True)
     idle_j, steps_j = (
-        np.bincount(slot, np.array([row[k] for row in rows], np.float64), len(slots)) for k in (1, 2)
+        np.bincount(slot, np.array([row[k] for row in rows], np.float64), len(slots)).astype(np.float64)
+        for k in (1, 2)
     )
     return ProvisionedIdle(slots, idle_j, steps_j)
