@@ -5,6 +5,8 @@ interval, and what nobody asked for. Touches nothing.
 """
 
 from gridmargin.attribution.alignment import Alignment, align
+from gridmargin.attribution.batch_cost import local_line, whole_line
+from gridmargin.attribution.charged import Charged, charge_by_meter, charge_by_profile
 from gridmargin.attribution.charging import (
     CHARGES,
     DEFAULT_CHARGE,
@@ -16,10 +18,10 @@ from gridmargin.attribution.charging import (
     conserved,
     provisioned_idle,
 )
-from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
-from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution.instances import BoardSplit, Instance, split_board
+from gridmargin.attribution.measured import Measured
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Shares
@@ -76,11 +78,13 @@ __all__ = [
     "TERMS",
     "WORK",
     "Alignment",
+    "BoardSplit",
     "Charged",
     "Completed",
     "CostFit",
     "CostKey",
     "CostPrior",
+    "Instance",
     "Measured",
     "MeteredSteps",
     "ProvisionedIdle",
@@ -105,6 +109,7 @@ __all__ = [
     "provisioned_idle",
     "row_terms",
     "split",
+    "split_board",
     "whole_line",
     "window_terms",
 ]

@@ -136,12 +136,15 @@ def split_board(
     """
     rest_at_j = np.minimum(idle_j, energy_j)
     compute, memory = (
-        np.array([getattr(one, f"{what}_frac") for one in instances])[:, None] for what in ("compute", "memory")
+        np.array([getattr(one, f"{what}_frac") for one in instances])[:, None]
+        for what in ("compute", "memory")
     )
     by_time = _parts(compute * busy_s)
     modelled = np.where(dynamic_j.sum(axis=0) > 0, _parts(dynamic_j), by_time)
     above_j = energy_j - rest_at_j
-    splits = [share * rest_at_j + part * above_j for share in (compute, memory) for part in (modelled, by_time)]
+    splits = [
+        share * rest_at_j + part * above_j for share in (compute, memory) for part in (modelled, by_time)
+    ]
     mid_j = splits[0]
     return BoardSplit(
         low_j=np.min(splits, axis=0),
@@ -165,4 +168,5 @@ def busy_s(steps: Steps, start_us: IntArray, end_us: IntArray) -> FloatArray:
 def _parts(values: FloatArray) -> FloatArray:
     """Give what each row is of the whole of a column; 0 where there is no whole."""
     whole = values.sum(axis=0)
-    return np.divide(values, whole, out=np.zeros_like(values), where=whole > 0)
+    found: FloatArray = np.divide(values, whole, out=np.zeros_like(values), where=whole > 0)
+    return found

@@ -27,7 +27,15 @@ from gridmargin.pipeline.factors import Factory
 from gridmargin.pipeline.idling import replayed_idle
 from gridmargin.pipeline.measuring import Evidence, measure
 from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
-from gridmargin.reference import Profile, host_factor, is_model, line_loss, price_usd_per_kwh, pue
+from gridmargin.reference import (
+    Profile,
+    WorkProfile,
+    host_factor,
+    is_model,
+    line_loss,
+    price_usd_per_kwh,
+    pue,
+)
 from gridmargin.requests import RequestLog
 from gridmargin.sources import KeptSource
 from gridmargin.vocab import (
@@ -35,7 +43,6 @@ from gridmargin.vocab import (
     Kind,
     NoFactorError,
     Range,
-    Status,
     View,
     canonical_json,
     format_utc,
@@ -54,7 +61,8 @@ class Job:
     ----------
     zone, estimator : str
         Whose grid, and whose marginal factor.
-    profile : Profile
+    profile : Profile or WorkProfile
+        The latter with evidence only.
     site : str
         Kind of site, for PUE.
     max_batch, n_devices : int
@@ -75,7 +83,7 @@ class Job:
 
     zone: str
     estimator: str
-    profile: Profile
+    profile: Profile | WorkProfile
     site: str = "hyperscale"
     max_batch: int = 256
     n_devices: int = 1
@@ -273,11 +281,12 @@ def account_log(
         conservation_error = replay.conservation_error()
         windows = replay.readings()
         manifest["meter"] = {
-            "name": "modelled" if replay.status is Status.MODELLED else "recorded",
+            "name": "recorded" if replay.mode in ("metered", "board") else "modelled",
             "energy_j": sum(w.energy_j for w in windows),
             "dynamic_j": sum(w.dynamic_j for w in windows),
             "loaded_idle_j": sum(w.loaded_idle_j for w in windows),
             "provisioned_idle_j": sum(w.provisioned_idle_j for w in windows),
+            "unused_j": sum(w.unused_j for w in windows),
             "n_steps": sum(w.n_steps for w in windows),
             "busy_frac": _busy_frac(sum(w.busy_s for w in windows), log, job.n_devices),
             "conservation_error": conservation_error,
@@ -307,6 +316,7 @@ def _replay_of(job: Job, log: RequestLog, interval_s: int) -> tuple[Replay | Mea
     if job.evidence:
         measured = measure(job.evidence, job.profile, interval_s)
         return measured, provisioned_idle(measured.readings())
+    assert isinstance(job.profile, Profile)
     replays = [Replay(job.profile, interval_s, job.max_batch, job.n_devices) for _ in range(2)]
     return replays[0], replayed_idle(log, replays[1])
 
@@ -341,7 +351,7 @@ def _factor_notes(manifest: Mapping[str, Any]) -> list[str]:
 def _model_notes(manifest: Mapping[str, Any]) -> list[str]:
     """Say where the log names another model than the one it was priced as."""
     named, profile = manifest["log"].get("model"), manifest["profile"]
-    if named is None or is_model(profile["device"], named, profile["model"]):
+    if named is None or named == profile["model"] or is_model(profile["device"], named, profile["model"]):
         return []
     return [f"the log names the model {named!r}; priced as {profile['model']}, as asked"]
 
@@ -353,6 +363,11 @@ def _meter_notes(manifest: Mapping[str, Any]) -> list[str]:
         notes.append(
             f"{meter['n_unlisted']:,} request(s) of the engine's steps are not in the log: {meter['unlisted_j']:,.1f} J stay"
             " unattributed"
+        )
+    if meter["unused_j"]:
+        notes.append(
+            f"{meter['unused_j']:,.1f} J of the boards are of none of their instances and stay unattributed; the split among"
+            " them is modelled, and the range of the energy spans the splits that could be defended"
         )
     if meter.get("silent_s"):
         notes.append(

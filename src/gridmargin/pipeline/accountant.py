@@ -32,7 +32,7 @@ from gridmargin.receipts import (
     price_slices,
     receipt_table,
 )
-from gridmargin.reference import Profile
+from gridmargin.reference import Profile, WorkProfile
 from gridmargin.requests import RequestBatch
 from gridmargin.vocab import J_PER_KWH, Status
 
@@ -50,7 +50,7 @@ class Accountant:
         Stamped on every receipt; may change between pushes.
     zone : str
         Where the devices stand.
-    profile : Profile
+    profile : Profile or WorkProfile
         Device × model energy profile.
     replay : Replay or Measured
         Continuous batching, or what an engine and a meter say, on the zone's interval grid.
@@ -71,7 +71,7 @@ class Accountant:
 
     run_id: str
     zone: str
-    profile: Profile
+    profile: Profile | WorkProfile
     replay: Replay | Measured
     factors_of: FactorsOf
     overheads: Overheads

@@ -13,7 +13,7 @@ import numpy as np
 
 from gridmargin.attribution import GIVEN, Completed, Measured, ProvisionedIdle, Replay, provisioned_idle
 from gridmargin.pipeline.idling import replayed_idle
-from gridmargin.pipeline.measuring import evidence_of, measure
+from gridmargin.pipeline.measuring import evidence_of, measure, profile_of
 from gridmargin.reference import Profile
 from gridmargin.requests import RequestLog, is_unchanged
 
@@ -62,7 +62,7 @@ def replayed_again(run: Mapping[str, Any], log_row: int, arrival_utc: datetime) 
         path, described["sha256"], described["n_requests"], arrival_utc, arrival_utc,
         described["shift_s"], described["columns"],
     )  # fmt: skip
-    profile = Profile(**run["profile"])
+    profile = profile_of(run["profile"])
     replay: Replay | Measured
     if run.get("evidence"):
         for name in ("steps", "meter"):
@@ -72,6 +72,7 @@ def replayed_again(run: Mapping[str, Any], log_row: int, arrival_utc: datetime) 
         replay = measure(evidence_of(run["evidence"]), profile, how["interval_s"])
         idle = provisioned_idle(replay.readings())
     else:
+        assert isinstance(profile, Profile)
         new = partial(Replay, profile, how["interval_s"], how["max_batch"], how["devices"])
         replay, idle = new(), replayed_idle(log, new())
     for batch in log.batches():

@@ -21,6 +21,7 @@ from gridmargin.pipeline.factors import Factory
 from gridmargin.pipeline.moment import moment_for
 from gridmargin.pipeline.synthetic import arrivals_between
 from gridmargin.receipts import CAUSES, FILL_REACH_S, FILL_WIDENING, Receipt, ReceiptWriter, range_of, records
+from gridmargin.reference import Profile
 from gridmargin.requests import RequestBatch
 from gridmargin.sources import KeptSource
 from gridmargin.vocab import InputError, Status, format_utc, sha256_hex
@@ -172,6 +173,7 @@ class Stream:
         self.job, self._factory = job, factory
         self._allotted_j: dict[int, float] = {}
         self._settled_slot = _seconds(moment_utc) // SETTLE_EVERY_S
+        assert isinstance(job.profile, Profile)
         overheads, _ = overheads_for(job)
         replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
         self._accountant = Accountant(

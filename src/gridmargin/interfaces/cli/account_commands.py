@@ -15,11 +15,11 @@ from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import conflict_lines, place_answer, place_line, placed_throughout
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
-from gridmargin.pipeline import Job, account_log, evidence, facts_from, recipe
+from gridmargin.pipeline import Job, account_log, evidence, facts_from, profile_named, recipe
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.places import Placed, overheads_of
 from gridmargin.receipts import find_receipt, read_run, write_json
-from gridmargin.reference import profile_for, pue
+from gridmargin.reference import pue
 from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import (
@@ -67,14 +67,15 @@ def account(
     meter_most_w: float | None = None,
     rule: str | None = None,
     charge: str = DEFAULT_CHARGE,
+    instances: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
-    measured = evidence(steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule)
+    measured = evidence(steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule, instances)
     charged_parts(charge)
     settings = read_settings(ledger)
     registry = open_places(settings, places, geojson)
     registry.where(zone, now_utc(), workload)
-    profile = profile_for(device, model)
+    profile = profile_named(device, model, measured)
     pue(site or DEFAULT_SITE)
     recipe(estimator)
     if out.exists() and not out.is_dir():

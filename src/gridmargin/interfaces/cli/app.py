@@ -416,6 +416,13 @@ def account(
         float | None,
         typer.Option(help="What the device cannot exceed, in watts; tells a wrap from a reset.", metavar="W"),
     ] = None,
+    instance: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Part of a metered board and its share, such as GPU-0/MIG-1=3/7; may repeat.",
+            metavar="NAME=SHARE",
+        ),
+    ] = None,
     rule: Annotated[
         str | None,
         typer.Option(help="How steps are shared; an unknown name lists the rules. Shapley unless said."),
@@ -440,7 +447,7 @@ def account(
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
         data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
         steps=steps, meter=meter, meter_every_s=meter_every, meter_modulus_j=meter_modulus, meter_most_w=meter_most,
-        rule=rule, charge=charge,
+        rule=rule, charge=charge, instances=tuple(instance or ()),
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 
