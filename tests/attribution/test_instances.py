@@ -83,7 +83,9 @@ def two_instances(seed: int = 3) -> tuple[Steps, list[Reading], dict[str, float]
         mine = 51.0 * 120
         while at < 115_000:
             length = int(random.integers(20, 60)) * 10
-            joules = PROFILE.fixed_j_per_step * length / 10 + PROFILE.j_per_decode_token * tokens * length / 10
+            joules = (
+                PROFILE.fixed_j_per_step * length / 10 + PROFILE.j_per_decode_token * tokens * length / 10
+            )
             rows.append((group, at, at + length, tokens * length / 10, length / 10))
             power[at : at + length] += joules / (length / 1000)
             mine += joules
@@ -138,7 +140,8 @@ def test_instances_that_cannot_be_are_refused(instances: list, said: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "frac", "said"), [("MIG-1", 0.5, "names no board"), ("g/a", 1.5, "1.5 of its"), ("g/a", 0, "0 of")]
+    ("name", "frac", "said"),
+    [("MIG-1", 0.5, "names no board"), ("g/a", 1.5, "1.5 of its"), ("g/a", 0, "0 of")],
 )
 def test_an_instance_names_its_board_and_holds_a_part_of_it(name: str, frac: float, said: str) -> None:
     with pytest.raises(InputError, match=said):

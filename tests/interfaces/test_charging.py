@@ -33,9 +33,7 @@ def explained(log: Path, receipt: str) -> dict:
     return run("explain", receipt, "--out", log.parent / "out", "--json").json()
 
 
-@pytest.mark.parametrize(
-    ("charge", "n"), [("own", 3), ("step", 4), ("loaded", 5), ("provisioned", 6)]
-)
+@pytest.mark.parametrize(("charge", "n"), [("own", 3), ("step", 4), ("loaded", 5), ("provisioned", 6)])
 @pytest.mark.parametrize("by_meter", [False, True])
 def test_a_policy_charges_its_parts_and_keeps_all_of_them(
     served: Run, charge: str, n: int, by_meter: bool
@@ -183,7 +181,11 @@ def test_steps_on_an_instance_are_charged_from_its_board(served: Run) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("GPU-0/MIG-1", "write its name and its share"), ("MIG-1=3/7", "names no board"), ("g/a=9/7", "holds 1.28571")],
+    [
+        ("GPU-0/MIG-1", "write its name and its share"),
+        ("MIG-1=3/7", "names no board"),
+        ("g/a=9/7", "holds 1.28571"),
+    ],
 )
 def test_an_instance_that_cannot_be_read_is_refused(served: Run, text: str, said: str) -> None:
     metered = ("--steps", served.steps, "--meter", served.meter, "--meter-every", 0.5)

@@ -392,9 +392,7 @@ def _outcomes(folder: Path, run_id: str) -> list[dict[str, Any]]:
     """Give what requests of each outcome were charged, where the log says how they ended."""
     rows = rollup(folder, ["outcome"], run_id)
     names = ("outcome", "requests", "charged_energy_j", "marginal_gco2")
-    return (
-        [{name: row[name] for name in names} for row in rows] if len(rows) > 1 or rows[0]["outcome"] else []
-    )
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: list[str]) -> dict[str, Any]:
@@ -432,7 +430,7 @@ def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: l
         },
         "energy_parts_j": {part: row[f"{part}_j"] for part in ENERGY_PARTS},
         "charged": manifest["charged"],
-        "outcomes": _outcomes(folder, run_id),
+        "outcomes": _outcomes(folder, run_id) if "outcome" in manifest["log"]["columns"] else [],
         "variance_frac": row["variance_frac"],
         "per_request_gco2": quantiles(folder, run_id),
         "per_work_unit_gco2": {k: v / row["work_units"] for k, v in marginal.items()}
