@@ -240,7 +240,7 @@ def test_no_run_and_an_unknown_run_are_refused(runs, tmp_path) -> None:
         TASKS.get("engine-steps")(Ask(tmp_path))
     with pytest.raises(UnknownNameError, match="made-up-device"):
         TASKS.get("engine-steps")(Ask(runs, region="made-up-devise"))
-    with pytest.raises(InputError, match="leave out --test-year"):
+    with pytest.raises(InputError, match="leave out .test_year"):
         TASKS.get("engine-steps")(Ask(runs, test_year=2024))
 
 
