@@ -101,7 +101,7 @@ def run_rows(folder: Path, train_s: float | None) -> list[Row]:
         raise InputError(
             f"{folder}: {max(cut_us - first_us, 0) / 1e6:.1f} s to fit on and {max(last_us - cut_us, 0) / 1e6:.1f} s to"
             f" test, of {(last_us - first_us) / 1e6:.1f} s; want {FEWEST_FIT_WINDOWS * WINDOW_S:g} s and {WINDOW_S:g} s:"
-            " give a longer run or another --train-s"
+            " give a longer run or another `train_s`"
         )
     fitted = trace.reading_us <= cut_us
     before = trace.steps.take(np.flatnonzero(trace.steps.end_us <= cut_us))

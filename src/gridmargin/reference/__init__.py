@@ -3,6 +3,7 @@
 Comes in: nothing. Goes out: sourced tables of figures. Touches its own CSV files only.
 """
 
+from gridmargin.reference.devices import Device, busy_thread_w, device_named, device_of, known_boards
 from gridmargin.reference.fuel_prices import UnitDefaults, fuel_prices_before, unit_defaults
 from gridmargin.reference.fuel_rates import FuelRateRow, fuel_rates_for
 from gridmargin.reference.host_lines import HostLine, host_line
@@ -28,6 +29,7 @@ from gridmargin.reference.zones import Zone, known_zones, zone_named
 __all__ = [
     "CLOUDS",
     "SCHEMES",
+    "Device",
     "FuelRateRow",
     "HostLine",
     "Naming",
@@ -38,12 +40,16 @@ __all__ = [
     "WorkProfile",
     "Zone",
     "ZoneBorder",
+    "busy_thread_w",
+    "device_named",
+    "device_of",
     "every_name",
     "fuel_prices_before",
     "fuel_rates_for",
     "host_factor",
     "host_line",
     "is_model",
+    "known_boards",
     "known_devices",
     "known_models",
     "known_work_models",
