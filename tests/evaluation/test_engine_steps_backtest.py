@@ -241,7 +241,7 @@ def test_no_run_and_an_unknown_run_are_refused(runs, tmp_path) -> None:
         TASKS.get("engine-steps")(Ask(tmp_path))
     with pytest.raises(UnknownNameError, match="made-up-device"):
         TASKS.get("engine-steps")(Ask(runs, region="made-up-devise"))
-    with pytest.raises(InputError, match="leave out --test-year"):
+    with pytest.raises(InputError, match="leave out `test_year`"):
         TASKS.get("engine-steps")(Ask(runs, test_year=2024))
 
 
@@ -258,5 +258,5 @@ def test_other_tasks_refuse_train_s(tmp_path) -> None:
     asked = dict.fromkeys(
         ("avert", "train_year", "test_year", "test_from", "test_to", "horizon_min", "region", "out")
     )
-    with pytest.raises(InputError, match=r"backtest rts .* leave out --train-s"):
+    with pytest.raises(InputError, match=r"backtest rts .* leave out `train_s`"):
         backtest("rts", tmp_path, train_s=5.0, **asked)
