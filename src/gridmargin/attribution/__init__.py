@@ -8,7 +8,7 @@ from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
-from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution.measured import METER_FRAC, Charged, Measured, charge_by_meter, charge_by_profile
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Shares
@@ -53,6 +53,7 @@ __all__ = [
     "DECODE",
     "FIXED",
     "IDLE",
+    "METER_FRAC",
     "PREFILL",
     "RULES",
     "STACK_HIGH",
