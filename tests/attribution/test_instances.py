@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -137,6 +138,21 @@ def test_instances_that_cannot_be_are_refused(instances: list, said: str) -> Non
     steps, readings, _ = two_instances()
     with pytest.raises(InputError, match=said):
         charge_by_meter(steps, readings, PROFILE, instances=instances)
+
+
+def test_a_meter_of_one_board_need_not_name_it() -> None:
+    steps, readings, _ = two_instances()
+    nameless = [replace(reading, device="meter.csv") for reading in readings]
+    named, found = (charge_by_meter(steps, r, PROFILE, instances=HALVES) for r in (readings, nameless))
+    assert found.energy.total_j.tolist() == named.energy.total_j.tolist()
+
+
+def test_a_board_that_is_split_stands_for_no_other_device() -> None:
+    """Steps on another device want a reading of their own, though the meter names one device alone."""
+    steps, readings, _ = two_instances()
+    moved = replace(steps, groups=(("GPU-0/MIG-1",), ("GPU-7",)))
+    with pytest.raises(InputError, match="no reading of GPU-7"):
+        charge_by_meter(moved, readings, PROFILE, instances=HALVES[:1])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from gridmargin.evaluation import TASKS, Ask
 from gridmargin.evaluation.engine_trace import context_of, read_trace
+from gridmargin.interfaces.cli.backtest_commands import backtest
 from gridmargin.vocab import InputError, TableError, TimeError, UnknownNameError
 
 IDLE_W, FIXED_J, PREFILL_J, DECODE_J, CONTEXT_J = 95.0, 2.6, 0.02, 0.06, 2e-5
@@ -240,7 +241,7 @@ def test_no_run_and_an_unknown_run_are_refused(runs, tmp_path) -> None:
         TASKS.get("engine-steps")(Ask(tmp_path))
     with pytest.raises(UnknownNameError, match="made-up-device"):
         TASKS.get("engine-steps")(Ask(runs, region="made-up-devise"))
-    with pytest.raises(InputError, match="leave out --test-year"):
+    with pytest.raises(InputError, match="leave out `test_year`"):
         TASKS.get("engine-steps")(Ask(runs, test_year=2024))
 
 
@@ -250,3 +251,12 @@ def test_the_recorded_h100(data_dir) -> None:
     row = whole(TASKS.get("engine-steps")(Ask(data_dir / "inference" / "h100_engine_steps")))
     assert row["mape"] <= 0.01
     assert row["baselines"]["token_proportional"]["mape"] > 0.2
+
+
+def test_other_tasks_refuse_train_s(tmp_path) -> None:
+    """A task that fits whole periods says that it has no use for the seconds of a run."""
+    asked = dict.fromkeys(
+        ("avert", "train_year", "test_year", "test_from", "test_to", "horizon_min", "region", "out")
+    )
+    with pytest.raises(InputError, match=r"backtest rts .* leave out `train_s`"):
+        backtest("rts", tmp_path, train_s=5.0, **asked)

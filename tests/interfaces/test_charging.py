@@ -63,6 +63,18 @@ def test_a_policy_charges_its_parts_and_keeps_all_of_them(
     assert ("charged to nobody" in step["detail"]) == (charge != "provisioned")
 
 
+def test_idle_that_no_step_is_a_key_to_stays_with_nobody(tmp_path: Path) -> None:
+    """Two requests that end as they come and hold no token: an hour of idle between them, and nobody to allot it by."""
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "arrival,end,prompt_tokens,generated_tokens\n"
+        "2026-07-15T18:14:00Z,2026-07-15T18:14:00Z,0,0\n2026-07-15T19:14:00Z,2026-07-15T19:14:00Z,0,0\n"
+    )
+    totals = account(log, "--charge", "provisioned").json()["totals"]
+    assert totals["provisioned_idle_j"] == pytest.approx(3600 * 123)
+    assert (totals["allotted_idle_j"], totals["energy_j"]) == (0, 0)
+
+
 def test_what_is_not_charged_is_said(served: Run) -> None:
     said = account(served.log, "--charge", "own", as_json=False).out
     for part in ("step fixed", "loaded idle", "provisioned idle"):

@@ -6,7 +6,7 @@ interval, and what nobody asked for. Touches nothing.
 
 from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.batch_cost import local_line, whole_line
-from gridmargin.attribution.charged import Charged, charge_by_meter, charge_by_profile
+from gridmargin.attribution.charged import METER_FRAC, Charged, charge_by_meter, charge_by_profile
 from gridmargin.attribution.charging import (
     CHARGES,
     DEFAULT_CHARGE,
@@ -21,6 +21,7 @@ from gridmargin.attribution.charging import (
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.instances import BoardSplit, Instance, split_board
+from gridmargin.attribution.live_shares import LiveShares
 from gridmargin.attribution.measured import Measured
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
@@ -71,6 +72,7 @@ __all__ = [
     "GIVEN",
     "IDLE",
     "IDLE_KEY",
+    "METER_FRAC",
     "PREFILL",
     "RULES",
     "STACK_HIGH",
@@ -85,6 +87,7 @@ __all__ = [
     "CostKey",
     "CostPrior",
     "Instance",
+    "LiveShares",
     "Measured",
     "MeteredSteps",
     "ProvisionedIdle",

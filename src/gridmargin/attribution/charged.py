@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gridmargin.attribution.alignment import align
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.instances import BoardSplit, Instance, busy_s, refuse_overfull, split_board
 from gridmargin.attribution.metered import metered
@@ -24,7 +25,7 @@ from gridmargin.attribution.step_energy import StepEnergy, profiled
 from gridmargin.engines import Steps
 from gridmargin.meters import Reading
 from gridmargin.reference import Profile, WorkProfile
-from gridmargin.vocab import InputError
+from gridmargin.vocab import InputError, Status
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,6 +35,9 @@ Windows = tuple[IntArray, IntArray, FloatArray]
 
 BLOCK_S = 10.0
 """How much of the meter the cost model predicts before it learns from it. [s]"""
+
+LEAST_READINGS = 40
+"""Readings during steps below which two clocks are not held against one another."""
 
 METER_FRAC = 0.05
 """How far a driver's reading may be off where its sensor is not known: within 5 %, as the NVML reference says of
@@ -57,8 +61,13 @@ class Charged:
         90 % half-widths of the energy, relative. [1]
     how : str
         `metered`, `board` where the meter saw a board that several instances share, or `profile`.
+    status : Status
+        `reported`, or `modelled` where a profile, a meter that is itself a model, or the split of a board says it.
     costs : mapping of str to tuple of floats
         By group: watts of idle, then joules a step, prompt token, decoded token, token attended to, work unit.
+    offsets_s : mapping of str to float
+        By group: the meter's clock less the engine's, as the two series tell it and as it was taken off; a group whose
+        readings are too few, and an instance, has none. [s]
     unused_us, unused_j : arrays, shape (u,)
         Start of what a board drew that is of none of its instances, and how much. [µs since 1970 UTC], [J]
     """
@@ -71,7 +80,9 @@ class Charged:
     low_frac: float
     high_frac: float
     how: str
+    status: Status
     costs: Mapping[str, tuple[float, ...]]
+    offsets_s: Mapping[str, float]
     unused_us: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     unused_j: FloatArray = field(default_factory=lambda: np.empty(0))
 
@@ -87,7 +98,9 @@ def charge_by_profile(steps: Steps, profile: Profile | WorkProfile) -> Charged:
         low_frac=profile.energy_low_frac,
         high_frac=profile.energy_high_frac,
         how="profile",
+        status=Status.MODELLED,
         costs={},
+        offsets_s={},
     )
 
 
@@ -104,7 +117,8 @@ def charge_by_meter(
     ----------
     steps : Steps
     readings : sequence of Reading
-        Of every device of every group, on the engine's clock.
+        Of every device of every group; a clock of its own within a second or so of the engine's is found and set right,
+        but for boards with instances, whose readings are taken to be on the engine's clock.
     profile : Profile
         What is believed of the cost before the meter speaks.
     meter_frac : float
@@ -118,6 +132,7 @@ def charge_by_meter(
         If a device has no reading, or none while it took steps, or instances of a board hold more than it has.
     """
     parts, costs, off = [], {}, []
+    offsets: dict[str, float] = {}
     silent_s = 0.0
     boards = _boards(readings, steps, profile, instances)
     of_device = {name: windows for board in boards for name, windows in board.of_instance.items()}
@@ -133,6 +148,10 @@ def charge_by_meter(
                 f"the meter of {name} has no reading while it took steps; give the trace of the same time and clock"
             )
         prior = _prior(profile, frac_of.get(name, 1.0))
+        offset_s = None if name in frac_of else _offset_s(mine, start_us, end_us, energy_j, prior)
+        if offset_s is not None:
+            offsets[name] = offset_s
+            start_us, end_us = (edge - round(offset_s * 1e6) for edge in (start_us, end_us))
         fit = CostFit(CostKey(profile.device, profile.model, profile.stack), prior)
         terms = window_terms(mine, start_us, end_us)
         block = (end_us - end_us[0]) // int(BLOCK_S * 1e6)
@@ -169,7 +188,11 @@ def charge_by_meter(
         low_frac=min(1.0, float(np.linalg.norm([meter_frac, spread, low]))),
         high_frac=float(np.linalg.norm([meter_frac, spread, high])),
         how="board" if boards else "metered",
+        status=Status.MODELLED
+        if boards or any(one.status is Status.MODELLED for one in readings)
+        else Status.REPORTED,
         costs=costs,
+        offsets_s=offsets,
         unused_us=np.concatenate([none.astype(np.int64), *(board.start_us for board in boards)]),
         unused_j=np.concatenate([none, *(board.split.unattributed_j for board in boards)]),
     )
@@ -202,13 +225,16 @@ def _boards(
             f"{'+'.join(together)} step together, and one of them is an instance; an instance takes steps by itself"
         )
     found = []
-    for board in dict.fromkeys(one.board for one in instances):
+    names = dict.fromkeys(one.board for one in instances)
+    devices = {reading.device for reading in readings}
+    for board in names:
         mine = [one for one in instances if one.board == board]
-        held = [reading for reading in readings if reading.device == board]
+        is_the_only = len(names) == len(devices) == 1
+        held = [reading for reading in readings if is_the_only or reading.device == board]
         if not held:
             raise InputError(
                 f"no reading of {board}, the board of {mine[0].name}; the meter names"
-                f" {', '.join(sorted({r.device for r in readings})) or 'none'}; name boards alike in both"
+                f" {', '.join(sorted(devices)) or 'none'}; name boards alike in both"
             )
         start_us, end_us, energy_j = _of_readings(held)
         cost = _prior(profile, 1.0).mean
@@ -243,8 +269,10 @@ def _by_device(
     readings: Sequence[Reading], steps: Steps, instances: Sequence[Instance]
 ) -> Mapping[str, Windows]:
     held: dict[str, list[Reading]] = {}
+    boards = {one.board for one in instances}
     for reading in readings:
-        held.setdefault(reading.device, []).append(reading)
+        if reading.device not in boards:
+            held.setdefault(reading.device, []).append(reading)
     found = {device: _of_readings(mine) for device, mine in held.items()}
     wanted = {device for group in steps.groups for device in group} - {one.name for one in instances}
     if instances and not wanted:
@@ -263,6 +291,21 @@ def _by_device(
             " name devices alike in both"
         )
     return found
+
+
+def _offset_s(
+    steps: Steps, start_us: IntArray, end_us: IntArray, energy_j: FloatArray, prior: CostPrior
+) -> float | None:
+    """Give the meter's clock less the engine's, or None where too few readings lie inside the steps. [s]"""
+    length_s = (end_us - start_us) / 1e6
+    inside = (end_us > steps.start_us[0]) & (start_us < steps.end_us[-1])
+    if inside.sum() < LEAST_READINGS:
+        return None
+    try:
+        found = align(steps, end_us, energy_j / length_s, prior, averages_s=(float(np.median(length_s)),))
+    except InputError:
+        return None
+    return found.offset_s
 
 
 def _of_readings(readings: Sequence[Reading]) -> Windows:

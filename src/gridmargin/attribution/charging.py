@@ -86,6 +86,11 @@ class ProvisionedIdle:
         return float(self.idle_j.sum())
 
     @property
+    def allottable_j(self) -> float:
+        """All of it; nothing where no step drew anything, so that there is no key. [J]"""
+        return self.total_j if self.steps_j.sum() > 0 else 0.0
+
+    @property
     def over_run_j(self) -> float:
         """What was drawn in intervals without the energy of any step. [J]"""
         return float(self.idle_j[self.steps_j <= 0].sum())

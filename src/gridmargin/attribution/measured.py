@@ -64,7 +64,7 @@ class Measured:
     @property
     def status(self) -> Status:
         """What is known of the energy."""
-        return Status.REPORTED if self.charged.how == "metered" else Status.MODELLED
+        return self.charged.status
 
     @property
     def unlisted_j(self) -> float:

@@ -53,6 +53,10 @@ LEAD = timedelta(hours=1)
 """How far beyond the slots at hand factors are looked for, so that each batch does not ask anew."""
 
 
+CLOCK_TOLD_S, SILENCE_TOLD_S = 0.05, 0.05
+"""From when on a meter's clock, or its silence during steps, is told in a note; both are in the manifest always. [s]"""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is to be priced, and how.
@@ -294,11 +298,12 @@ def account_log(
         if isinstance(replay, Measured):
             manifest["meter"] |= {
                 "by_rule_j": replay.by_rule_j, "unlisted_j": replay.unlisted_j, "n_unlisted": replay.n_unlisted,
-                "silent_s": replay.charged.silent_s, "costs": dict(replay.charged.costs),
+                "silent_s": replay.charged.silent_s, "clock_offset_s": dict(replay.charged.offsets_s), "costs": dict(replay.charged.costs),
                 "energy_low_frac": replay.charged.low_frac, "energy_high_frac": replay.charged.high_frac,
             }  # fmt: skip
         if isinstance(replay, Replay):
-            off = abs(accountant.allotted_j - idle.total_j) / manifest["meter"]["energy_j"]
+            off_j = abs(accountant.allotted_j - idle.allottable_j)
+            off = off_j / manifest["meter"]["energy_j"] if off_j else 0.0
             manifest["meter"]["conservation_error"] = conserved(max(conservation_error, off))
         manifest["idle"] = {
             "key": IDLE_KEY, "provisioned_idle_j": idle.total_j, "over_run_j": idle.over_run_j,
@@ -369,7 +374,14 @@ def _meter_notes(manifest: Mapping[str, Any]) -> list[str]:
             f"{meter['unused_j']:,.1f} J of the boards are of none of their instances and stay unattributed; the split among"
             " them is modelled, and the range of the energy spans the splits that could be defended"
         )
-    if meter.get("silent_s"):
+    skewed = {name: s for name, s in meter.get("clock_offset_s", {}).items() if abs(s) >= CLOCK_TOLD_S}
+    if skewed:
+        notes.append(
+            "the meter's clock was set right by "
+            + ", ".join(f"{-s:+.2f} s ({name})" for name, s in skewed.items())
+            + ": so its readings fit the engine's steps best"
+        )
+    if meter.get("silent_s", 0.0) >= SILENCE_TOLD_S:
         notes.append(
             f"the meter was silent for {meter['silent_s']:,.3f} s of steps: no energy is stated for them"
         )

@@ -8,9 +8,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from gridmargin.attribution import RULES, Instance, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution import (
+    METER_FRAC,
+    RULES,
+    Instance,
+    Measured,
+    charge_by_meter,
+    charge_by_profile,
+)
 from gridmargin.engines import read_steps
-from gridmargin.meters import Instrument, RecordedMeter
+from gridmargin.meters import Instrument, RecordedMeter, through_sensor
 from gridmargin.reference import Profile, WorkProfile, profile_for, work_profile_for
 from gridmargin.requests import file_sha256
 from gridmargin.vocab import InputError, UnknownNameError
@@ -32,6 +39,9 @@ class Evidence:
         What the trace cannot say of itself.
     rule : str
         By which rule steps are shared.
+    field : str or None
+        What a trace of power was read from, such as `power.draw.instant`; it is then brought to energy by the sensor of
+        the device's family. None where the trace is taken as it stands.
     instances : tuple of Instance
         Parts of boards that share a meter.
     """
@@ -40,6 +50,7 @@ class Evidence:
     meter: Path | None = None
     instrument: Instrument | None = None
     rule: str = DEFAULT_RULE
+    field: str | None = None
     instances: tuple[Instance, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,7 +60,11 @@ class Evidence:
             for name, path in (("steps", self.steps), ("meter", self.meter))
             if path is not None
         }
-        described = {"instrument": asdict(self.instrument) if self.instrument else None, "rule": self.rule}
+        described = {
+            "instrument": asdict(self.instrument) if self.instrument else None,
+            "rule": self.rule,
+            "field": self.field,
+        }
         parts = {"instances": [asdict(one) for one in self.instances]} if self.instances else {}
         return files | described | parts
 
@@ -61,6 +76,7 @@ def evidence(
     modulus_j: float | None,
     most_power_w: float | None,
     rule: str | None,
+    field: str | None = None,
     instances: Sequence[str] = (),
 ) -> Evidence | None:
     """Bring what a user says together; None where nothing was said, and a log is replayed.
@@ -102,7 +118,9 @@ def evidence(
             "a meter's trace does not say how often it was sampled; give the period in seconds, so that a missing sample"
             " can be told"
         )
-    return Evidence(steps, meter, Instrument(every_s, modulus_j, most_power_w), rule or DEFAULT_RULE, parts)
+    return Evidence(
+        steps, meter, Instrument(every_s, modulus_j, most_power_w), rule or DEFAULT_RULE, field, parts
+    )
 
 
 def instance_of(text: str) -> Instance:
@@ -134,6 +152,7 @@ def evidence_of(described: Mapping[str, Any]) -> Evidence:
         Path(meter["path"]) if meter else None,
         Instrument(**instrument) if instrument else None,
         described["rule"],
+        described.get("field"),
         tuple(Instance(**one) for one in described.get("instances", ())),
     )
 
@@ -152,7 +171,10 @@ def measure(evidence: Evidence, profile: Profile | WorkProfile, interval_s: int)
         charged = charge_by_profile(steps, profile)
     else:
         meter = RecordedMeter(evidence.meter, evidence.instrument or Instrument(1.0))
-        charged = charge_by_meter(steps, meter.readings(), profile, instances=evidence.instances)
+        readings, meter_frac = meter.readings(), METER_FRAC
+        if evidence.field is not None:
+            readings, meter_frac = through_sensor(readings, profile.device, evidence.field)
+        charged = charge_by_meter(steps, readings, profile, meter_frac, evidence.instances)
     return Measured(charged, rule, interval_s)
 
 

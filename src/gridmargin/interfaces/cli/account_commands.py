@@ -66,11 +66,14 @@ def account(
     meter_modulus_j: float | None = None,
     meter_most_w: float | None = None,
     rule: str | None = None,
+    meter_field: str | None = None,
     charge: str = DEFAULT_CHARGE,
     instances: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
-    measured = evidence(steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule, instances)
+    measured = evidence(
+        steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule, meter_field, instances
+    )
     charged_parts(charge)
     settings = read_settings(ledger)
     registry = open_places(settings, places, geojson)

@@ -62,7 +62,7 @@ def backtest(
     """Answer `gridmargin backtest`."""
     run = TASKS.get(task)
     if train_s is not None and task != "engine-steps":
-        raise InputError(f"backtest {task} does not fit the first seconds of a run: leave out --train-s")
+        raise InputError(f"backtest {task} does not fit the first seconds of a run: leave out `train_s`")
     for name, folder in (("--data", data), ("--avert", avert)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{name} {folder}: no such folder")
