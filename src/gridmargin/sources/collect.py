@@ -150,6 +150,8 @@ def collect(
                 faults.append(f"{request.supplement}: {error}")
                 if not isinstance(error, PublisherError) or error.status != NOT_THERE:
                     left.add(request.supplement)
+                if deadline is not None and clock is not None and clock() >= deadline:
+                    break  # what is left of the time is for what came already
                 continue
             n_new, n_unchanged = n_new + brought.n_new, n_unchanged + brought.n_unchanged
             revised.update(brought.revised)

@@ -58,6 +58,8 @@ DEMAND = "initialDemandOutturn"
 PRICE = "balancing/pricing/market-index"
 PROVIDER = "APXMIDP"
 """The exchange whose index is read; the other's (`N2EXMIDP`) has no trades in most half hours, and then 0.00."""
+_DEMANDS = "demand/outturn"
+_SUPPLEMENTS = {PRICE: "price", _DEMANDS: "load"}
 _FUEL_FIELDS = ("publishTime", "startTime", "fuelType", "generation")
 _AND = " + "
 _PRICE_NAME = PRICE.replace("/", "-")
@@ -75,7 +77,7 @@ class ElexonLive(OneZone):
     states_margin = False
     cadence_s = 1800
     delay_s = 900
-    tables: tuple[str, ...] = (PRICE, "demand/outturn", "datasets/FUELHH")
+    tables: tuple[str, ...] = (PRICE, _DEMANDS, "datasets/FUELHH")
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List each settlement day's tables."""
@@ -87,7 +89,7 @@ class ElexonLive(OneZone):
                 Body.JSON,
                 stretch,
                 _query(table, day, stretch),
-                supplement="price" if table == PRICE else "",
+                supplement=_SUPPLEMENTS.get(table, ""),
             )
             for day, stretch in local_days(interval, TIMEZONE)
             for table in self.tables
