@@ -203,7 +203,7 @@ def isone(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
 def eia930(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
     """One answer of the API: hours in UTC labelled by their end, values as text, and how many rows there are."""
     whose, what, codes = {
-        "fuel": ("respondent", "fueltype", ("NG", "COL", "WND")),
+        "fuel": ("respondent", "fueltype", ("NG", "COL", "SNB", "SUN", "WND")),
         "regi": ("respondent", "type", ("D", "TI", "DF", "NG")),
         "inte": ("fromba", "toba", ("PJM", "SWPP")),
     }[request.name[:4]]
