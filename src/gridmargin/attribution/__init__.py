@@ -5,9 +5,11 @@ interval, and what nobody asked for. Touches nothing.
 """
 
 from gridmargin.attribution.alignment import Alignment, align
+from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
-from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution.live_shares import LiveShares
+from gridmargin.attribution.measured import METER_FRAC, Charged, Measured, charge_by_meter, charge_by_profile
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Shares
@@ -17,6 +19,8 @@ from gridmargin.attribution.step_cost import (
     FIXED,
     IDLE,
     PREFILL,
+    STACK_HIGH,
+    STACK_LOW,
     TERMS,
     WORK,
     CostKey,
@@ -24,6 +28,7 @@ from gridmargin.attribution.step_cost import (
     StepCost,
     prior_of,
     prior_of_proportions,
+    prior_of_work,
     row_terms,
     window_terms,
 )
@@ -49,8 +54,11 @@ __all__ = [
     "DECODE",
     "FIXED",
     "IDLE",
+    "METER_FRAC",
     "PREFILL",
     "RULES",
+    "STACK_HIGH",
+    "STACK_LOW",
     "TERMS",
     "WORK",
     "Alignment",
@@ -59,6 +67,7 @@ __all__ = [
     "CostFit",
     "CostKey",
     "CostPrior",
+    "LiveShares",
     "Measured",
     "MeteredSteps",
     "Replay",
@@ -71,11 +80,14 @@ __all__ = [
     "align",
     "charge_by_meter",
     "charge_by_profile",
+    "local_line",
     "metered",
     "prior_of",
     "prior_of_proportions",
+    "prior_of_work",
     "profiled",
     "row_terms",
     "split",
+    "whole_line",
     "window_terms",
 ]

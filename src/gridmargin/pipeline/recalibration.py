@@ -258,7 +258,7 @@ def _renew(
         cause=FORCED if event is None else event.cause,
         reason=reason,
         interval=renewed,
-        old_fit_id=old.fit_id,
+        old_fit_id=entries["fit_id"][-1],
         new_fit_id=fit.fit_id,
         changes=different,
         recorded_utc=factory.now_utc(),

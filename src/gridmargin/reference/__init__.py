@@ -22,6 +22,7 @@ from gridmargin.reference.profiles import Profile, is_model, known_devices, know
 from gridmargin.reference.sensors import RangeShares, SensorFamily, range_shares, sensor_family
 from gridmargin.reference.sites import host_factor, line_loss, price_usd_per_kwh, pue
 from gridmargin.reference.tables import load_table
+from gridmargin.reference.work_profiles import WorkProfile, known_work_models, work_profile_for
 from gridmargin.reference.zone_borders import ZoneBorder, zone_border
 from gridmargin.reference.zones import Zone, known_zones, zone_named
 
@@ -36,6 +37,7 @@ __all__ = [
     "RangeShares",
     "SensorFamily",
     "UnitDefaults",
+    "WorkProfile",
     "Zone",
     "ZoneBorder",
     "busy_thread_w",
@@ -50,6 +52,7 @@ __all__ = [
     "known_boards",
     "known_devices",
     "known_models",
+    "known_work_models",
     "known_zones",
     "line_loss",
     "load_table",
@@ -64,6 +67,7 @@ __all__ = [
     "read_namings",
     "sensor_family",
     "unit_defaults",
+    "work_profile_for",
     "zone_border",
     "zone_named",
 ]

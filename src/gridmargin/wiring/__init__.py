@@ -6,7 +6,14 @@ Goes out: a choice of source, settled for a zone where asked, and a data folder 
 """
 
 from gridmargin.wiring.instruments import look_for_meters, open_meter, sampler_of
-from gridmargin.wiring.outside import home_folder, now_utc, read_settings, recent_file, seen_file
+from gridmargin.wiring.outside import (
+    home_folder,
+    now_utc,
+    read_settings,
+    recent_file,
+    seen_file,
+    witnessed_file,
+)
 from gridmargin.wiring.settling import (
     PATIENT,
     QUICK,
@@ -52,5 +59,6 @@ __all__ = [
     "sampler_of",
     "seen_file",
     "source_for",
+    "witnessed_file",
     "zones_of",
 ]

@@ -56,6 +56,11 @@ def recent_file() -> Path:
     return user_state_path("gridmargin") / "recent.json"
 
 
+def witnessed_file(log_id: str, witness_id: str) -> Path:
+    """Name the file that remembers the head of a log that a witness signed last, by the ids of both keys."""
+    return user_state_path("gridmargin") / "witnessed" / f"{log_id}-{witness_id}"
+
+
 def seen_file(key_id: str) -> Path:
     """Name the file that remembers the newest head that a ledger showed us, by the id of its key."""
     return user_state_path("gridmargin") / "heads" / key_id

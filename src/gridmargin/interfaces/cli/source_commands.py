@@ -13,6 +13,7 @@ from gridmargin.interfaces.answers import freshness_answer, sources_answer
 from gridmargin.interfaces.cli.app import with_options
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import zone_of
+from gridmargin.ledger import clock_notes
 from gridmargin.pipeline import prune, take_in
 from gridmargin.vocab import InputError, Interval, format_utc, parse_utc
 from gridmargin.wiring import (
@@ -34,6 +35,7 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
         rows = sources_answer(place.feeds) + sources_answer(place.open_comparisons(PATIENT))
         checked = list(replayed(place)) if check else []
         n_removed = place.index.n_removed()
+        notes = clock_notes(place.book, now_utc())
     faults = [one for one in checked if one.fault]
     return {
         "sources": rows,
@@ -41,6 +43,7 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
         "want_keys": list(dict.fromkeys(row["source"] for row in rows if row["off"])),
         "n_checked": len(checked) if check else None,
         "n_removed": n_removed,
+        "notes": notes,
         "n_faults": len(faults),
         "faults": [
             {"source": f.source, "name": f.name, "sha256": f.sha256, "fault": f.fault} for f in faults
@@ -82,6 +85,8 @@ def show_sources(answer: dict[str, Any]) -> None:
         console.print(
             f"{answer['n_checked']} archived payloads read again, {answer['n_faults']} do not close"
         )
+    for line in answer["notes"]:
+        console.print(f"mind: {line}")
     if answer["n_removed"]:
         console.print(
             f"{answer['n_removed']} earlier answers were removed from the archive by `gridmargin archive prune`"

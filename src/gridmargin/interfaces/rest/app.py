@@ -200,9 +200,14 @@ def _ledger_routes(app: FastAPI, desk: Desk) -> None:
         return await desk.consistency(tree_size)
 
     @app.get("/v1/ledger/diff", tags=["ledger"])
-    async def diff(since: str, zone: str | None = None) -> dict[str, Any]:
-        """Say what the ledger says differently now from what it said at `since`, and why."""
-        return await desk.diff(parse_utc(since, "since"), zone)
+    async def diff(
+        since: str,
+        zone: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """Say what the ledger says differently now from what it said at `since`, and why; `more` says that there is more."""
+        return await desk.diff(parse_utc(since, "since"), zone, limit, cursor)
 
 
 def _receipt_routes(app: FastAPI, desk: Desk) -> None:
