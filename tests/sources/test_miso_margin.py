@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -122,9 +123,9 @@ def test_a_count_that_is_missing_leaves_its_interval_without_a_share():
         shares([known, known])
 
 
-@given(st.lists(st.integers(0, 40), min_size=24, max_size=24))
+@given(st.lists(st.integers(0, 40), min_size=30, max_size=30))
 def test_shares_of_an_interval_come_to_one(counts):
-    """Whatever is counted, in three regions and eight words: the shares add up, and where nothing is counted none is."""
+    """Whatever is counted, in three regions and ten words: the shares add up, and where nothing is counted none is."""
     pairs = [(region, word) for region in ("North", "Central", "South") for word in WORDS]
     rows = [miso_row(MIDNIGHT, *pair, count) for pair, count in zip(pairs, counts, strict=True)]
     found = shares(rows)
@@ -152,6 +153,13 @@ def test_a_damaged_or_other_spreadsheet_is_told():
     whole = miso_margin_table()
     with pytest.raises(TableError, match="cut short or damaged"):
         shares(None, Payload("miso_margin", name, whole.body[:100]))
+
+
+def test_where_spreadsheets_cannot_be_read_it_says_what_to_install(monkeypatch):
+    """A refused table and no crash, so that a live round goes on without it."""
+    monkeypatch.setitem(sys.modules, "fastexcel", None)
+    with pytest.raises(TableError, match="pip install fastexcel"):
+        shares([miso_row(MIDNIGHT, "South", "Oil", 1)])
 
 
 def test_a_folder_gives_its_years_by_the_publishers_clock(tmp_path):

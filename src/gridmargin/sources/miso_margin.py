@@ -32,9 +32,11 @@ EST = timedelta(hours=-5)
 
 ENDING = "_rt_fuel_on_margin.zip"
 WORDS = {
+    "battery storage": Fuel.BATTERY,
     "coal": Fuel.COAL,
     "gas": Fuel.GAS,
     "hydro": Fuel.HYDRO,
+    "natural gas": Fuel.GAS,
     "nuclear": Fuel.NUCLEAR,
     "other": Fuel.OTHER,
     "solar": Fuel.SOLAR,
@@ -42,7 +44,7 @@ WORDS = {
     "wind": Fuel.WIND,
 }
 """Their words in whatever case, and our fuels; another word is refused. They are those that the publisher names where the
-same table is described in its Data Exchange, and the word of its mix for the rest. Pumped hydro has no word of its own."""
+same table is described in its Data Exchange, and those of its mix. Pumped hydro has no word of its own."""
 
 REGIONS = ("central", "north", "south", "no_region")
 WHOLE = "miso"
@@ -55,7 +57,7 @@ _TIME, _REGION, _FUEL, _COUNT, _HOUR = (
     "Unit Count",
     "Hour Ending",
 )
-_OF = " of "
+_OF, _AND = " of ", " + "
 _NAME = rf"(\d{{4}}){re.escape(ENDING)}"
 _SHEET = (".xls", ".xlsx", ".xlsb", ".xlsm")
 
@@ -141,8 +143,12 @@ def _read(source: str, name: str, body: bytes, digest: str) -> pl.DataFrame:
             f"{name}, row {row['row']}: states {row[_FUEL]} of {row[_REGION]} at {row[_TIME]} a second time; remove one"
         )
     return (
-        table.group_by("start_utc", "quantity", _FUEL, maintain_order=True)
-        .agg(pl.col("row").first(), _total(pl.col("value")))
+        table.group_by("start_utc", "quantity", maintain_order=True)
+        .agg(
+            pl.col("row").first(),
+            pl.col(_FUEL).unique(maintain_order=True).str.join(_AND),
+            _total(pl.col("value")),
+        )
         .with_columns((pl.col("value") / _total(pl.col("value")).over("start_utc")).alias("value"))
         .filter(pl.col("value").is_finite())
         .select(

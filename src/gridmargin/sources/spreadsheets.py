@@ -30,9 +30,17 @@ def read_sheets(payload: Payload, needed: Sequence[str], last_row: int = 0) -> p
     Raises
     ------
     TableError
-        If it is no spreadsheet, or a damaged one.
+        If it is no spreadsheet, or a damaged one, or if what reads spreadsheets is not installed.
     """
-    from fastexcel import FastExcelError, read_excel  # a reader of its own, for those who have such a table
+    try:
+        from fastexcel import (
+            FastExcelError,
+            read_excel,
+        )  # a reader of its own, for those who have such a table
+    except ModuleNotFoundError:
+        raise TableError(
+            f"{payload.name} is a spreadsheet, and what reads those is not installed: pip install fastexcel, or set up anew"
+        ) from None
 
     parts = []
     try:
