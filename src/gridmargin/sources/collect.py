@@ -140,9 +140,14 @@ def collect(
         if faults and not n_new + n_unchanged:
             raise PublisherError(source.publisher, faults[0], NOT_THERE)
         left: set[str] = set()
-        for request in (one for one in requests if one.supplement and not is_broken):
+        due = [one for one in requests if one.supplement and not is_broken]
+        for number, request in enumerate(due):
             if request.supplement in left:
                 continue
+            if deadline is not None and clock is not None and clock() >= deadline:
+                unasked = sorted({one.supplement for one in due[number:]} - left)
+                faults.append(f"{', '.join(unasked)}: not asked for, since the time was up")
+                break
             try:
                 brought = _bring(source, zone, request, asking, archive, index, now_utc)
             except (PublisherError, TableError) as error:
@@ -150,8 +155,6 @@ def collect(
                 faults.append(f"{request.supplement}: {error}")
                 if not isinstance(error, PublisherError) or error.status != NOT_THERE:
                     left.add(request.supplement)
-                if deadline is not None and clock is not None and clock() >= deadline:
-                    break  # what is left of the time is for what came already
                 continue
             n_new, n_unchanged = n_new + brought.n_new, n_unchanged + brought.n_unchanged
             revised.update(brought.revised)
