@@ -5,6 +5,7 @@ A stretch is a row of `Steps` whose `n_steps` is above 1 and whose requests are 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -299,8 +300,9 @@ def _never_below(change: FloatArray, run: IntArray) -> FloatArray:
 
 
 def _runs(run: IntArray) -> Iterator[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(run, prepend=-1)) if len(run) else np.empty(0, np.int64)
-    yield from zip(edges.tolist(), [*edges[1:].tolist(), len(run)], strict=True)
+    if len(run):
+        edges = [0, *(np.flatnonzero(np.diff(run)) + 1).tolist(), len(run)]
+        yield from itertools.pairwise(edges)
 
 
 def _by_number(engine: str) -> tuple[tuple[int, str], ...]:

@@ -52,6 +52,8 @@ def _answers_of(path: Path, under: str, figures: Mapping[str, bool]) -> pl.DataF
         raise TableError(
             f"{path.name} cannot be read: {str(error).splitlines()[0]}; give a JSON line an answer"
         ) from None
+    if not frame.height:
+        raise InputError(f"{path.name} has no answer; record a JSON line for each")
     for name in ("received_utc", "id", under):
         _need(frame, name, path)
     frame = frame.unnest(under)

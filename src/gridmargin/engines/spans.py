@@ -71,9 +71,9 @@ def steps_of_spans(spans: Spans, group: Sequence[str], origin: str) -> Steps:
         )
     # A phase shorter than a microsecond is one: its tokens are not lost.
     begin_us = spans.begin_us
-    read_us = np.where(
-        known, np.maximum(spans.first_us, begin_us + 1), np.maximum(spans.end_us, begin_us + 1)
-    )
+    reads_any = ~known | (spans.prefill_tokens + spans.cached_tokens > 0)
+    read_us = np.where(known, spans.first_us, spans.end_us)
+    read_us = np.where(reads_any, np.maximum(read_us, begin_us + 1), read_us)
     end_us = np.where(known & (spans.decode_tokens > 0), np.maximum(spans.end_us, read_us + 1), read_us)
     edges = np.unique(np.concatenate([begin_us, read_us, end_us]))
     who, row, share, reads = _cut(edges, begin_us, read_us, end_us)
