@@ -179,7 +179,10 @@ def test_counters_become_stretches_that_add_up(name: str, tmp_path: Path) -> Non
 def test_a_restart_has_no_row_and_is_said(name: str, tmp_path: Path) -> None:
     """Totals that fall begin anew: what ran around that is told by nobody."""
     again = [(s + 25, totals) for s, totals in BUSY[1:]]
-    young = [(25, {k: v // 10 for k, v in BUSY[0][1].items()}), *[(s, {k: v // 10 for k, v in t.items()}) for s, t in again]]
+    young = [
+        (25, {k: v // 10 for k, v in BUSY[0][1].items()}),
+        *[(s, {k: v // 10 for k, v in t.items()}) for s, t in again],
+    ]
     found = told(name, counted(name, tmp_path, BUSY + young))
     alone = told(name, counted(name, tmp_path, young))
     before = told(name, counted(name, tmp_path, BUSY))
@@ -281,7 +284,10 @@ def test_an_engine_with_its_clock_ahead_is_put_right(name: str, tmp_path: Path) 
             written(
                 name,
                 tmp_path,
-                [Served(o.name, o.begin_s + 3, o.read_s + 3, o.end_s + 3, o.prefill, o.cached, o.generated) for o in SERVED],
+                [
+                    Served(o.name, o.begin_s + 3, o.read_s + 3, o.end_s + 3, o.prefill, o.cached, o.generated)
+                    for o in SERVED
+                ],
             ),
         ).steps
     back = ahead_of(ahead, 3.0)

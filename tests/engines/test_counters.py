@@ -90,7 +90,9 @@ def test_a_page_of_several_engines_gives_each_its_own_rows(tmp_path: Path) -> No
     steps = told(tmp_path, pages, groups=(["a", "b"], ["c"], ["d"])).steps
     assert steps.groups == (("a", "b"), ("c",), ("d",))
     assert steps.decode_tokens.tolist() == [59, 59, 118]
-    with pytest.raises(GridmarginError, match=r"tells of 3 engines \(0, 2, 10\) and the devices of 0 are given"):
+    with pytest.raises(
+        GridmarginError, match=r"tells of 3 engines \(0, 2, 10\) and the devices of 0 are given"
+    ):
         told(tmp_path, pages)
 
 
@@ -123,7 +125,9 @@ def test_what_is_short_is_taken_from_later_in_the_same_run(runs: list[list[float
 
 def test_a_page_that_was_cut_short_is_no_restart(tmp_path: Path) -> None:
     """It lacks counters that were there before: passed over, and nothing gained twice."""
-    whole = recorded(VLLM, added([(0, TWO[0][1]), (5, {"generated": 1, "steps": 1}), (10, {"generated": 9, "steps": 9})]))
+    whole = recorded(
+        VLLM, added([(0, TWO[0][1]), (5, {"generated": 1, "steps": 1}), (10, {"generated": 9, "steps": 9})])
+    )
     first, cut, last = whole.split("# time_utc")[1:]
     short = cut[: cut.index("vllm:generation_tokens_total{")]
     found = told(tmp_path, "# time_utc".join(["", first, short, last]))
@@ -134,7 +138,9 @@ def test_a_page_that_was_cut_short_is_no_restart(tmp_path: Path) -> None:
 def test_a_restart_that_overtook_its_old_totals_is_told_by_the_start_of_the_process(tmp_path: Path) -> None:
     """Where the page says when its process began."""
     started = "process_start_time_seconds {}\n"
-    pages = recorded(VLLM, TWO[:1]) + started.format(1000.0) + recorded(VLLM, TWO[1:]) + started.format(2000.0)
+    pages = (
+        recorded(VLLM, TWO[:1]) + started.format(1000.0) + recorded(VLLM, TWO[1:]) + started.format(2000.0)
+    )
     found = told(tmp_path, pages)
     assert len(found.steps) == 0
     assert "1 restarts" in found.notes[0]
@@ -142,7 +148,13 @@ def test_a_restart_that_overtook_its_old_totals_is_told_by_the_start_of_the_proc
 
 def test_a_series_that_appears_with_its_first_event_stood_at_nothing(tmp_path: Path) -> None:
     """SGLang has no line for decoded tokens before there are some, nor after a restart."""
-    scrapes = added([(0, {"prompt": 10, "steps": 0}), (5, {"generated": 5, "steps": 5}), (10, {"generated": 7, "steps": 7})])
+    scrapes = added(
+        [
+            (0, {"prompt": 10, "steps": 0}),
+            (5, {"generated": 5, "steps": 5}),
+            (10, {"generated": 7, "steps": 7}),
+        ]
+    )
     first, *rest = recorded(SGLANG, scrapes).split("# time_utc")[1:]
     silent = "\n".join(line for line in first.splitlines() if 'mode="decode"' not in line) + "\n"
     steps = told(tmp_path, "# time_utc".join(["", silent, *rest]), "sglang_metrics").steps
@@ -154,7 +166,10 @@ def test_a_series_that_appears_with_its_first_event_stood_at_nothing(tmp_path: P
     [
         ("# time_utc yesterday\n", "pages.txt, page 0, time_utc 'yesterday' is not an ISO 8601 time"),
         ("# time_utc 2026-07-15T18:14:00\n", "page 0, time_utc"),
-        ('# time_utc 2026-07-15T18:14:00Z\nvllm:prompt_tokens_total{engine="0} 5\n', "page 0 is not in Prometheus'"),
+        (
+            '# time_utc 2026-07-15T18:14:00Z\nvllm:prompt_tokens_total{engine="0} 5\n',
+            "page 0 is not in Prometheus'",
+        ),
         ("vllm:prompt_tokens_total 5\n", "no page begins with a line such as '# time_utc"),
     ],
 )
