@@ -243,6 +243,55 @@ def de_goal(rows: list[Row]) -> Verdict:
     return both(worst([*first, *fitted], lambda r: r["r"], 0.80, "least r", True), pooled_coverage(ranged))
 
 
+def steps_goal(rows: list[Row]) -> Verdict:
+    """Judge the fit that is made once: all windows, those of low batch, and whether the range holds."""
+    once = [row for row in rows if row["estimator"] == "step-cost"]
+    whole, low = ([r for r in once if ("regime" in r) == is_low] for is_low in (False, True))
+    verdicts = [worst(whole, lambda r: r["mape"], 0.01, "MAPE", False)]
+    if low:
+        verdicts.append(worst(low, lambda r: r["mape"], 0.04, "low batch", False))
+    held = pooled_coverage(whole)
+    return both(*verdicts, Verdict(f"{held.figure} of {sum(r['n'] for r in whole)} windows", True))
+
+
+def batch_goal(rows: list[Row]) -> Verdict:
+    """Judge the median error of each device's language models, and another stack's flag and range."""
+    left_out = [r for r in rows_where(rows, reference="energy per token") if "regime" not in r]
+    verdicts = [
+        worst(
+            rows_where(left_out, region=device),
+            lambda r: r["median_error_frac"],
+            limit,
+            "median error",
+            False,
+        )
+        for device, limit in (("H100", 0.05), ("B200", 0.08))
+    ]
+    other = [row for row in rows if row.get("out_of_profile")]
+    return both(*verdicts, worst(other, lambda r: r["coverage90"], 0.9, "another stack's coverage", True))
+
+
+def sensor_goal(rows: list[Row]) -> Verdict:
+    """Judge the RTX 3090's windows of 100 ms, and the coverage of every device and window length."""
+    mine = [row for row in rows_where(rows, estimator="sensor") if row["estimator"] == "sensor"]
+    each = [row for row in mine if row["region"] != "all"]
+    tenth = rows_where(each, region="3090", regime="100 ms")
+    return both(
+        worst(tenth, lambda r: r["median_error_frac"], 0.03, "median error", False),
+        worst(tenth, lambda r: r["p95_error_frac"], 0.08, "p95 error", False),
+        worst(each, lambda r: r["coverage90"], 0.88, "least coverage", True),
+        worst(each, lambda r: r["coverage90"], 0.92, "most coverage", False),
+    )
+
+
+def wall_goal(rows: list[Row]) -> Verdict:
+    """Judge the median error of every model left out, and the range over all of them."""
+    return both(
+        worst(rows, lambda r: r["median_error_frac"], 0.03, "median error", False),
+        pooled_coverage([row for row in rows if "regime" not in row]),
+    )
+
+
 RUNS = (
     Run("avert", "grid", "r ≥ 0.97 of hourly changes and bias within ±3 % in every region", avert_goal,
         {"train_year": 2021, "test_year": 2022}),
@@ -260,7 +309,12 @@ RUNS = (
     Run("rts", "grid", "identical to 1e-6 off ties; cost within 1 % of the reference", rts_goal),
     Run("borders", "grid", "none: what looking across borders gains", beside("regression+imports", "zonal")),
     Run("modifiers", "grid", "none: what a modifier gains", beside("regression+storage")),
+    Run("engine-steps", "inference", "MAPE ≤ 1 %, of low batch ≤ 4 %", steps_goal),
+    Run("batch-energy", "inference", "median error ≤ 5 % on H100, ≤ 8 % on B200; another stack in its range", batch_goal),
     Run("isone-flag", "grid", "macro-F1 ≥ 2 × always gas; Brier below climatology", flag_goal),
+    Run("gpu-sensor", "inference", "RTX 3090, 100 ms: median error ≤ 3 %, p95 ≤ 8 %; every device's range holds 88–92 %",
+        sensor_goal),
+    Run("wall", "inference", "board to wall power of the L40 host within 3 %", wall_goal),
 )  # fmt: skip
 """Every run of the scoreboard; a task that is not registered yet stops it."""
 
@@ -326,7 +380,7 @@ def plot(run: Run, rows: list[Row]) -> bool:
 def main() -> int:
     """Run, judge, write."""
     parser = argparse.ArgumentParser(description="Run every backtest and write SCOREBOARD.md.")
-    parser.add_argument("data", type=Path, help="folder that holds grid/")
+    parser.add_argument("data", type=Path, help="folder that holds grid/ and inference/")
     parser.add_argument("--only", help="one task")
     asked = parser.parse_args()
     lines, summary = [], []
@@ -364,7 +418,8 @@ def main() -> int:
         "# Scoreboard", "",
         "Written by `make scoreboard`; each figure is also printed by the command beside it.",
         "There is no true marginal rate: each reference has its own rows, and no score blends them.", "",
-        f"{datetime.now(UTC):%Y-%m-%d}; data {data_hash(asked.data / 'grid')}; gridmargin {version('gridmargin')}, Python"
+        f"{datetime.now(UTC):%Y-%m-%d}; data {data_hash(asked.data / 'grid')} and"
+        f" {data_hash(asked.data / 'inference')}; gridmargin {version('gridmargin')}, Python"
         f" {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}.", "",
         "| command | goal | reached | | seconds |", "|---|---|---|---|---|", *summary,
     ]  # fmt: skip

@@ -22,6 +22,7 @@ HEAD = """\
 <!-- Written by tools/zones_page.py from src/gridmargin/reference/zones.csv and names/*.csv; a test holds the two together. -->
 
 A zone is an area with one grid state.
+Capitals, spaces, underscores, colons and hyphens do not matter in a name: `AWS US-EAST-1` is `aws:us-east-1`.
 `gridmargin zones where PLACE` says which zone a place lies in, by which rule and source, and how sure that is; over HTTP `GET /v1/zones/where?place=PLACE`.
 `now`, `account`, `forecast`, `ledger`, `recalibrate`, `declare`, `up --zone` and every `/v1/zones/{zone}/…` route take the same names as zone ids.
 

@@ -72,7 +72,7 @@ function answer(url: URL): unknown {
   if (parts[0] === "zones" && parts[2] === "now") return now(parts[1]!);
   if (parts[0] === "zones" && parts[2] === "factors") {
     const [start, end] = ["start", "end"].map((k) => Date.parse(url.searchParams.get(k)!) / 1000) as [number, number];
-    return { zone: parts[1], interval_s: SLOT_S, marginal: columns(start, end, wave, "regression"), average: columns(start, end, () => 300, "average") };
+    return { zone: parts[1], interval_s: SLOT_S, marginal: columns(start, end, wave, "regression"), average: columns(start, end, () => 300, "average"), stands_in: { kind: "typical", start_utc: utc(start), end_utc: utc(end) } };
   }
   if (parts[0] === "receipts" && parts[2] === "explain") return explain(parts[1]!);
   if (parts[0] === "receipts") return { receipts: kept, next_cursor: null };

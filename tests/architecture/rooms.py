@@ -29,7 +29,10 @@ TABLE = {
     "vocab": Room((), "nothing"),
     "reference": Room(("vocab",), "its own CSV files"),
     "sources": Room(("vocab", "reference"), "files; the archive folder; publishers over the network"),
-    "meters": Room(("vocab", "reference"), "recorded files, device libraries"),
+    "meters": Room(
+        ("vocab", "reference"),
+        "recorded files; device libraries; the kernel's folders; BMCs, PDUs and exporters over the network",
+    ),
     "requests": Room(("vocab",), "request logs on disk"),
     "engines": Room(("vocab",), "step files on disk"),
     "places": Room(("vocab", "reference"), "its own outlines; files named by the user"),

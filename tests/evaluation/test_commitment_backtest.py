@@ -52,7 +52,7 @@ def test_both_paths_are_scored_against_what_no_schedule_undercuts(folder: Path) 
 def test_what_the_task_has_no_use_for_is_refused(folder: Path) -> None:
     """A year, an instance that is not there, and a folder without instances."""
     run = TASKS.get("commitment")
-    with pytest.raises(InputError, match="leave out --test-year"):
+    with pytest.raises(InputError, match="leave out `test_year`"):
         run(Ask(folder, test_year=2020))
     with pytest.raises(UnknownNameError, match="small"):
         run(Ask(folder, region="large"))

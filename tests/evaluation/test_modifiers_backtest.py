@@ -98,7 +98,7 @@ def test_options_without_use_are_refused(tmp_path) -> None:
     """The zone is Germany's, and the tables are named that are not there."""
     with pytest.raises(UnknownNameError):
         TASKS.get("modifiers")(Ask(tmp_path, region="FR"))
-    with pytest.raises(InputError, match="--horizon-min"):
+    with pytest.raises(InputError, match="`horizon_min`"):
         TASKS.get("modifiers")(Ask(tmp_path, horizon_min=60))
     with pytest.raises(InputError, match="under"):
         TASKS.get("modifiers")(Ask(tmp_path))

@@ -15,7 +15,7 @@ def test_a_folder_without_tables_and_options_without_use_are_refused(task, tmp_p
     """The message names the file that is not there, or the option to leave out."""
     with pytest.raises(InputError, match="under"):
         TASKS.get(task)(Ask(tmp_path))
-    with pytest.raises(InputError, match="--horizon-min"):
+    with pytest.raises(InputError, match="`horizon_min`"):
         TASKS.get(task)(Ask(tmp_path, horizon_min=60))
     with pytest.raises(UnknownNameError):
         TASKS.get(task)(Ask(tmp_path, region="US-ERCO"))

@@ -27,9 +27,9 @@ def clock_at(patch, moment):
 def record(patch, folder, moment=NOW):
     """Let a made-up Australian record answer, at a moment inside it or after it."""
     sources = {HOME: [TiedGrid()], NEIGHBOUR: [TiedGrid()]}
-    for module in ("gridmargin.wiring", "gridmargin.interfaces.faces.signals"):
+    for module in ("gridmargin.wiring.settling", "gridmargin.interfaces.faces.signals"):
         patch.setattr(f"{module}.recorded_sources", lambda _folder: sources)
-    patch.setattr("gridmargin.wiring.facts_from", lambda _folder: lambda *_: FACTS)
+    patch.setattr("gridmargin.wiring.workplace.facts_from", lambda _folder: lambda *_: FACTS)
     clock_at(patch, moment)
     return SourceChoice("recorded", folder, "made up")
 

@@ -64,18 +64,19 @@ def test_the_first_answer_works_as_written(tmp_path):
 def test_a_ledger_is_audited_as_written(tmp_path):
     """docs/howto/audit-a-ledger.md, in order, with the key that its own command prints."""
     commands = commands_in("docs/howto/audit-a-ledger.md")
-    assert len(commands) == 8
-    key = ""
+    assert len(commands) == 13
+    key = witness = ""
     for command in commands:
-        output = run(command.replace("$KEY", key), tmp_path)
+        output = run(command.replace("$KEY", key).replace("$WITNESS", witness), tmp_path)
         key = output.strip() if " key " in command else key
+        witness = output.split("witness key: ")[1].strip() if " ledger witness " in command else witness
         assert "WRONG" not in output
 
 
 def test_a_ledger_is_kept_small_as_written(tmp_path):
     """docs/howto/keep-a-ledger-small.md, in order: what left is named wherever it is asked for, and everything holds."""
     commands = commands_in("docs/howto/keep-a-ledger-small.md")
-    assert len(commands) == 12
+    assert len(commands) == 13
     key, named = "", 0
     for command in commands:
         output = run(command.replace("$KEY", key), tmp_path)
@@ -190,7 +191,7 @@ def test_a_log_is_priced_by_a_meter_as_written(tmp_path):
     text = (REPO / "docs/howto/price-by-a-meter.md").read_text(encoding="utf-8")
     blocks = [
         "\n".join(line[4:] for line in block.splitlines())
-        for block in re.findall(r"(?:^ {4}.*\n)+", text, re.M)
+        for block in re.findall(r"(?:^ {4}.*\n)+", text, re.MULTILINE)
     ]
     for name, starts in (
         ("log.csv", "request_id,"),

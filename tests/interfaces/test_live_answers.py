@@ -15,7 +15,7 @@ from gridmargin.interfaces.cli.up_command import _stream
 from gridmargin.interfaces.rest import Desk, Rounds, build_app
 from gridmargin.interfaces.rest.rounds import pause_after_s
 from gridmargin.pipeline import STALE_WIDENING
-from gridmargin.receipts import FILL_WIDENING
+from gridmargin.receipts import FILL_WIDENING, find_receipt
 from gridmargin.settings import Settings
 from gridmargin.vocab import InputError, Interval, Kind, PublisherError, Status, format_utc
 from gridmargin.wiring import QUICK, Asks, choose_source, open_workplace
@@ -28,6 +28,8 @@ FINE = {"fleet_curve", "average"}
 
 @pytest.fixture
 def publisher(monkeypatch):
+    # Rounds are timed by the machine's clock, which their watch would take for this one set back, and ask again.
+    monkeypatch.setattr("gridmargin.interfaces.rest.rounds.CLOCK_CHECK_S", 3600.0)
     with new_york(Clock(NOW)) as state:
         point_at(monkeypatch, state)
         yield state
@@ -149,6 +151,25 @@ def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):
     assert publisher.server.seen == []
 
 
+def test_sources_say_when_nobody_is_asked_and_who_wants_a_key(publisher, tmp_path, monkeypatch, capsys):
+    """One line each, above the table, and in the JSON."""
+    told = source_commands.sources(tmp_path, check=False)
+    assert told["offline"] is False
+    assert {"eia930_api", "isone"} <= set(told["want_keys"])
+    assert "nyiso" not in told["want_keys"]
+    source_commands.show_sources(told)
+    shown = capsys.readouterr().out
+    assert "offline" not in shown
+    assert "off for want of a key of yours: eia930_api, isone" in shown
+    monkeypatch.setenv("GRIDMARGIN_OFFLINE", "1")
+    told = source_commands.sources(tmp_path, check=False)
+    source_commands.show_sources(told)
+    shown = capsys.readouterr().out
+    assert told["offline"] is True
+    assert shown.startswith("offline: GRIDMARGIN_OFFLINE is set")
+    assert "not asked (offline)" in shown
+
+
 def test_a_past_moment_asks_nobody(publisher, tmp_path):
     """A question about last year is answered from what is recorded or typical."""
     answer = grid_commands.now(ZONE, "2025-07-15T18:15Z", "auto", tmp_path, None)
@@ -183,7 +204,7 @@ def test_a_revision_that_is_fetched_supersedes_in_the_ledger(publisher, tmp_path
         one = Interval.starting(start, 300)
         [entry] = place.book.entries(Kind.AVERAGE, ZONE, one, "average")
         assert entry.supersedes is not None
-        assert len(entry.payload_sha256s) == 1
+        assert len(entry.payload_sha256s) == 4  # the mix, the load, the flows, the prices
 
 
 # -- in the server ---------------------------------------------------------------------------------------------------
@@ -270,8 +291,10 @@ def test_a_question_in_the_server_waits_for_no_publisher(publisher, tmp_path):
 
     async def work(client, desk, queue):
         await told(queue, "source")
-        while desk.rounds.feeds.index.span("nyiso", ZONE).duration_s < 86_400:
-            await told(queue, "source")
+        # The last that is asked for of the past is the oldest month of prices.
+        while desk.rounds.feeds.index.newest("nyiso", ZONE, "20260801realtime_zone_csv.zip") is None:
+            await asyncio.sleep(0.05)
+        await told(queue, "source")
         publisher.is_down = True
         publisher.clock.move(minutes=40)
         await desk.rounds.once("nyiso", ZONE, desk._after_round)
@@ -332,3 +355,38 @@ def test_what_is_priced_on_a_live_grid_is_imputed_until_its_own_interval_is_out(
     assert found[at][0] == "reported"
     assert found[at + 300][0] == "imputed"
     assert found[at + 300][1] == pytest.approx(2 * found[at][1])
+
+
+def test_the_stream_moves_on_to_the_newest_source(publisher, tmp_path):
+    """Begun before the first round, it is on the typical day; once the zone has a live factor, on that; and back after."""
+    with open_workplace(tmp_path, Settings()) as place:
+        stream = _stream(place, choose_source("auto", Settings(offline=False)), ZONE)
+        sources, ids = [], []
+
+        def tick(**by):
+            publisher.clock.move(**by)
+            found = stream.tick(publisher.clock())
+            ids.extend(r.receipt_id for r in found)
+            sources.append(stream.current_manifest()["source"])
+            return found
+
+        tick(seconds=40)
+        source_commands.fetch(ZONE, 30, tmp_path)
+        tick(seconds=40)
+        moved = tick(minutes=5)
+        publisher.is_down = True
+        tick(hours=9)
+        stream.close()
+        assert sources == ["reference", "reference", "nyiso", "reference"]
+        assert len(set(ids)) == len(ids)
+        assert stream.totals()["requests"] >= len(ids) > 500
+        runs = {r.run_id for r in moved}
+        assert len(runs) == 2
+        first, second = sorted(runs)
+        assert {r.factor_status for r in moved if r.run_id == first} == {"modelled"}
+        assert {r.factor_status for r in moved if r.run_id == second} == {"imputed"}
+        assert max(r.arrival_utc for r in moved if r.run_id == first) <= min(
+            r.arrival_utc for r in moved if r.run_id == second
+        )
+        kept = [find_receipt(tmp_path, one) for one in (ids[0], moved[-1].receipt_id)]
+        assert [r.run_id[:9] for r in kept] == [ids[0][:9]] * 2

@@ -33,6 +33,19 @@ def tables(tmp_path):
     return tmp_path
 
 
+def test_a_year_before_every_list_says_which_years_are_known(monkeypatch):
+    """Of EPA's units each year is a list of its own; the message names them, and the way out in this door's spelling."""
+
+    class Tables:
+        def years(self, region):
+            return [2019, 2020]
+
+    monkeypatch.setattr("gridmargin.pipeline.long_run.open_avert", lambda _folder: Tables())
+    ran = run("long-run", "US-ERCO", "--year", "1990", "--source", f"recorded:{Path(__file__).parent}")
+    assert ran.code == 2
+    assert "are known for 2019, 2020, none for 1990 or before; give one of these as --year" in ran.err
+
+
 def keys_in(value):
     if isinstance(value, dict):
         for key, inner in value.items():

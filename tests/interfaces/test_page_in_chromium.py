@@ -138,6 +138,56 @@ def test_a_receipt_opens_and_every_step_closes(page):
     panel.wait_for(state="detached")
 
 
+def test_a_typical_day_is_marked_as_a_stand_in(page):
+    """The chart says in words, for programs and to a screen reader that it is no record of today."""
+    chart = page.locator("[data-testid=day-chart][data-empty=false]")
+    chart.wait_for(timeout=LIVES_WITHIN_S * 1000)
+    assert chart.get_attribute("data-stands-in") == "typical"
+    assert "typical day of the season, modelled" in page.get_by_test_id("stand-in").inner_text()
+    assert page.locator("[role=img][aria-label^='A stand-in']").count() == 1
+
+
+INKED = """() => {
+    const canvas = document.querySelector('[data-testid=day-chart] canvas');
+    const { width, height } = canvas;
+    const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+    let n = 0;
+    for (let i = 3; i < pixels.length; i += 4) if (pixels[i] > 0) n += 1;
+    return n / (width * height);
+}"""
+"""Share of the chart's pixels that something was drawn on."""
+
+
+def day_where(browser, server, stands_in):
+    """What the page says, and how much of its chart is drawn on, where the server says that this stands in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1500}, device_scale_factor=1)
+    page = context.new_page()
+
+    def answer(route):
+        real = route.fetch()
+        route.fulfill(response=real, json=real.json() | {"stands_in": stands_in})
+
+    page.route("**/factors?*", answer)
+    page.goto(server)
+    kind = stands_in["kind"] if stands_in else "no"
+    page.locator(f"[data-testid=day-chart][data-empty=false][data-stands-in={kind}]").wait_for(timeout=15_000)
+    page.wait_for_timeout(300)
+    said, inked = page.get_by_test_id("stand-in").all_inner_texts(), page.evaluate(INKED)
+    context.close()
+    return said, inked
+
+
+def test_a_record_of_another_day_is_marked_and_the_day_itself_is_not(browser, server):
+    """What stands in is named by its date and its plot is hatched; where nothing stands in, neither."""
+    record = {"kind": "recorded", "start_utc": "2017-06-28T14:00Z", "end_utc": "2017-06-29T14:00Z"}
+    said, inked = day_where(browser, server, record)
+    assert len(said) == 1
+    assert "the record of 28 Jun 2017" in said[0]
+    plain, clean = day_where(browser, server, None)
+    assert plain == []
+    assert inked > clean + 0.01
+
+
 def test_another_zone_can_be_picked(page):
     """Germany: the factor and the chart follow; what has no data there is said in words."""
     page.get_by_test_id("factor-mid").wait_for()

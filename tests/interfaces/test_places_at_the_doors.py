@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -9,8 +10,9 @@ import pytest
 
 from gridmargin.interfaces.rest import Desk, build_app
 from gridmargin.places import Places, read_declarations
-from gridmargin.reference import known_zones
+from gridmargin.reference import every_name, known_zones
 from gridmargin.settings import Settings
+from gridmargin.vocab import NotFoundError
 from gridmargin.wiring import choose_source, open_workplace
 from interfaces.command_line import priced, run
 
@@ -57,6 +59,47 @@ def test_where_gives_zone_rule_source_date_confidence_and_alternatives(place, zo
     shown = run("zones", "where", place)
     assert shown.code == 0
     assert f"{place}: {zone}, {known_zones()[zone].name}" in " ".join(shown.out.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("AWS:US-EAST-1", "aws:us-east-1"), ("aws us-east-1", "aws:us-east-1"), ("aws_us_east_1", "aws:us-east-1"),
+        (" Aws / us-east 1 ", "aws:us-east-1"), ("us-erco", "US-ERCO"), ("US ERCO", "US-ERCO"), ("de", "DE"),
+        ("WT:caiso north", "wt:CAISO_NORTH"),
+    ],
+)  # fmt: skip
+def test_a_name_is_read_however_it_is_typed(typed, name):
+    """Capitals, spaces, underscores, colons and hyphens do not matter."""
+    found, exact = (run("zones", "where", text, "--json").json() for text in (typed, name))
+    assert found["asked"] == typed.strip()
+    assert {k: v for k, v in found.items() if k != "asked"} == {
+        k: v for k, v in exact.items() if k != "asked"
+    }
+
+
+def test_every_name_is_found_in_capitals_and_with_spaces():
+    """None is lost to another that differs only in how it is written."""
+    places, now = Places(), datetime(2026, 11, 24, tzinfo=UTC)
+    names = [*every_name(), *known_zones()]
+    assert len(names) > 500
+    for name in names:
+        said = []
+        for text in (name, name.upper(), name.replace(":", " "), name.lower().replace("-", "_")):
+            try:
+                said.append(places.where(text, now).zone)
+            except NotFoundError as error:
+                said.append(str(error))
+        assert len(set(said)) == 1, (name, said)
+
+
+def test_a_declaration_decides_however_the_name_is_typed(tmp_path):
+    """A data centre that states a cloud's name for itself keeps it in capitals and with a space."""
+    path = tmp_path / "places.toml"
+    path.write_text('[[data_centre]]\nid = "mine"\nzone = "US-ERCO"\nnames = ["aws:us-east-1"]\n')
+    for typed in ("aws:us-east-1", "AWS US-EAST-1"):
+        found = Places(read_declarations(path)).where(typed, datetime(2026, 11, 24, tzinfo=UTC))
+        assert (found.zone, found.rule) == ("US-ERCO", "declared data centre")
 
 
 def test_every_zone_is_listed_for_programs_and_the_others_are_counted_for_people():

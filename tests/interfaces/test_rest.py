@@ -65,6 +65,56 @@ def test_every_route_answers(path, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/v1/zones/US-ERCO/now?att=2026-07-15T18:15Z", "did you mean: at"),
+        ("/v1/zones/US-ERCO/factor?estimater=blend", "did you mean: estimator"),
+        (f"/v1/zones/US-ERCO/disagreement?start={T}&end={T}&whith=DE", "did you mean: with"),
+        (f"/v1/zones/US-ERCO/ledger?start={T}&AS_OF={T}", "did you mean: as_of"),
+        ("/v1/zones/where?place=DE&zzz=1", "known: at, place, workload"),
+        ("/v1/status?verbose=1", "takes none"),
+        ("/v1/receipts?limit=5&curser=x", "did you mean: cursor"),
+    ],
+)
+def test_a_misspelt_query_parameter_is_refused_by_name(path, says, tmp_path):
+    """422 in the one shape, with the nearest name the route knows."""
+    answer = asked(tmp_path, lambda c, d: c.get(path))
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert set(error) == {"code", "message", "way_out"}
+    assert "unknown query parameter" in error["message"]
+    assert says in error["message"]
+
+
+def test_the_page_and_the_compatible_faces_stay_tolerant(tmp_path):
+    """The originals answer whatever else is in the query, and so does a page that is linked with a mark in its address."""
+    for path in (
+        "/?from=mail",
+        "/v3/zones?utm=x",
+        "/locations?utm=x",
+    ):
+        assert asked(tmp_path, lambda c, d, path=path: c.get(path)).status_code == 200, path
+
+
+def test_every_described_route_looks_at_the_names(tmp_path):
+    """No route of ours that takes a query is left out, whoever adds one."""
+
+    async def work(client, desk):
+        described = (await client.get("/openapi.json")).json()["paths"]
+        refused = {}
+        for path, methods in described.items():
+            if "get" in methods and path != "/v1/events":
+                url = path.replace("{zone}", "US-ERCO").replace("{kind}", "entry")
+                url = url.replace("{record_id}", "1").replace("{receipt_id}", "r0-1")
+                refused[path] = (await client.get(f"{url}?nobody_knows_this=1")).status_code
+        return refused
+
+    refused = asked(tmp_path, work)
+    assert len(refused) > 15
+    assert set(refused.values()) == {422}
+
+
+@pytest.mark.parametrize(
     ("method", "path", "more", "status"),
     [
         ("GET", "/v1/zones/US-ERC/now", {}, 404),

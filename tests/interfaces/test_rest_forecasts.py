@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from gridmargin import wiring
 from gridmargin.interfaces import forecasts
 from gridmargin.interfaces.rest import Desk, build_app
 from gridmargin.settings import Settings
@@ -31,8 +30,8 @@ async def serving(folder):
 
 @pytest.fixture
 def made_up(monkeypatch):
-    monkeypatch.setattr(wiring, "source_for", lambda *_: TiedGrid())
-    monkeypatch.setattr(wiring, "facts_from", lambda _folder: lambda *_: FACTS)
+    monkeypatch.setattr("gridmargin.wiring.workplace.source_for", lambda *_: TiedGrid())
+    monkeypatch.setattr("gridmargin.wiring.workplace.facts_from", lambda _folder: lambda *_: FACTS)
 
 
 def asked(folder, work):
@@ -171,4 +170,4 @@ def test_typical_days_are_no_past_to_forecast_from(tmp_path):
     """The reference source repeats a day."""
     answer = asked(tmp_path, lambda client: client.post("/v1/zones/US-ERCO/forecast"))
     assert answer.status_code == 422
-    assert "--source recorded:DIR" in answer.json()["error"]["message"]
+    assert "give `source=recorded:DIR` where the server is started" in answer.json()["error"]["message"]

@@ -21,9 +21,9 @@ from gridmargin.ledger import (
     export,
     manifest_of,
 )
-from gridmargin.ledger.audit import _without
 from gridmargin.ledger.export import manifest_text
 from gridmargin.ledger.merkle import stretches
+from gridmargin.ledger.merkle import without as _without
 from gridmargin.ledger.rows import HASHED, hashes
 from gridmargin.vocab import InputError, Interval, TableError, sha256_hex
 from ledger.samples import FIT, T0, estimates

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridmargin.ledger import Book, Declaration, GridChange, Signer, TreeHead, audit_book, is_url
+from gridmargin.ledger import Book, Declaration, GridChange, PayloadNote, Signer, TreeHead, audit_book, is_url
 from gridmargin.ledger.log import BLOCK, Log
 from gridmargin.ledger.merkle import Levels, is_consistent, leaf_hash, root_from_inclusion
 from gridmargin.ledger.records import Written, leaf_data
@@ -211,3 +211,47 @@ def test_a_rolled_back_ledger_is_found(store, tmp_path):
 def test_an_empty_ledger_has_nothing_to_check(book):
     with pytest.raises(InputError, match="is empty"):
         audit_book(book, None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE payloads SET n_bytes = 9", "payload record 1 says something else than its leaf"),
+        ("UPDATE payloads SET name = 'another'", "payload record 1 says something else than its leaf"),
+        ("DELETE FROM payloads", "payload record 1 is gone: only its leaf is left"),
+        (
+            "INSERT INTO payloads (payload_id, sha256, source, name, n_bytes, recorded_us) SELECT 2, 'cd', source,"
+            " name, n_bytes, recorded_us FROM payloads",
+            "payload record 2 has no leaf: it was put in from outside",
+        ),
+    ],
+)
+def test_what_is_said_of_an_archived_payload_is_sealed(store, tmp_path, statement, told):
+    place = store.ledger()
+    with Book(place, Signer(tmp_path / "key.pem")) as book:
+        book.note_payload(PayloadNote("ab", "reference", "a table", T0), 7)
+        book.note_payload(PayloadNote("ab", "reference", "the same again", T0), 7)  # the first word stands
+        assert len(book.log) == 1
+        assert audit_book(book, book.signer.public()).faults == []
+    if is_url(place):
+        statement = statement.replace("recorded_us) SELECT", f"recorded_us) {AS_GIVEN} SELECT")
+    pulled_apart(place, statement)
+    with Book(place, Signer(tmp_path / "key.pem")) as book:
+        assert audit_book(book, book.signer.public()).faults == [told]
+
+
+def test_a_fit_is_named_by_128_bits_and_an_altered_one_is_found_under_its_old_name_too(store):
+    place = store.ledger()
+    with Book(place) as book:
+        book.append(estimates([0.1]), FIT, T0)
+        assert (len(FIT.fit_id), book.fit_faults()) == (32, [])
+    old = FIT.fit_id[:16]
+    pulled_apart(place, f"UPDATE fits SET fit_id = '{old}'", f"UPDATE marginal_entries SET fit_id = '{old}'")
+    with Book(place) as book:
+        assert book.fit(old) == FIT
+        assert book.fit_faults() == []
+    pulled_apart(
+        place, f"UPDATE fits SET fit_id = '{old[:8]}'", f"UPDATE marginal_entries SET fit_id = '{old[:8]}'"
+    )
+    with Book(place) as book:
+        assert book.fit_faults() == [f"fit {old[:8]} was altered: it does not have its own hash"]

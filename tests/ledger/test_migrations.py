@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gridmargin.ledger import Book, audit_book
+from gridmargin.ledger import Book, audit_book, restated
+from gridmargin.ledger.rows import moment_of
 from gridmargin.ledger.store import database
 from gridmargin.vocab import Interval, Kind, canonical_json
 from ledger.samples import FIT, T0, estimates
@@ -20,12 +21,13 @@ HASHES = (
     "986d840be16d273ceeddcf94d675efebff6b3b53c7be34e5fec7e77671f3a7e8",
     "6d6a0773f7ab08be2ecb6c9dc91a7fab0f2e03af5a4de3cd3a4ea12c772bdad4",
 )
+OLD_FIT_ID = FIT.fit_id[:16]
 HOUR = Interval.starting(T0, 3600)
 RECORDED_US = 1_594_836_000_000_000
 ENTRY = {
     "zone": "US-ERCO", "interval_s": 900, "estimator": "regression", "estimator_version": "1", "horizon": "short_run",
     "gases": "direct_co2", "boundary": "busbar", "conditions": "{}", "regime": "day", "status": "reported",
-    "fit_id": FIT.fit_id, "payload_sha256s": "[]", "recorded_us": RECORDED_US,
+    "fit_id": OLD_FIT_ID, "payload_sha256s": "[]", "recorded_us": RECORDED_US,
 }  # fmt: skip
 
 
@@ -46,7 +48,7 @@ def begun_at(place, version="0001", view="observed"):
         "n_train": 35_000, "parameters": {"half_life_days": 30.5}, "payload_sha256s": [],
     }  # fmt: skip
     connection = bare(place)
-    fit = {"fit_id": FIT.fit_id, "estimator": "regression", "zone": "US-ERCO", "body": canonical_json(body)}
+    fit = {"fit_id": OLD_FIT_ID, "estimator": "regression", "zone": "US-ERCO", "body": canonical_json(body)}
     put(connection, "fits", fit | {"recorded_us": RECORDED_US})
     for number, (share, digest) in enumerate(zip((0.1, 0.2), HASHES, strict=True)):
         mid = float(estimates([share]).mid[0])
@@ -61,6 +63,14 @@ def begun_at(place, version="0001", view="observed"):
         if version >= "0003" and view == "forecast":
             row["issued_us"] = RECORDED_US
         put(connection, "marginal_entries", row)
+    noted = {
+        "sha256": "ab" * 32,
+        "source": "reference",
+        "name": "a table",
+        "n_bytes": 7,
+        "recorded_us": RECORDED_US,
+    }
+    put(connection, "payloads", noted)
     if version >= "0004":
         said = {"zone": "US-ERCO", "what": "fleet", "from_us": RECORDED_US, "note": "a plant closed"}
         put(connection, "declarations", said | {"recorded_us": RECORDED_US})
@@ -81,7 +91,8 @@ def test_the_versions_are_numbered_without_gaps_and_the_last_one_is_the_newest()
 def test_a_ledger_of_every_earlier_version_moves_up_with_every_row(store, version):
     """Its entries are answered as before, their hashes still hold, nothing is said twice, and it stays append-only."""
     with Book(begun_at(store.empty(), version)) as book:
-        assert book.fit(FIT.fit_id) == FIT
+        assert book.fit(OLD_FIT_ID) == FIT
+        assert book.fit_faults() == []
         found = book.entries(Kind.MARGINAL, "US-ERCO", HOUR, "regression")
         assert [e.entry_sha256 for e in found] == list(HASHES)
         assert [e.estimate.factor_gco2_per_kwh.mid for e in found] == estimates([0.1, 0.2]).mid.tolist()
@@ -89,12 +100,17 @@ def test_a_ledger_of_every_earlier_version_moves_up_with_every_row(store, versio
         assert [e.source for e in found] == ["", ""]
         assert [book.hashed_again(Kind.MARGINAL, e.entry_id) for e in found] == list(HASHES)
         assert len(book.declarations("US-ERCO")) == (version >= "0004")
-        assert len(book.log) == (0 if version >= "0005" else 2 + (version == "0004"))
+        assert book.payload("ab" * 32).name == "a table"
+        # Sealed by the migrations: entries and declarations by 0005, payloads by 0008.
+        assert len(book.log) == (version < "0008") + (0 if version >= "0005" else 2 + (version == "0004"))
         if version < "0005":  # sealed by the migration; rows put in past the book afterwards have no leaf
             assert audit_book(book, None).faults == []
-        assert book.append(estimates([0.1, 0.2]), FIT, T0) == 0
+        # Said again under the fit's longer id once, and then no more.
+        assert [book.append(estimates([0.1]), FIT, T0) for _ in range(2)] == [1, 0]
         assert book.append(estimates([0.1, 0.2], T0), FIT, T0) == 2
         assert book.append(estimates([0.1, 0.3]), FIT, T0) == 1
+        whys = restated(book, Kind.MARGINAL, moment_of(RECORDED_US)).frame["why"].to_list()
+        assert whys == ["the same fit under its longer id"] * 2
         newest = book.entries(Kind.MARGINAL, "US-ERCO", HOUR, "regression")[1]
         assert newest.supersedes == found[1].entry_id
         for change in ("UPDATE marginal_entries SET issued_us = 1", "DELETE FROM declarations"):

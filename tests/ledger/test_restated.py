@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridmargin.ledger import Book, restated
+from gridmargin.ledger import Book, n_new_since, restated
 from gridmargin.vocab import Interval, Kind
 from ledger.samples import FIT, T0, estimates, other_fit
 
@@ -23,12 +23,12 @@ def test_only_what_changed_since_then_is_a_restatement(book):
     book.append(estimates([0.1, 0.2, 0.3]), FIT, T0)
     book.append(estimates([0.1, 0.4, 0.3, 0.5]), FIT, T0 + timedelta(days=1))
     found = restated(book, Kind.MARGINAL, T0 + timedelta(hours=1))
-    assert found.n_new == 1
+    assert n_new_since(book, Kind.MARGINAL, T0 + timedelta(hours=1)) == 1
     assert found.frame.select("old_id", "new_id").rows() == [(2, 4)]
     assert found.frame["change_mid"][0] == pytest.approx(0.2 * (1000.1 - 450.7))
     assert restated(book, Kind.MARGINAL, T0 + timedelta(days=1)).frame.height == 0
     assert restated(book, Kind.AVERAGE, T0).frame.height == 0
-    assert restated(book, Kind.MARGINAL, T0, "US-CISO").n_new == 0
+    assert n_new_since(book, Kind.MARGINAL, T0, "US-CISO") == 0
 
 
 def test_each_change_says_why(book):
@@ -60,3 +60,22 @@ def test_it_is_the_difference_of_two_answers(store, versions, data):
         rows = restated(book, Kind.MARGINAL, moment).frame
     pairs = [(int(a), int(b)) for a, b in zip(then.entry_id, now.entry_id, strict=True) if a != b]
     assert rows.select("old_id", "new_id").rows() == pairs
+
+
+def test_pages_hold_together_what_one_answer_holds(book):
+    """Each page follows so many entries and says where to go on; an entry that is new since then takes room and is not told."""
+    book.append(estimates([0.1] * 6), FIT, T0)
+    book.append(estimates([0.2] * 9), FIT, T0 + timedelta(days=1))
+    book.append(estimates([0.3] * 9), FIT, T0 + timedelta(days=2))
+    whole = restated(book, Kind.MARGINAL, T0).frame
+    assert whole.height == 6
+    for limit in (1, 2, 4, 9):
+        pages, after = [], 0
+        while True:
+            page = restated(book, Kind.MARGINAL, T0, after_id=after, limit=limit)
+            assert page.frame.height <= limit
+            pages += page.frame.rows()
+            if page.next_id is None:
+                break
+            after = page.next_id
+        assert pages == whole.rows()

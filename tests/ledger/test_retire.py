@@ -172,7 +172,7 @@ def test_whatever_was_retired_when_files_and_ledger_together_are_the_log(tmp_pat
 
 def test_the_newest_days_and_nothing_are_refused(book, tmp_path):
     path = tmp_path / "old.parquet"
-    with pytest.raises(InputError, match=r"newest 35 days are not retired; give --before 2025-11-28T"):
+    with pytest.raises(InputError, match=r"newest 35 days are not retired; give `before=2025-11-28T"):
         retire(book, path, NOW - 34 * DAY, NOW)
     with pytest.raises(InputError, match="newest 4000 days"):
         retire(book, path, CUT, NOW, keep_days=4000)
@@ -470,7 +470,7 @@ def test_a_proof_from_another_size_or_none_checks_nothing_and_says_so(book, seen
         assert found.holds
         assert not found.follows  # so the head seen before stays the one remembered
         assert any(
-            line.startswith("not checked") and f"--seen-size {seen.tree_size}" in line
+            line.startswith("not checked") and f"`seen_size={seen.tree_size}`" in line
             for line in found.checked
         )
 

@@ -111,7 +111,7 @@ def test_sqlite_refuses_its_own_ways_to_rewrite(tmp_path, statement):
     [
         "TRUNCATE marginal_entries CASCADE",
         "TRUNCATE payloads",
-        "TRUNCATE log_leaves, log_nodes, log_heads",
+        "TRUNCATE log_leaves, log_nodes, log_heads, log_cosignatures",
         "TRUNCATE fits, recalibrations, marginal_entries, average_entries",
         "DELETE FROM payloads WHERE sha256 = 'of no row'",
         "INSERT INTO marginal_entries OVERRIDING SYSTEM VALUE SELECT * FROM marginal_entries"

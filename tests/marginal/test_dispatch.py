@@ -247,7 +247,7 @@ def test_the_reference_systems_rates_are_exact_and_its_prices_are_met(data_dir: 
     assert abs(rows["reference-cost-of-a-day"]["bias_frac"]) < 0.01
     with pytest.raises(UnknownNameError, match="RTS-GMLC"):
         TASKS.get("rts")(Ask(data_dir, region="RTS"))
-    with pytest.raises(InputError, match="leave out --horizon-min"):
+    with pytest.raises(InputError, match="leave out `horizon_min`"):
         TASKS.get("rts")(Ask(data_dir, horizon_min=60))
 
 

@@ -102,7 +102,7 @@ def test_near_a_line_and_on_shared_land_the_candidates_are_named(point, candidat
         return
     with pytest.raises(NotFoundError) as refused:
         LINES.at(*point)
-    assert "name the zone, or give finer outlines with --geojson" in str(refused.value)
+    assert "name the zone, or give finer outlines with `geojson`" in str(refused.value)
     assert all(zone in str(refused.value) for zone in candidates)
 
 

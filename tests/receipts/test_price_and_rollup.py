@@ -108,7 +108,7 @@ def test_the_margin_at_zero_costs_nothing_and_keeps_its_range():
 def test_an_interval_without_a_factor_is_refused_by_name():
     """The message counts the intervals, names the first and gives the way out (C8)."""
     with pytest.raises(
-        NoFactorError, match=r"1 interval\(s\) of US-ERCO .* 2020-07-15T18:15:00Z; --on-gap nearest"
+        NoFactorError, match=r"1 interval\(s\) of US-ERCO .* 2020-07-15T18:15:00Z; `on_gap=nearest`"
     ):
         look_up(factors([1, 2, 3], skip=[1]), np.array([T0, T0 + 900]), fill=False)
 

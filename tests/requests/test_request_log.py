@@ -182,7 +182,7 @@ def test_gzip_cut_short_is_refused(tmp_path):
 def test_a_time_without_offset_is_refused_unless_the_log_is_aligned(tmp_path, time):
     """Only differences count once the first arrival is placed (C1)."""
     path = written(tmp_path, f"arrival,prompt_tokens,generated_tokens\n{time},1,1\n")
-    with pytest.raises(TimeError, match=r"no UTC offset.*--align-to"):
+    with pytest.raises(TimeError, match=r"no UTC offset.*`align_to`"):
         read_log(path)
     assert read_log(path, ALIGNED).first_utc == ALIGNED
 

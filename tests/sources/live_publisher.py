@@ -74,10 +74,11 @@ def new_york(clock: Clock) -> Iterator[NewYork]:
 def point_at(monkeypatch, state: NewYork) -> None:
     """Let this process ask the publisher on this machine, and no other, by its clock."""
     registry = Registry("live source", "gridmargin.no_other_live_sources", REGISTERED)
-    monkeypatch.setattr("gridmargin.wiring.LIVE_SOURCES", registry)
+    for module in ("settling", "workplace"):
+        monkeypatch.setattr(f"gridmargin.wiring.{module}.LIVE_SOURCES", registry)
     monkeypatch.delenv("GRIDMARGIN_OFFLINE", raising=False)
     monkeypatch.delenv("GRIDMARGIN_DATA", raising=False)
     monkeypatch.setenv("GRIDMARGIN_NYISO_URL", state.server.url)
-    for module in ("wiring", "interfaces.cli.grid_commands", "interfaces.cli.source_commands", "interfaces.rest.desk",
+    for module in ("wiring.workplace", "interfaces.cli.grid_commands", "interfaces.cli.source_commands", "interfaces.rest.desk",
                    "interfaces.rest.rounds", "interfaces.cli.up_command"):  # fmt: skip
         monkeypatch.setattr(f"gridmargin.{module}.now_utc", state.clock)

@@ -1,5 +1,7 @@
 """Unit and market tables of Australia and Germany, read as their publishers write them."""
 
+import csv
+import gzip
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from gridmargin.grid import assemble, german_fleet, nem_fleet
 from gridmargin.sources import SOURCES, Payload
-from gridmargin.sources.aemo_units import unit_dispatch, unit_inventory
+from gridmargin.sources.aemo_units import unit_dispatch, unit_inventory, unit_table
 from gridmargin.sources.german_tables import (
     carbon_price,
     day_ahead_price,
@@ -83,6 +85,24 @@ def test_an_inventory_becomes_a_fleet_in_our_units():
     assert nem_fleet(inventory, "AU-VIC").unit_names == ("W1",)
     with pytest.raises(TableError, match="no capacity"):
         nem_fleet(inventory, "AU-TAS")
+
+
+@pytest.mark.data
+def test_every_unit_lies_in_the_region_that_the_operator_states(data_dir):
+    """The inventory and the operator's own public list agree on all units once two are read as the operator counts them."""
+    folder = data_dir / "grid" / "aemo_nem_2017_06"
+    [listed] = folder.glob("CO2EII_AVAILABLE_GENERATORS_*.CSV.gz")
+    with gzip.open(listed, "rt") as lines:
+        stated = {row[5]: row[7] for row in csv.reader(lines) if row[0] == "D"}
+    inventory = unit_inventory(unit_table(folder))
+    assert len(inventory.names) == 203
+    differ = {
+        name: (region, stated[name])
+        for name, region in zip(inventory.names, inventory.regions, strict=True)
+        if stated[name] != region
+    }
+    assert differ == {}
+    assert stated["MURRAY"] == "VIC1"
 
 
 def test_a_unit_that_stands_twice_and_a_fuel_nobody_knows_are_named():

@@ -66,7 +66,9 @@ export interface Columns {
   high?: (number | null)[];
   status?: (string | number)[];
 }
-export interface Factors { zone: string; interval_s: number; marginal: Columns; average: Columns | null }
+/** What is shown in place of what happened: a `recorded` stretch of another time, or a `typical` modelled day. */
+export interface StandIn { kind: "recorded" | "typical"; start_utc: string; end_utc: string }
+export interface Factors { zone: string; interval_s: number; marginal: Columns; average: Columns | null; stands_in?: StandIn | null }
 
 export interface Slice { start_utc?: string; energy_j?: number | null; entry_id?: string | null; marginal_gco2?: Range | number | null }
 export interface Receipt {

@@ -10,8 +10,33 @@ export function readPalette(element: Element): Palette {
 }
 
 interface Wanted {
-  width: number; height: number; start_epoch_s: number; end_epoch_s: number; timeZone: string; palette: Palette;
+  width: number; height: number; start_epoch_s: number; end_epoch_s: number; timeZone: string; standIn: boolean; palette: Palette;
   now: () => number; onCursor: (index: number | null) => void;
+}
+
+const HATCH_PX = 14;
+
+/** Mark the whole plot as a stand-in, behind the lines: slanted rules and the word. */
+function hatch(u: uPlot, rule: string, ink: string): void {
+  const { left, top, width, height } = u.bbox;
+  const step = HATCH_PX * uPlot.pxRatio;
+  u.ctx.save();
+  u.ctx.beginPath();
+  u.ctx.rect(left, top, width, height);
+  u.ctx.clip();
+  u.ctx.strokeStyle = rule;
+  u.ctx.lineWidth = uPlot.pxRatio;
+  u.ctx.beginPath();
+  for (let x = left - height; x < left + width; x += step) {
+    u.ctx.moveTo(x, top + height);
+    u.ctx.lineTo(x + height, top);
+  }
+  u.ctx.stroke();
+  u.ctx.fillStyle = ink;
+  u.ctx.font = `600 ${13 * uPlot.pxRatio}px system-ui, sans-serif`;
+  u.ctx.textAlign = "right";
+  u.ctx.fillText("stand-in", left + width - 6 * uPlot.pxRatio, top + height - 8 * uPlot.pxRatio);
+  u.ctx.restore();
 }
 
 export function chartOptions(w: Wanted): uPlot.Options {
@@ -38,6 +63,7 @@ export function chartOptions(w: Wanted): uPlot.Options {
     bands: [{ series: [1, 2], fill: w.palette.band }],
     hooks: {
       setCursor: [(u) => w.onCursor(u.cursor.idx ?? null)],
+      drawClear: [(u) => { if (w.standIn) hatch(u, w.palette.line, w.palette.ink); }],
       draw: [(u) => {
         const now = w.now();
         if (now < w.start_epoch_s || now > w.end_epoch_s) return;

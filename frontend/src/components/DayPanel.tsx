@@ -3,7 +3,7 @@ import type { Factors } from "../api/types";
 import { dayData, hourlyRows, isEmpty } from "../chart/day-data";
 import { digits } from "../format/quantity";
 import { day, hourMinute } from "../format/time";
-import { plain } from "../format/words";
+import { plain, standInWords } from "../format/words";
 import { DayChart } from "./DayChart";
 
 interface Props { factors: Factors | null; loading: boolean; today: { start_epoch_s: number; end_epoch_s: number }; now_epoch_s: number; timeZone: string; gas: string; estimator: string }
@@ -11,13 +11,15 @@ interface Props { factors: Factors | null; loading: boolean; today: { start_epoc
 export function DayPanel({ factors, loading, today, now_epoch_s, timeZone, gas, estimator }: Props) {
   const data = useMemo(() => dayData(factors), [factors]);
   const empty = isEmpty(data);
+  const standIn = factors?.stands_in ?? null;
   return (
-    <section className="card" aria-labelledby="day-title" data-testid="day-chart" data-empty={empty} data-points={data.start_epoch_s.length}>
+    <section className="card" aria-labelledby="day-title" data-testid="day-chart" data-empty={empty} data-points={data.start_epoch_s.length} data-stands-in={standIn?.kind ?? "no"}>
       <h2 id="day-title">The day</h2>
       <p className="quiet">{day(now_epoch_s, timeZone)}, local time ({timeZone}); g {gas} per kWh, {plain(estimator)}</p>
+      {standIn && !empty && <p className="note" data-testid="stand-in">{standInWords(standIn, timeZone)}</p>}
       {empty ? <p className="empty">{loading ? "Asking for the day…" : "No factors for this day."}</p> : (
         <>
-          <DayChart data={data} start_epoch_s={today.start_epoch_s} end_epoch_s={today.end_epoch_s} now_epoch_s={now_epoch_s} timeZone={timeZone} gas={gas} />
+          <DayChart data={data} start_epoch_s={today.start_epoch_s} end_epoch_s={today.end_epoch_s} now_epoch_s={now_epoch_s} timeZone={timeZone} gas={gas} standIn={standIn !== null} />
           <details>
             <summary>The day as a table</summary>
             <div className="scroll" tabIndex={0} role="region" aria-label="Factors of the day">

@@ -5,6 +5,7 @@ interval, and what nobody asked for. Touches nothing.
 """
 
 from gridmargin.attribution.alignment import Alignment, align
+from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
@@ -17,6 +18,8 @@ from gridmargin.attribution.step_cost import (
     FIXED,
     IDLE,
     PREFILL,
+    STACK_HIGH,
+    STACK_LOW,
     TERMS,
     WORK,
     CostKey,
@@ -24,6 +27,7 @@ from gridmargin.attribution.step_cost import (
     StepCost,
     prior_of,
     prior_of_proportions,
+    prior_of_work,
     row_terms,
     window_terms,
 )
@@ -51,6 +55,8 @@ __all__ = [
     "IDLE",
     "PREFILL",
     "RULES",
+    "STACK_HIGH",
+    "STACK_LOW",
     "TERMS",
     "WORK",
     "Alignment",
@@ -71,11 +77,14 @@ __all__ = [
     "align",
     "charge_by_meter",
     "charge_by_profile",
+    "local_line",
     "metered",
     "prior_of",
     "prior_of_proportions",
+    "prior_of_work",
     "profiled",
     "row_terms",
     "split",
+    "whole_line",
     "window_terms",
 ]

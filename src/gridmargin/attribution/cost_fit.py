@@ -6,10 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
+from scipy.special import stdtrit
 
-from gridmargin.attribution.step_cost import CONTEXT, IDLE, TERMS, CostKey, CostPrior, StepCost
+from gridmargin.attribution.step_cost import (
+    CONTEXT,
+    FIXED,
+    IDLE,
+    IDLE_SPREAD_FRAC,
+    TERMS,
+    CostKey,
+    CostPrior,
+    StepCost,
+)
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
@@ -24,19 +33,23 @@ USE_BY_S = 30 * 86_400
 NOISE_FRAC = 0.02
 """Power of one second around the line that is assumed until it is known: weighs the prior against the meter. [1]"""
 
+NEAR_IDLE_FRAC = 0.5
+"""A window with less than this share of the usual pace tells idle from fixed. [1]"""
+
 ASSUMED_BLOCKS = 2.0
 """Blocks that the assumed noise counts for."""
 
 MISS_FRAC, TOLERANCE_FRAC = 0.10, 0.02
 """Share that a 90 % range may miss, and what more is let pass."""
 
-ALARM_BLOCKS = 1000.0
-"""Mean number of blocks to a false alarm, at least."""
+ALARM_BLOCKS = 50_000.0
+"""Mean number of blocks to a false alarm, at least: more than a day of blocks of two seconds."""
 
 BURN_IN_BLOCKS = 20
 """Blocks that set the range before it is held against the meter."""
 
 _BETS = np.array([1.0, 2.5, 5.0, 7.5])  # below 1 ÷ 0.12, so that no e-value is negative
+_DATING = 2
 
 
 @dataclass(slots=True)
@@ -44,18 +57,27 @@ class _Watch:
     """A sum that grows while a range misses more often than allowed (Shiryaev and Roberts, by e-values)."""
 
     total: FloatArray
+    lasts_us: float
+    growth: float = 0.0
     since_us: int | None = None
     alarm_since_us: int | None = None
+    alarm_us: int = 0
 
-    def see(self, missed: bool, start_us: int) -> None:
-        if self.since_us is None:
-            self.since_us = start_us
+    def see(self, missed: bool, start_us: int, end_us: int) -> None:
         bets = 1.0 + _BETS * (float(missed) - MISS_FRAC - TOLERANCE_FRAC)
         self.total = (self.total + 1.0) * bets
-        if self.total.mean() < 1.0:
-            self.since_us = None
-        elif self.total.mean() >= ALARM_BLOCKS:
-            self.alarm_since_us, self.since_us, self.total = self.since_us, None, np.zeros(len(_BETS))
+        if self.growth <= 0.0:
+            self.since_us = start_us  # the likeliest beginning: where the sum of the logarithms was least
+        self.growth = max(self.growth + float(np.log(bets[_DATING])), 0.0)
+        if self.total.mean() >= ALARM_BLOCKS:
+            if self.drifted_since_us(end_us) is None:
+                self.alarm_since_us = self.since_us
+            self.alarm_us = end_us
+            self.growth, self.total = 0.0, np.zeros(len(_BETS))
+
+    def drifted_since_us(self, now_us: int) -> int | None:
+        """Give since when; nothing once a half-life has passed without another alarm, as the fit has followed."""
+        return None if now_us - self.alarm_us > self.lasts_us else self.alarm_since_us
 
 
 class CostFit:
@@ -87,11 +109,12 @@ class CostFit:
         self._a, self._b = np.zeros((k, k)), np.zeros(k)
         self._seconds = self._watts = 0.0
         self._last_us: int | None = None
+        self._near_idle_s = 0.0
         self._noise = np.zeros(2)
         self._loss = np.zeros(2)
         self._attention_known = True
         self._n_blocks = 0
-        self._watch = _Watch(np.zeros(len(_BETS)))
+        self._watch = _Watch(np.zeros(len(_BETS)), half_life_s * 1e6)
 
     def update(self, terms: FloatArray, energy_j: FloatArray, start_us: IntArray, end_us: IntArray) -> None:
         """Read windows: predict them as one block, then learn from them.
@@ -140,6 +163,7 @@ class CostFit:
         self._b += weighted.T @ power_w
         self._seconds += float(weight.sum())
         self._watts += float(weight @ power_w)
+        self._near_idle_s += float(weight[x[:, FIXED] < NEAR_IDLE_FRAC * self._pace_per_s()].sum())
 
     def cost(self) -> StepCost:
         """Give the cost as the readings so far have it.
@@ -160,13 +184,19 @@ class CostFit:
             covariance=inverse,
             noise_w2s=self._noise_w2s(),
             n_windows=float(self._noise[0]),
+            pace_per_s=self._pace_per_s(),
+            idle_unseen_w=IDLE_SPREAD_FRAC * float(coefficients[IDLE]) / (1.0 + self._near_idle_s),
             fitted_to_us=self._last_us or 0,
             use_by_us=(self._last_us or 0) + USE_BY_S * 1_000_000,
-            drifted_since_us=self._watch.alarm_since_us,
+            drifted_since_us=self._watch.drifted_since_us(self._last_us or 0),
         )
 
+    def _pace_per_s(self) -> float:
+        return float(self._a[IDLE, FIXED] / self._seconds) if self._seconds else 0.0
+
     def _attends(self) -> bool:
-        return self._attention_known and bool(self._loss[1] < self._loss[0])
+        # Before anything was predicted there is no sign against it, and the prior keeps it small.
+        return self._attention_known and bool(self._loss[1] <= self._loss[0])
 
     def _forget(self, now_us: int) -> None:
         if self._last_us is not None:
@@ -175,6 +205,7 @@ class CostFit:
             self._b *= kept
             self._seconds *= kept
             self._watts *= kept
+            self._near_idle_s *= kept
             self._noise *= kept
             self._loss *= kept
         self._last_us = now_us
@@ -194,8 +225,8 @@ class CostFit:
             squared[int(attention)] = (mean_w - mean_x @ coefficients) ** 2 / spread
         own = float(squared[int(self._attends())])
         if self._n_blocks >= BURN_IN_BLOCKS:
-            # Student's 5 % quantile of many degrees of freedom is the normal one.
-            self._watch.see(own > 1.645**2 * self._noise_w2s(), start_us)
+            quantile = float(stdtrit(max(float(self._noise[0]), 1.0), 0.95))
+            self._watch.see(own > quantile**2 * self._noise_w2s(), start_us, self._last_us or start_us)
         self._noise += np.array([1.0, own])
         self._loss += loss
         self._n_blocks += 1
@@ -224,10 +255,10 @@ class CostFit:
         use = np.array([term != CONTEXT or attention for term in range(len(TERMS))])
         normal = (self._a + np.diag(precision))[np.ix_(use, use)]
         scale = 1.0 / np.sqrt(np.diag(normal))
-        factor = np.linalg.cholesky(normal * np.outer(scale, scale))
-        target = solve_triangular(factor, (self._b + precision * mean)[use] * scale, lower=True)
+        even = normal * np.outer(scale, scale)
+        factor, even_inverse = np.linalg.cholesky(even), np.linalg.inv(even)
+        target = factor.T @ (even_inverse @ ((self._b + precision * mean)[use] * scale))
         coefficients, inverse = np.zeros(len(TERMS)), np.zeros(self._a.shape)
         coefficients[use] = nnls(factor.T, target)[0] * scale
-        root = solve_triangular(factor, np.diag(scale), lower=True)
-        inverse[np.ix_(use, use)] = root.T @ root
+        inverse[np.ix_(use, use)] = even_inverse * np.outer(scale, scale)
         return coefficients, inverse

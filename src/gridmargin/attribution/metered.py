@@ -89,14 +89,14 @@ def metered(
     part = terms * cost.coefficients  # (n, 6), J of a whole row
     share = overlap_s / terms[row, IDLE]
     piece = part[row] * share[:, None]
-    stepped_s = np.bincount(window, overlap_s, m)
+    stepped_s = _sums(window, overlap_s, m)
     between_j = cost.coefficients[IDLE] * np.maximum((end_us - start_us) / 1e6 - stepped_s, 0.0)
-    predicted = np.bincount(window, piece.sum(axis=1), m) + between_j
+    predicted = _sums(window, piece.sum(axis=1), m) + between_j
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(predicted > 0, energy_j / predicted, np.nan)
     piece *= np.nan_to_num(scale)[window, None]
-    metered_s = np.bincount(row, overlap_s, n)
-    parts = np.stack([np.bincount(row, piece[:, k], n) for k in range(piece.shape[1])])
+    metered_s = _sums(row, overlap_s, n)
+    parts = np.stack([_sums(row, piece[:, k], n) for k in range(piece.shape[1])])
     parts[:, metered_s == 0.0] = np.nan
     idle, fixed, prefill, decode, context, work = parts
     return MeteredSteps(
@@ -109,6 +109,11 @@ def metered(
         unattributed_j=np.where(np.isnan(scale), energy_j, between_j * np.nan_to_num(scale)),
         scale=scale,
     )
+
+
+def _sums(place: IntArray, value: FloatArray, n: int) -> FloatArray:
+    # Of nothing at all NumPy makes integers.
+    return np.bincount(place, value, n).astype(np.float64)
 
 
 def _pieces(

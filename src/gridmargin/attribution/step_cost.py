@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gridmargin.engines import Steps
-from gridmargin.reference import Profile
+from gridmargin.reference import Profile, WorkProfile
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
@@ -24,6 +24,11 @@ IDLE, FIXED, PREFILL, DECODE, CONTEXT, WORK = range(len(TERMS))
 STACK_LOW, STACK_HIGH = 1 - 0.64, 1 / 0.64 - 1
 """A newer serving stack alone took the same model and GPU to 0.55-0.73 of the energy: the middle of that, either way;
 as in `tools/profiles.py`."""
+
+
+IDLE_SPREAD_FRAC = 0.25
+"""How well loaded idle is known as a share of what a busy board draws: 123 of 410 W on an H100, 176 of some 750 W on a
+B200. [1]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,29 @@ def prior_of(profile: Profile) -> CostPrior:
     return CostPrior(mean, _spread(mean, 0.5), has_level=True, stack=profile.stack)
 
 
+def prior_of_work(profile: WorkProfile) -> CostPrior:
+    """Give the profile of a model without tokens as what is believed at first, to half of each coefficient."""
+    mean = np.zeros(len(TERMS))
+    mean[[IDLE, FIXED, WORK]] = profile.loaded_idle_w, profile.fixed_j_per_step, profile.j_per_work_unit
+    sd = _spread(mean, 0.5)
+    sd[WORK] = 0.5 * mean[WORK]
+    # A fit that found nothing fixed found that it is small beside one unit's own.
+    sd[FIXED] = max(float(sd[FIXED]), float(sd[WORK]))
+    return CostPrior(mean, sd, has_level=True, stack=profile.stack)
+
+
 def prior_of_proportions(profile: Profile) -> CostPrior:
-    """Give the proportions of a profile, for a device or model that has none, to twice each coefficient."""
+    """Give the proportions of a profile, for a device or model that has none, to twice each coefficient.
+
+    Notes
+    -----
+    A busy engine takes steps at nearly the same pace, so that its meter hardly tells idle from fixed; idle is known
+    better than twice, since boards of several makes idle at a fifth to a third of what they draw when busy.
+    """
     known = prior_of(profile)
-    return CostPrior(known.mean, _spread(known.mean, 2.0), has_level=False, stack="")
+    sd = _spread(known.mean, 2.0)
+    sd[IDLE] = IDLE_SPREAD_FRAC * known.mean[IDLE]
+    return CostPrior(known.mean, sd, has_level=False, stack="")
 
 
 def _spread(mean: FloatArray, frac: float) -> FloatArray:
@@ -103,6 +127,10 @@ class StepCost:
         Variance of the mean power of one second around the line; that of d seconds is its d-th part. [W² s]
     n_windows : float
         Windows that were predicted before they were read, less those forgotten. [1]
+    pace_per_s : float
+        Steps per second on average over what was read. [s⁻¹]
+    idle_unseen_w : float
+        Standard deviation of loaded idle that no meter has narrowed, as the device was never seen near idle. [W]
     fitted_to_us, use_by_us : int
         Last moment that was read, and until when the cost may be used. [µs since 1970 UTC]
     drifted_since_us : int or None
@@ -114,13 +142,15 @@ class StepCost:
     covariance: FloatArray
     noise_w2s: float
     n_windows: float
+    pace_per_s: float
+    idle_unseen_w: float
     fitted_to_us: int
     use_by_us: int
     drifted_since_us: int | None = None
 
     def energy_j(self, terms: FloatArray) -> FloatArray:
-        """Give the energy of windows of `window_terms`, shape (n,). [J]"""
-        return terms @ self.coefficients
+        """Give the energy of windows of `window_terms`, shape (n,); NaN where what costs something is not known. [J]"""
+        return self._costly(terms) @ self.coefficients
 
     def range_j(self, terms: FloatArray, *, out_of_profile: bool = False) -> tuple[FloatArray, FloatArray]:
         """Give the 90 % range of the energy of windows, each shape (n,). [J]
@@ -133,16 +163,23 @@ class StepCost:
 
         Notes
         -----
-        Variance of the mean power x·c of d seconds: ``noise × (1/d + xᵀ C x)``, times Student's quantile.
+        Variance of the mean power x·c of d seconds: ``noise × (1/d + xᵀ C x) + (idle unseen × (1 − pace ÷ mean pace))²``,
+        times Student's quantile. An engine that is always busy takes steps at one pace, at which idle and fixed costs
+        are one sum; the last part is what their wrong division costs at another pace.
         """
         energy, seconds = self.energy_j(terms), np.maximum(terms[:, IDLE], 1e-9)
-        x = terms / seconds[:, None]
+        x = self._costly(terms) / seconds[:, None]
         spread = 1.0 / seconds + np.einsum("ij,jk,ik->i", x, self.covariance, x)
         quantile = float(stdtrit(max(self.n_windows, 1.0), 0.95))
-        half = quantile * np.sqrt(self.noise_w2s * spread) * seconds
+        other_pace = 1.0 - x[:, FIXED] / self.pace_per_s if self.pace_per_s > 0 else np.ones(len(x))
+        half = quantile * np.sqrt(self.noise_w2s * spread + (self.idle_unseen_w * other_pace) ** 2) * seconds
         low = half if not out_of_profile else np.hypot(half, STACK_LOW * energy)
         high = half if not out_of_profile else np.hypot(half, STACK_HIGH * energy)
         return np.maximum(energy - low, 0.0), energy + high
+
+    def _costly(self, terms: FloatArray) -> FloatArray:
+        # A context that is not known is no matter to a cost without attention.
+        return np.asarray(np.where(np.isnan(terms) & (self.coefficients == 0.0), 0.0, terms), np.float64)
 
     def doubts(self, key: CostKey, at_us: int) -> tuple[str, ...]:
         """Say why this cost is out of profile for a use; nothing where it is not.

@@ -37,12 +37,14 @@ TASKS: Registry[Task] = Registry(
         "eia930": "gridmargin.evaluation.eia930:run",
         "engine-steps": "gridmargin.evaluation.engine_steps:run",
         "ercot": "gridmargin.evaluation.ercot:run",
+        "gpu-sensor": "gridmargin.evaluation.gpu_sensor:run",
         "isone-flag": "gridmargin.evaluation.isone_flag:run",
         "modifiers": "gridmargin.evaluation.modifiers:run",
         "nem": "gridmargin.evaluation.nem:run",
         "published-rate": "gridmargin.evaluation.published_rate:run",
         "quality": "gridmargin.evaluation.quality:run",
         "rts": "gridmargin.evaluation.rts:run",
+        "wall": "gridmargin.evaluation.wall:run",
     },
 )
 

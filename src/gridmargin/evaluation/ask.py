@@ -51,5 +51,4 @@ class Ask:
         """
         for name in names:
             if getattr(self, name) is not None:
-                option = "--" + name.replace("_", "-")
-                raise InputError(f"backtest {task} {why}: leave out {option}")
+                raise InputError(f"backtest {task} {why}: leave out `{name}`")

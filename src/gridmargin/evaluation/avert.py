@@ -130,7 +130,7 @@ def backtest_avert(
 def run(ask: Ask) -> dict[str, Any]:
     """Run the task `avert` as `gridmargin backtest` calls it; by default the newest two years of the folder."""
     ask.refuse(
-        "avert", "takes whole years, --train-year and --test-year", "test_from", "test_to", "horizon_min"
+        "avert", "takes whole years, `train_year` and `test_year`", "test_from", "test_to", "horizon_min"
     )
     folder, train_year, test_year = ask.avert or ask.data, ask.train_year, ask.test_year
     if train_year is None or test_year is None:

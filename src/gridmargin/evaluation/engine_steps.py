@@ -101,11 +101,11 @@ def run_rows(folder: Path, train_s: float | None) -> list[Row]:
         raise InputError(
             f"{folder}: {max(cut_us - first_us, 0) / 1e6:.1f} s to fit on and {max(last_us - cut_us, 0) / 1e6:.1f} s to"
             f" test, of {(last_us - first_us) / 1e6:.1f} s; want {FEWEST_FIT_WINDOWS * WINDOW_S:g} s and {WINDOW_S:g} s:"
-            " give a longer run or another --train-s"
+            " give a longer run or another `train_s`"
         )
     fitted = trace.reading_us <= cut_us
     before = trace.steps.take(np.flatnonzero(trace.steps.end_us <= cut_us))
-    alignment = align(before, trace.reading_us[fitted], trace.power_w[fitted])
+    alignment = align(before, trace.reading_us[fitted], trace.power_w[fitted], typical_prior())
     windows = _Windows(trace, *alignment.windows(trace.reading_us), cut_us, window_us)
     learned = CostFit(CostKey(folder.name, "as recorded", "as recorded"), typical_prior())
     for number in windows.numbers(before_cut=True):
@@ -229,8 +229,7 @@ def _baselines(windows: _Windows, tested: IntArray, terms: FloatArray) -> dict[s
     energy = {n: windows.mean(int(n))[-1] for n in windows.numbers(before_cut=False)}
     before = windows.power_w[fit & (windows.number == -1)]
     last = [float(before.mean() if len(before) else watts) * WINDOW_S]
-    for number in tested[:-1]:
-        last.append(float(energy[number]))
+    last += [float(energy[number]) for number in tested[:-1]]
     return {
         "token_proportional": per_token_j * (terms[:, PREFILL] + terms[:, DECODE]),
         "constant": np.full(len(tested), watts * WINDOW_S),

@@ -121,7 +121,9 @@ def context_of(
     sums = np.cumsum(input_tokens)
     levels = np.unique(prompts)
     best, matched = None, 0.0
-    for base in levels[:50]:
+    # The count before the first request: none, that of a warm-up, or what makes the first value a sum.
+    bases = np.unique(np.concatenate([[0.0], levels[:50], np.maximum(levels[0] - sums[:50], 0.0)]))
+    for base in bases:
         mine = levels[(levels > base) & (levels <= base + sums[-1])]
         share = float(np.isin(mine, base + sums).sum()) / max(int((levels > base).sum()), 1)
         # A later start leaves fewer values to explain, so the first of equals counts.

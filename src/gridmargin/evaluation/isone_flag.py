@@ -76,7 +76,7 @@ def _split(cases: Cases, ask: Ask) -> tuple[Cases, Cases]:
     if len(train) < _MIN_TRAIN or not len(test):
         raise InputError(
             f"{len(train)} flagged states before the test and {len(test)} in it; want {_MIN_TRAIN} and 1:"
-            " give another --test-from"
+            " give another `test_from`"
         )
     return train, test
 

@@ -85,7 +85,7 @@ def run(ask: Ask) -> dict[str, Any]:
     )
     rows = [*_recorded(ask), *_reconciled(ask)]
     if not rows:
-        raise InputError(f"no recorded zone and no reconciled table under {ask.data}; give another --data")
+        raise InputError(f"no recorded zone and no reconciled table under {ask.data}; give another `data`")
     return report("quality", {"gridmargin": version("gridmargin")}, time.perf_counter() - started, rows)
 
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gridmargin.ledger import Book, Entry, Factors, Retirement, TreeHead, restated
+from gridmargin.interfaces.stand_in import stand_in_answer, stand_in_shift
+from gridmargin.ledger import (
+    Book,
+    Entry,
+    Factors,
+    Restated,
+    Retirement,
+    TreeHead,
+    cosigned,
+    n_new_since,
+    restated,
+)
 from gridmargin.pipeline import (
     STALE_WIDENING,
     STAND_IN,
@@ -22,8 +33,16 @@ from gridmargin.pipeline import (
     recipe,
 )
 from gridmargin.reference import known_zones, zone_named
-from gridmargin.vocab import Interval, Kind, NoFactorError, Status, format_utc
-from gridmargin.wiring import SourceChoice, Workplace, live_adapters, recorded_sources, said_of, source_for
+from gridmargin.vocab import InputError, Interval, Kind, NoFactorError, Status, format_utc
+from gridmargin.wiring import (
+    SourceChoice,
+    Workplace,
+    live_adapters,
+    look_for_meters,
+    recorded_sources,
+    said_of,
+    source_for,
+)
 
 if TYPE_CHECKING:  # receipts load the query engine, which `now` has no need of
     from gridmargin.receipts import Receipt
@@ -111,7 +130,13 @@ def head_answer(book: Book) -> dict[str, Any]:
     """Give the signed head of the log."""
     note = book.head()
     head = TreeHead.read(note)
-    return {"origin": head.origin, "tree_size": head.tree_size, "root_sha256": head.root.hex(), "note": note}
+    return {
+        "origin": head.origin,
+        "tree_size": head.tree_size,
+        "root_sha256": head.root.hex(),
+        "note": note,
+        "cosigned": cosigned(book.connection, head.tree_size),
+    }
 
 
 def proof_answer(book: Book, kind: str, record_id: int) -> dict[str, Any]:
@@ -142,13 +167,48 @@ def consistency_answer(book: Book, old: int) -> dict[str, Any]:
     }
 
 
-def diff_answer(book: Book, since_utc: datetime, zone: str | None) -> dict[str, Any]:
-    """Give what the book says differently now from what it said at a moment, kind by kind."""
-    found = [restated(book, kind, since_utc, zone) for kind in Kind]
+MOST_RESTATED = 1_000
+"""Entries that one page of `ledger diff` follows back, unless told otherwise."""
+
+
+def diff_answer(
+    book: Book, since_utc: datetime, zone: str | None, limit: int = MOST_RESTATED, cursor: str | None = None
+) -> dict[str, Any]:
+    """Give what the book says differently now from what it said at a moment, kind by kind, a page at a time.
+
+    Raises
+    ------
+    InputError
+        If the cursor is not one that a page gave.
+    """
+    kinds, after_id = list(Kind), 0
+    if cursor is not None:
+        name, _, number = cursor.partition("-")
+        if (
+            name not in [kind.value for kind in Kind]
+            or not (number.isascii() and number.isdigit())
+            or len(number) > 18
+        ):
+            raise InputError(f"cursor {cursor[:60]!r} is not one of ours; use next_cursor of the page before")
+        kinds, after_id = kinds[kinds.index(Kind(name)) :], int(number)
+    found: list[Restated] = []
+    next_cursor = None
+    for kind in kinds:
+        page = restated(book, kind, since_utc, zone, after_id=after_id, limit=limit)
+        found.append(page)
+        if page.next_id is not None:
+            next_cursor = f"{kind.value}-{page.next_id}"
+            break
+        limit, after_id = limit - page.frame.height, 0
+        if limit <= 0 and kind is not kinds[-1]:
+            next_cursor = f"{kinds[kinds.index(kind) + 1].value}-0"
+            break
     return {
         "since_utc": format_utc(since_utc),
         "zone": zone,
-        "n_new": sum(one.n_new for one in found),
+        "n_new": sum(n_new_since(book, kind, since_utc, zone) for kind in Kind),
+        "more": next_cursor is not None,
+        "next_cursor": next_cursor,
         "restated": [
             {
                 "kind": one.kind.value,
@@ -178,6 +238,11 @@ def diff_answer(book: Book, since_utc: datetime, zone: str | None) -> dict[str, 
 def interval_answer(interval: Interval) -> dict[str, str]:
     """Give both ends of an interval."""
     return {"start_utc": format_utc(interval.start_utc), "end_utc": format_utc(interval.end_utc)}
+
+
+def meters_answer() -> dict[str, Any]:
+    """Say which instruments this machine has, and what is missing and why."""
+    return {"meters": [finding.as_dict() for finding in look_for_meters()]}
 
 
 def zones_answer(choice: SourceChoice) -> list[dict[str, Any]]:
@@ -450,7 +515,7 @@ def _recalibration(workplace: Workplace, entry: Entry) -> dict[str, Any] | None:
     """Give the recalibration that an entry's fit came from, where it came from one."""
     estimate = entry.estimate
     for record in reversed(workplace.book.recalibrations(estimate.zone, estimate.estimator)):
-        if record.new_fit_id == entry.fit_id:
+        if entry.fit_id.startswith(record.new_fit_id):  # 16 digits in old records
             return {
                 "recalibration_id": record.recalibration_id,
                 "cause": record.cause,
@@ -467,11 +532,7 @@ def factors_answer(
     """Give a stretch of factors as columns: the marginal with its range, the average apart."""
     recipe(estimator)
     factory = workplace.factory(choice, zone, interval.start_utc, (estimator,))
-    shift = timedelta(0)
-    span = factory.source.span(zone)
-    if span.overlap(interval) is None:
-        moment, _ = moment_for(factory.source, zone, interval.start_utc)
-        shift = moment - interval.start_utc
+    shift = stand_in_shift(factory, zone, interval)
     shifted = Interval(interval.start_utc + shift, interval.end_utc + shift)
     factory.ensure(zone, shifted)
     step_s = factory.source.interval_s(zone)
@@ -489,6 +550,7 @@ def factors_answer(
         "marginal": _columns(marginal, shift_s) | {"estimator": estimator},
         "average": _columns(average, shift_s) | {"estimator": "average"},
         "note": f"the record of {format_utc(shifted.start_utc)} stands in" if shift_s else None,
+        "stands_in": stand_in_answer(shifted, shift_s, marginal),
     }
 
 

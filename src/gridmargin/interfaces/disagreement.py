@@ -39,9 +39,9 @@ def disagreement_answer(
         If nobody says anything of a zone in the stretch.
     """
     if other == zone:
-        raise InputError(f"--with {other}: that is the same zone; name another")
+        raise InputError(f"`with={other}`: that is the same zone; name another")
     if given_other and other is None:
-        raise InputError("--signals-with is of the other zone; name it by --with")
+        raise InputError("`signals_with` is of the other zone; name it by `with`")
     comparisons = place.open_comparisons(QUICK)
     found = []
     for named, texts in ((zone, given), *(((other, given_other),) if other else ())):
@@ -50,7 +50,7 @@ def disagreement_answer(
         if not signals:
             raise NotFoundError(
                 f"nobody says anything of {named} in {interval}; `gridmargin ledger refresh {named}` fills the ledger,"
-                f" `gridmargin fetch {named}` asks comparison signals, --signals names a table"
+                f" `gridmargin fetch {named}` asks comparison signals, `signals` names a table"
             )
         found.append(signals)
     step_s = math.lcm(*(signal.step_s for signals in found for signal in signals))

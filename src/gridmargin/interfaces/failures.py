@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+from collections.abc import Callable
 from typing import Any
 
 from gridmargin.vocab import DiskFullError, GridmarginError, is_disk_full
@@ -31,6 +33,17 @@ _SQLITE = {
     11: "it is damaged: `gridmargin ledger export --salvage` takes out of a ledger what can still be read",
 }
 """Ways out by SQLite's result code: busy, locked, read-only, input or output failed, corrupt."""
+
+
+_PARAMETER = re.compile(r"`([a-z][a-z_]*)(?:=([^`]+))?`")
+
+Spelling = Callable[[str, str | None], str | None]
+"""`(name, value) -> text`: how a door writes a parameter; None where it has none of that name."""
+
+
+def spelled(message: str, write: Spelling) -> str:
+    """Let a door write each parameter that a message names as `name` or `name=value` in its own spelling."""
+    return _PARAMETER.sub(lambda found: write(found[1], found[2]) or found[0], message)
 
 
 def error_answer(code: str, message: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def data_line(answer: dict[str, Any]) -> str:
     other = f"; an alternative has: {near}" if near else ""
     return (
         f"grid data: none for {answer['zone']} ({detail}), so no factor is given there (C8){other};"
-        " give --source recorded:DIR with tables of it"
+        " give `source=recorded:DIR` with tables of it"
     )
 
 

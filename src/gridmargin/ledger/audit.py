@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from gridmargin.ledger.book import Book
+from gridmargin.ledger.corrections import TOLERANCE
 from gridmargin.ledger.export import FACTORS, FORMAT, SCHEMA, file_sha256, manifest_of, manifest_text
 from gridmargin.ledger.merkle import (
     EMPTY,
@@ -21,12 +23,14 @@ from gridmargin.ledger.merkle import (
     left_out,
     root_of_parts,
     stretches,
+    without,
 )
-from gridmargin.ledger.notes import PublicKey, SignatureError, TreeHead
+from gridmargin.ledger.notes import DASH, PublicKey, SignatureError, TreeHead
 from gridmargin.ledger.records import KINDS, Written, leaf_data, records_after
 from gridmargin.ledger.retirements import read_leaves, retirement_faults
 from gridmargin.ledger.rows import HASHED, hashes, stored_name
-from gridmargin.vocab import InputError, Kind, TableError, sha256_hex
+from gridmargin.ledger.witness import WitnessKey, cosigned, refusal
+from gridmargin.vocab import InputError, Kind, TableError, format_utc, sha256_hex
 
 OF_ENTRIES = (*HASHED[:9], *HASHED[12:], "entry_sha256", "issued_us", "source")
 """Columns besides the factors that only entries fill."""
@@ -52,6 +56,8 @@ class Audit:
         What held, for people.
     faults : list of str
         What did not; empty where the export is what was signed.
+    notes : list of str
+        What is no fault and yet should be known, for people.
     follows : bool
         Whether it was held against the head seen before, where there is one: only then is it the one to remember.
     """
@@ -60,6 +66,7 @@ class Audit:
     n_rows: int = 0
     checked: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     follows: bool = True
 
     @property
@@ -68,7 +75,9 @@ class Audit:
         return not self.faults
 
 
-def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) -> Audit:
+def audit_export(
+    path: Path, public: PublicKey, seen: TreeHead | None = None, witnesses: Sequence[WitnessKey] = ()
+) -> Audit:
     """Check that the rows of a file are those that were signed.
 
     Parameters
@@ -79,6 +88,8 @@ def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) ->
         Of the ledger, from somewhere else than the export.
     seen : TreeHead, optional
         A head that this ledger showed earlier: today's log must begin with it.
+    witnesses : sequence of WitnessKey
+        Who must have cosigned a head that today's log begins with.
 
     Raises
     ------
@@ -94,9 +105,9 @@ def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) ->
     _check_signatures(found, manifest, signature, public)
     if file_sha256(path) != manifest["sha256"]:
         found.faults.append(f"{path.name} is not the file that was signed: its hash differs")
-    leaves, retired = _check_rows(found, path)
+    leaves, retired, restored = _check_rows(found, path)
     _check_tree(found, manifest, leaves)
-    _check_extent(found, manifest, leaves, retired)
+    _check_extent(found, manifest, leaves, retired, restored)
     if found.holds:
         found.checked.append(
             f"{found.n_rows} rows and the hashes of the rest give the signed root of {head.tree_size} leaves"
@@ -104,16 +115,36 @@ def audit_export(path: Path, public: PublicKey, seen: TreeHead | None = None) ->
     if n_lost := sum(hi - lo for lo, hi in manifest["lost"]):
         found.checked.append(f"{n_lost} leaves could not be read when this was taken out of a damaged ledger")
     _check_earlier(found, manifest, leaves, public, seen)
+    _check_witnesses(
+        found,
+        found.head,
+        [
+            (str(one["note"]), [bytes.fromhex(step) for step in one["path"]])
+            for one in manifest.get("cosigned", [])
+        ],
+        public,
+        witnesses,
+    )
     return found
 
 
-def audit_book(book: Book, public: PublicKey | None, seen: TreeHead | None = None) -> Audit:
+def audit_book(
+    book: Book,
+    public: PublicKey | None,
+    seen: TreeHead | None = None,
+    witnesses: Sequence[WitnessKey] = (),
+    now_utc: datetime | None = None,
+) -> Audit:
     """Check the book in its database: rows and fits against their hashes, rows against leaves, leaves against signed heads.
 
     Parameters
     ----------
     seen : TreeHead, optional
         A head that this ledger showed earlier: today's log must begin with it.
+    witnesses : sequence of WitnessKey
+        Who must have cosigned a head that today's log begins with; their word needs `public`.
+    now_utc : datetime, optional
+        Now: records that bear later times are told.
 
     Raises
     ------
@@ -135,7 +166,7 @@ def audit_book(book: Book, public: PublicKey | None, seen: TreeHead | None = Non
             ]
             found.n_rows += len(said)
     found.faults += book.fit_faults()
-    gone = book.retirements()
+    gone = book.retirements(standing=True)
     covered = sorted(stretch for one in gone for stretch in one.leaves)
     found.faults += book.log.faults(records_after(book.connection, {}), public, covered)
     found.faults += retirement_faults(book.connection, signed)
@@ -145,12 +176,68 @@ def audit_book(book: Book, public: PublicKey | None, seen: TreeHead | None = Non
         )
     elif seen is not None and book.log.root(seen.tree_size) != seen.root:
         found.faults.append(f"rewritten: the first {seen.tree_size} leaves are not those that were seen last")
+    if witnesses and public is not None and found.holds:
+        head = TreeHead(public.name, size, book.log.root())
+        notes = [
+            (note, book.log.consistency(TreeHead.read(note).tree_size))
+            for note in cosigned(book.connection, size)
+        ]
+        _check_witnesses(found, head, notes, public, witnesses)
+    elif witnesses:
+        found.checked.append("not checked: what the witnesses saw, since the log itself does not hold")
+    found.notes += clock_notes(book, now_utc)
     if found.holds:
         found.checked += [f"{one.n_rows} leaves stand for entries {one}" for one in gone]
         found.checked.append(
             f"{size} leaves belong to what stands in the book, and {len(signed)} signed heads to the leaves"
         )
     return found
+
+
+def clock_notes(book: Book, now_utc: datetime | None) -> list[str]:
+    """Say where recorded times are not to be taken at their word: they lie ahead of now, or did once."""
+    told = [str(one) for one in book.corrections()]
+    newest = book.newest_utc()
+    if now_utc is not None and newest is not None and newest > now_utc + TOLERANCE:
+        told.append(
+            f"the newest record bears {format_utc(newest)}, which is {newest - now_utc} ahead of this clock: if this clock"
+            " is behind, set it; if one that ran ahead wrote that, `gridmargin ledger clock --correct NOTE` lets true"
+            " times go on, and until then each record only bears a time after the one before"
+        )
+    return told
+
+
+def _check_witnesses(
+    found: Audit,
+    head: TreeHead,
+    notes: Sequence[tuple[str, list[bytes]]],
+    public: PublicKey,
+    witnesses: Sequence[WitnessKey],
+) -> None:
+    """Hold the newest head that each witness cosigned against the log, by its proof of consistency."""
+    for witness in witnesses:
+        why, newest = "no head bears its cosignature", None
+        for note, path in notes:
+            try:
+                moment, seen = witness.seen(note), TreeHead.read(public.open(note))
+            except SignatureError as fault:
+                if f"{DASH}{witness.name} " in note:
+                    why = str(fault)
+                continue
+            if seen.origin != head.origin or refusal(seen, head, path) is not None:
+                why = f"the {seen.tree_size} leaves that it saw at {format_utc(moment)} are not those the log begins with"
+                newest = None
+                break
+            newest = (seen, moment)
+        if newest is None:
+            found.faults.append(f"witness {witness.name}: {why}")
+            continue
+        seen, moment = newest
+        rest = head.tree_size - seen.tree_size
+        found.checked.append(
+            f"witness {witness.name} saw the first {seen.tree_size} leaves at {format_utc(moment)}"
+            + (f"; {rest} came after that" if rest else "")
+        )
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -186,7 +273,9 @@ def _manifest(path: Path) -> dict[str, Any]:
             raise ValueError("a signed note in it is no text")
         if proof := body.get("consistency"):
             int(proof["tree_size"]), [bytes.fromhex(step) for step in proof["path"]]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        for one in body.get("cosigned", []):
+            TreeHead.read(one["note"]), [bytes.fromhex(step) for step in one["path"]]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{manifest_path.name} cannot be read ({error}); fetch it again") from None
     return body
 
@@ -217,17 +306,28 @@ def _check_signatures(found: Audit, manifest: dict[str, Any], signature: str, pu
         found.faults.append(f"forged head: {fault}")
 
 
-def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[str]]:
-    """Hash every row anew; give the leaves by their place, and the text of each retirement."""
-    columns = ("leaf_index", "kind", "record_id", "recorded_us", "supersedes", "recalibration_id")
+def leaves_of(frame: pl.DataFrame, said: Sequence[str] | None = None) -> list[bytes]:
+    """Hash the leaf of each row of an export from what the row says, hashed anew where that is not given."""
+    columns = ("kind", "record_id", "recorded_us", "supersedes", "recalibration_id")
+    rows = frame.select(columns).iter_rows()
+    return [
+        leaf_hash(leaf_data(Written(row[0], row[1], row[2], row[3], row[4], digest)))
+        for row, digest in zip(rows, _said(frame) if said is None else said, strict=True)
+    ]
+
+
+def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[tuple[int, str]], list[str]]:
+    """Hash every row anew; give the leaves by their place, id and text of each retirement, and what was restored."""
     leaves: dict[int, bytes] = {}
-    retired: list[str] = []
+    retired: list[tuple[int, str]] = []
+    restored: list[str] = []
     altered: list[str] = []
     disordered: list[str] = []
     last = -1
-    for frame in _chunks(path):
+    for frame in rows_in(path):
         said = _said(frame)
-        retired += frame.filter(pl.col("kind") == "retirement")["record"].to_list()
+        retired += frame.filter(pl.col("kind") == "retirement").select("record_id", "record").rows()
+        restored += frame.filter(pl.col("kind") == "restoration")["record"].to_list()
         if unsealed := _unsealed(frame):
             found.faults.append(f"{unsealed} rows say something in a column that their kind does not have")
         if ambiguous := _ambiguous(frame):
@@ -235,8 +335,10 @@ def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[str]]:
         if unknown := frame.filter(~pl.col("kind").is_in(list(KINDS))).height:
             found.faults.append(f"{unknown} rows are of a kind that no ledger has")
         stated, zones = frame["entry_sha256"].to_list(), frame["zone"].to_list()
-        for at, (record, digest) in enumerate(zip(frame.select(columns).iter_rows(), said, strict=True)):
-            index, kind, record_id, recorded_us, supersedes, recalibration_id = record
+        places = frame.select("leaf_index", "kind", "record_id").iter_rows()
+        for at, ((index, kind, record_id), digest, leaf) in enumerate(
+            zip(places, said, leaves_of(frame, said), strict=True)
+        ):
             row = found.n_rows + at + 1
             if index <= last:
                 disordered.append(f"row {row}: leaf {index} stands behind leaf {last}: reordered")
@@ -246,22 +348,20 @@ def _check_rows(found: Audit, path: Path) -> tuple[dict[int, bytes], list[str]]:
                     f"row {row}: {kind} entry {record_id} of {zones[at]} was altered: it does not have the hash"
                     " that stands beside it"
                 )
-            leaves[index] = leaf_hash(
-                leaf_data(Written(kind, record_id, recorded_us, supersedes, recalibration_id, digest))
-            )
+            leaves[index] = leaf
         found.n_rows += frame.height
     for faults, what in ((altered, "altered"), (disordered, "reordered")):
         found.faults += faults[:MOST_NAMED]
         if len(faults) > MOST_NAMED:
             found.faults.append(f"{len(faults)} rows in all are {what}")
-    return leaves, retired
+    return leaves, retired, restored
 
 
 def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]) -> None:
     size = found.head.tree_size
     due = [(lo, hi) for lo, hi in manifest["leaves"]]
     have = stretches(sorted(leaves))
-    for said, n in (("removed", _without(due, have)), ("put in", _without(have, due))):
+    for said, n in (("removed", without(due, have)), ("put in", without(have, due))):
         if n:
             found.faults.append(f"{sum(hi - lo for lo, hi in n)} rows were {said}: leaves {_named(n)}")
     if found.n_rows != len(leaves):
@@ -276,7 +376,11 @@ def _check_tree(found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes]
 
 
 def _check_extent(
-    found: Audit, manifest: dict[str, Any], leaves: dict[int, bytes], retired: Sequence[str]
+    found: Audit,
+    manifest: dict[str, Any],
+    leaves: dict[int, bytes],
+    retired: Sequence[tuple[int, str]],
+    restored: Sequence[str],
 ) -> None:
     """Hold how much there is against how much there is said to be; where a whole lacks rows, something in it says so."""
     size = found.head.tree_size
@@ -289,8 +393,17 @@ def _check_extent(
             " the whole can say)"
         )
         return
-    lacking = _without(_without([(0, size)] if size else [], stretches(sorted(leaves))), manifest["lost"])
-    for text in retired:
+    lacking = without(without([(0, size)] if size else [], stretches(sorted(leaves))), manifest["lost"])
+    back = set()
+    for text in restored:
+        try:
+            back.add(json.loads(text)["retirement_id"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            found.faults.append("a restoration cannot be read: its row was altered")
+    for retirement_id, text in retired:
+        if retirement_id in back:
+            found.checked.append(f"the entries of retirement {retirement_id} were restored")
+            continue
         try:
             record = json.loads(text)
             covered = read_leaves(record["leaves"])
@@ -299,32 +412,13 @@ def _check_extent(
         except (ValueError, TypeError, KeyError, RecursionError):
             found.faults.append("a retirement cannot be read: its row was altered")
             continue
-        lacking = _without(lacking, covered)
+        lacking = without(lacking, covered)
         found.checked.append(said)
     if lacking:
         n_lacking = sum(hi - lo for lo, hi in lacking)
         found.faults.append(
             f"{n_lacking} leaves of the whole ledger have no row, and no retirement says where it is: {_named(lacking)}"
         )
-
-
-def _without(ranges: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Give what of ascending stretches the others do not cover."""
-    left: list[tuple[int, int]] = []
-    at = 0
-    for lo, hi in ranges:
-        while at < len(others) and others[at][1] <= lo:
-            at += 1
-        within = at
-        while within < len(others) and others[within][0] < hi:
-            if others[within][0] > lo:
-                left.append((lo, others[within][0]))
-            lo = others[within][1]
-            within += 1
-        at = max(at, within - 1)
-        if lo < hi:
-            left.append((lo, hi))
-    return left
 
 
 def _named(ranges: Sequence[tuple[int, int]]) -> str:
@@ -377,7 +471,7 @@ def _check_earlier(
         found.follows = False
         found.checked.append(
             f"not checked: whether the log begins with the {seen.tree_size} leaves seen last (rows alone cannot say where"
-            f" some are left out; ask for an export with --seen-size {seen.tree_size})"
+            f" some are left out; ask for an export with `seen_size={seen.tree_size}`)"
         )
     elif not (
         is_consistent(seen.tree_size, seen.root, size, found.head.root, path)
@@ -431,7 +525,7 @@ def _said(frame: pl.DataFrame) -> list[str]:
     ).to_list()
 
 
-def _chunks(path: Path) -> Iterator[pl.DataFrame]:
+def rows_in(path: Path) -> Iterator[pl.DataFrame]:
     """Read an export, some rows at a time where its format allows.
 
     Raises

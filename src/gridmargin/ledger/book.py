@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from gridmargin.ledger import changes, retirements
+from gridmargin.ledger import changes, corrections, retirements
 from gridmargin.ledger.changes import Declaration, Recalibration
 from gridmargin.ledger.entry import PayloadNote
 from gridmargin.ledger.log import Log
@@ -23,6 +23,9 @@ from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, moment_of, 
 from gridmargin.ledger.store import Connection, Place, open_database, shown
 from gridmargin.marginal import Estimates, Fit
 from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json
+
+OLD_FIT_ID_DIGITS = 16
+"""Fits from before schema 0008 are named by so many digits of their hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,19 @@ class Book(Questions):
             recorded_us = self._moment_to_write(connection, declaration.recorded_utc)
             return changes.put_declaration(connection, declaration, recorded_us)
 
+    def correct_clock(self, now_utc: datetime, note: str) -> int:
+        """Write down that records bear times which had not come yet, and that this moment is true; give the id.
+
+        From then on entries bear true times again. What stood by then was known at this moment (`corrections`).
+
+        Raises
+        ------
+        InputError
+            If no record lies ahead, or the note is empty.
+        """
+        with self._transaction() as connection:
+            return corrections.put_correction(connection, epoch_us(now_utc), note)
+
     def retire(self, record: Retirement, still: Callable[[], Stretches]) -> Retirement:
         """Write a retirement down, seal it, and take the entries that it covers out of the book: all of it or nothing.
 
@@ -199,7 +215,7 @@ class Book(Questions):
             self._seal(
                 records_after(self._connection, before)
             )  # only what is sealed lets anything be deleted
-            n_gone = retirements.delete_retired(self._connection, retirement_id)
+            n_gone = retirements.delete_retired(self._connection, retirement_id, record.leaves)
             if n_gone != record.n_rows:
                 raise TableError(
                     f"{record.file} holds {record.n_rows} entries and the ledger has {n_gone} of them; nothing was"
@@ -207,11 +223,26 @@ class Book(Questions):
                 )
         return replace(record, recorded_utc=moment_of(recorded_us), retirement_id=retirement_id)
 
+    def restore(self, retirement_id: int, recorded_utc: datetime, put_back: Callable[[], None]) -> None:
+        """Write down that the entries of a retirement are back and seal it, once `put_back` has put them in.
+
+        Raises
+        ------
+        InputError
+            If they are back already.
+        """
+        with self._connection.transaction():
+            before = last_ids(self._connection)
+            recorded_us = self._moment_to_write(self._connection, recorded_utc)
+            retirements.put_restoration(self._connection, retirement_id, recorded_us)
+            put_back()
+            self._seal(records_after(self._connection, before, ("restoration",)))
+
     def note_payload(self, note: PayloadNote, n_bytes: int) -> None:
         """Remember a payload; the first word stands."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO payloads SELECT ?, ?, ?, ?, ?"
+                "INSERT INTO payloads (sha256, source, name, n_bytes, recorded_us) SELECT ?, ?, ?, ?, ?"
                 " WHERE NOT EXISTS (SELECT 1 FROM payloads WHERE sha256 = ? AND source = ?)",
                 (
                     note.sha256,
@@ -272,7 +303,11 @@ class Book(Questions):
                 own = fit_of(body).fit_id
             except (ValueError, TypeError, KeyError):
                 own = None
-            if own != fit_id:
+            if (
+                own is None
+                or own[: len(fit_id)] != fit_id
+                or len(fit_id) not in (len(own), OLD_FIT_ID_DIGITS)
+            ):
                 faults.append(f"fit {fit_id} was altered: it does not have its own hash")
         for kind in Kind:
             gone = self._connection.execute(
@@ -319,11 +354,8 @@ class Book(Questions):
     @staticmethod
     def _moment_to_write(connection: Connection, recorded_utc: datetime) -> int:
         """Give the moment, moved past whatever the book holds where the clock stands behind it. [µs]"""
-        newest = [
-            connection.execute(f"SELECT recorded_us FROM {table} ORDER BY {key} DESC LIMIT 1").fetchone()
-            for table, key in _WRITTEN
-        ]
-        return max([epoch_us(recorded_utc), *(int(row[0]) + 1 for row in newest if row is not None)])
+        newest = corrections.newest_us(connection)
+        return max(epoch_us(recorded_utc), 0 if newest is None else newest + 1)
 
     def _put(
         self,
@@ -376,7 +408,7 @@ class Book(Questions):
             named(
                 "SELECT start_s, entry_id, entry_sha256 FROM ("
                 " SELECT start_s, entry_id, entry_sha256, ROW_NUMBER() OVER"
-                " (PARTITION BY start_s ORDER BY issued_us DESC NULLS LAST, recorded_us DESC, entry_id DESC) AS newest"
+                " (PARTITION BY start_s ORDER BY issued_us DESC NULLS LAST, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND interval_s = ? AND start_s BETWEEN ? AND ?"
                 " AND horizon = ? AND gases = ? AND boundary = ? AND (view = 'forecast') = ?"
                 " AND (issued_us IS NULL OR issued_us <= ?) AND source = ?) AS said WHERE newest = 1",
@@ -386,9 +418,3 @@ class Book(Questions):
              int(estimates.start_epoch_s[-1]), basis.horizon.value, basis.gases.value, basis.boundary.value,
              basis.view is View.FORECAST, 0 if issued is None else epoch_us(issued), source),
         ).fetchall()  # fmt: skip
-
-
-_WRITTEN = (
-    ("marginal_entries", "entry_id"), ("average_entries", "entry_id"), ("declarations", "declaration_id"),
-    ("retirements", "retirement_id"),
-)  # fmt: skip

@@ -48,7 +48,7 @@ class Declaration:
     def __post_init__(self) -> None:
         if not self.note.strip():
             raise InputError(
-                "a declared change needs a note; say in --note what happened and where it is written"
+                "a declared change needs a note; say in `note` what happened and where it is written"
             )
 
 
@@ -88,7 +88,7 @@ class Recalibration:
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
-            raise InputError("a recalibration needs a reason; say it in --reason")
+            raise InputError("a recalibration needs a reason; say it in `reason`")
 
 
 def put_declaration(connection: Connection, declaration: Declaration, recorded_us: int) -> int:

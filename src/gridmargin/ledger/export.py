@@ -24,6 +24,7 @@ from gridmargin.ledger.notes import TreeHead
 from gridmargin.ledger.records import CHANGES, KINDS, changes_text
 from gridmargin.ledger.retirements import Stretches, is_covered
 from gridmargin.ledger.rows import stored_name
+from gridmargin.ledger.witness import cosigned
 from gridmargin.vocab import InputError, Interval, Kind, TableError, canonical_json, format_utc, sha256_hex
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ SCHEMA: Mapping[str, Any] = {
     "record": pl.String,
 }  # fmt: skip
 """Columns of an export. Marginal and average factors stand in columns of their own (C3); `record` holds the text of
-recalibrations, declarations and retirements. Times: `start_s` [s since 1970 UTC], `recorded_us`, `issued_us` [µs]."""
+what is no entry: recalibrations, declarations, retirements, payloads, corrections and restorations. Times: `start_s` [s since 1970 UTC], `recorded_us`, `issued_us` [µs]."""
 
 FORMATS = (".parquet", ".csv", ".json")
 
@@ -123,9 +124,9 @@ def export(
     manifest_path = manifest_of(path)
     for there in (path, manifest_path):
         if there.exists():
-            raise InputError(f"{there} is there already; give another --out, or move it away")
+            raise InputError(f"{there} is there already; give another `out`, or move it away")
     if not path.parent.is_dir():
-        raise InputError(f"no folder {path.parent} to write {path.name} into; make it, or give another --out")
+        raise InputError(f"no folder {path.parent} to write {path.name} into; make it, or give another `out`")
     note = _last_head(book) if salvage else book.head()
     head = TreeHead.read(note)
     consistency = _consistency(book, seen_size, head.tree_size)
@@ -164,6 +165,7 @@ def export(
             if len(indices) == head.tree_size
             else [],
             "consistency": consistency,
+            "cosigned": [] if salvage else _cosigned(book, head.tree_size),
             "made_utc": format_utc(made_utc),
             "gridmargin": version("gridmargin"),
         }
@@ -188,6 +190,17 @@ def _consistency(book: Book, seen_size: int | None, size: int) -> dict[str, Any]
     return {"tree_size": seen_size, "path": [step.hex() for step in path]}
 
 
+def _cosigned(book: Book, size: int) -> list[dict[str, Any]]:
+    """Give the newest head that each witness cosigned, and the proof that the log of `size` leaves begins with it."""
+    return [
+        {
+            "note": note,
+            "path": [step.hex() for step in book.log.consistency(TreeHead.read(note).tree_size, size)],
+        }
+        for note in cosigned(book.connection, size)
+    ]
+
+
 def _rest(
     book: Book, size: int, kept: Sequence[tuple[int, int]], *, salvage: bool
 ) -> list[tuple[int, int, str]]:
@@ -210,14 +223,14 @@ def _last_head(book: Book) -> str:
             f"the ledger {book.name} is too damaged to say what it had signed ({error}); restore a copy of the file"
         ) from None
     if not heads:
-        raise InputError(f"the ledger {book.name} was never signed; export it without --salvage")
+        raise InputError(f"the ledger {book.name} was never signed; export it without `salvage`")
     return heads[-1]
 
 
 def _retired(book: Book) -> Stretches:
     """Give the leaves whose entries were retired, as far as that can still be read."""
     try:
-        return sorted(stretch for one in book.retirements() for stretch in one.leaves)
+        return sorted(stretch for one in book.retirements(standing=True) for stretch in one.leaves)
     except (book.connection.DatabaseError, TableError):
         return []
 
@@ -289,8 +302,12 @@ def _changes(book: Book, kind: str, lo: int, hi: int) -> pl.DataFrame:
             (lo, hi, kind),
         )
     )
-    found = changes_text(book.connection, kind, "1 = 1", ()) if leaves else []
-    rows = [(leaves[i], kind, i, us, text) for i, us, text in found if i in leaves]
+    key = KINDS[kind][1]
+    within = (
+        f"{key} IN (SELECT record_id FROM log_leaves WHERE leaf_index >= ? AND leaf_index < ? AND kind = ?)"
+    )
+    found = changes_text(book.connection, kind, within, (lo, hi, kind)) if leaves else []
+    rows = [(leaves[i], kind, i, us, text) for i, us, text in found]
     names = ["leaf_index", "kind", "record_id", "recorded_us", "record"]
     return _framed(pl.DataFrame(rows, schema={n: SCHEMA[n] for n in names}, orient="row"))
 

@@ -184,6 +184,25 @@ def stretches(indices: Sequence[int]) -> list[tuple[int, int]]:
     return [(indices[lo], indices[hi - 1] + 1) for lo, hi in pairwise(cuts)]
 
 
+def without(ranges: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Give what of ascending stretches the others do not cover."""
+    left: list[tuple[int, int]] = []
+    at = 0
+    for lo, hi in ranges:
+        while at < len(others) and others[at][1] <= lo:
+            at += 1
+        within = at
+        while within < len(others) and others[within][0] < hi:
+            if others[within][0] > lo:
+                left.append((lo, others[within][0]))
+            lo = others[within][1]
+            within += 1
+        at = max(at, within - 1)
+        if lo < hi:
+            left.append((lo, hi))
+    return left
+
+
 def left_out(size: int, kept: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Give the largest subtrees of a tree that hold none of the kept stretches: with their hashes the root follows.
 

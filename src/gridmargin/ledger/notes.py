@@ -15,15 +15,15 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from gridmargin.vocab import InputError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-_ED25519 = b"\x01"
-_DASH = "— "
+DASH = "— "
+"""What a signature line begins with."""
 
 
 class SignatureError(ValueError):
@@ -90,16 +90,21 @@ class PublicKey:
     name: str
     raw: bytes
 
+    key_type: ClassVar[bytes] = b"\x01"
+    """Ed25519 over the words of a note."""
+
+    made_by: ClassVar[str] = "`gridmargin ledger key` prints it"
+
     @property
     def key_id(self) -> bytes:
         """First four bytes of SHA-256 over name, newline, key type and key."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.raw).digest()[:4]
+        return hashlib.sha256(self.name.encode() + b"\n" + self.key_type + self.raw).digest()[:4]
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.raw).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.key_type + self.raw).decode()}"
 
-    @staticmethod
-    def read(text: str) -> PublicKey:
+    @classmethod
+    def read(cls, text: str) -> Self:
         """Read `NAME+ID+BASE64`.
 
         Raises
@@ -113,11 +118,10 @@ class PublicKey:
             decoded = base64.b64decode(body, validate=True)
         except ValueError:
             raise InputError(
-                f"{text.strip()[:60]!r} is not a public key of a ledger; want NAME+ID+BASE64 as `gridmargin ledger key`"
-                " prints it, or a file that holds it"
+                f"{text.strip()[:60]!r} is not a public key; want NAME+ID+BASE64 as {cls.made_by}, or a file that holds it"
             ) from None
-        key = PublicKey(name, decoded[1:])
-        if decoded[:1] != _ED25519 or len(decoded) != 33 or key.key_id.hex() != key_id:
+        key = cls(name, decoded[1:])
+        if decoded[:1] != cls.key_type or len(decoded) != 33 or key.key_id.hex() != key_id:
             raise InputError(
                 f"public key {name!r}: its id {key_id} does not belong to it; copy it again, whole"
             )
@@ -131,29 +135,50 @@ class PublicKey:
         SignatureError
             If this key did not sign it, or signed other words.
         """
+        text, lines = signatures_of(note)
+        for name, signature in lines:
+            if name == self.name and signature[:4] == self.key_id:
+                self.check(signature[4:], text.encode())
+                return text
+        signers = ", ".join(name for name, _ in lines)
+        raise SignatureError(f"it is signed by {signers or 'nobody'}, not by {self.name}")
+
+    def check(self, signature: bytes, message: bytes) -> None:
+        """Hold a signature against the words it is said to be over.
+
+        Raises
+        ------
+        SignatureError
+            If it is not.
+        """
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        text, found, signatures = note.rpartition("\n\n")
-        if not found:
-            raise SignatureError("it has no signature")
-        text += "\n"
-        signers = []
-        for line in signatures.splitlines():
-            name, _, encoded = line.removeprefix(_DASH).partition(" ")
-            signers.append(name)
-            try:
-                signature = base64.b64decode(encoded, validate=True)
-            except ValueError:
-                raise SignatureError(f"the signature line of {name!r} cannot be read") from None
-            if name != self.name or signature[:4] != self.key_id:
-                continue
-            try:
-                Ed25519PublicKey.from_public_bytes(self.raw).verify(signature[4:], text.encode())
-            except InvalidSignature:
-                raise SignatureError(f"the signature of {name!r} is not one over these words") from None
-            return text
-        raise SignatureError(f"it is signed by {', '.join(signers) or 'nobody'}, not by {self.name}")
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
+        except InvalidSignature:
+            raise SignatureError(f"the signature of {self.name!r} is not one over these words") from None
+
+
+def signatures_of(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Take a note apart into its text and, line by line, who signed and with what.
+
+    Raises
+    ------
+    SignatureError
+        If it has no signature or one cannot be read.
+    """
+    text, found, signatures = note.rpartition("\n\n")
+    if not found:
+        raise SignatureError("it has no signature")
+    lines = []
+    for line in signatures.splitlines():
+        name, _, encoded = line.removeprefix(DASH).partition(" ")
+        try:
+            lines.append((name, base64.b64decode(encoded, validate=True)))
+        except ValueError:
+            raise SignatureError(f"the signature line of {name!r} cannot be read") from None
+    return text + "\n", lines
 
 
 class Signer:
@@ -181,7 +206,7 @@ class Signer:
         InputError
             If the file is no Ed25519 key.
         """
-        raw = self._private().public_key().public_bytes_raw()
+        raw = self.raw_public()
         return PublicKey("gridmargin/" + hashlib.sha256(raw).hexdigest()[:12], raw)
 
     def sign(self, text: str) -> str:
@@ -193,8 +218,16 @@ class Signer:
             If the key cannot be read.
         """
         key = self.public()
-        signature = key.key_id + self._private().sign(text.encode())
-        return f"{text}\n{_DASH}{key.name} {base64.b64encode(signature).decode()}\n"
+        signature = key.key_id + self.sign_bytes(text.encode())
+        return f"{text}\n{DASH}{key.name} {base64.b64encode(signature).decode()}\n"
+
+    def raw_public(self) -> bytes:
+        """Give the 32 bytes of the public half."""
+        return self._private().public_key().public_bytes_raw()
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Give the 64 bytes of a signature."""
+        return self._private().sign(message)
 
     def _private(self) -> Ed25519PrivateKey:
         if self._key is None:

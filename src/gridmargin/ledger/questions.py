@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gridmargin.ledger import changes, retirements
 from gridmargin.ledger.changes import Declaration, Recalibration
+from gridmargin.ledger.corrections import Correction, corrections, known, newest_us
 from gridmargin.ledger.entry import Entry, PayloadNote
 from gridmargin.ledger.retirements import Retirement
 from gridmargin.ledger.rows import (
@@ -236,15 +237,15 @@ class Questions:
         rows = self._connection.execute(
             named(
                 f"SELECT {ENTRY_COLUMNS} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY estimator, source,"
-                " start_s, interval_s, issued_us ORDER BY recorded_us DESC, entry_id DESC) AS newest"
+                " start_s, interval_s, issued_us ORDER BY entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND issued_us >= ? AND issued_us < ? AND start_s < ?"
-                " AND start_s + interval_s > ? AND (? IS NULL OR estimator = ?) AND recorded_us <= ?"
+                f" AND start_s + interval_s > ? AND (? IS NULL OR estimator = ?) AND {known(kind)}"
                 " AND (? IS NULL OR source = ?)) AS issues WHERE newest = 1"
                 " ORDER BY issued_us, start_s, estimator, source",
                 kind,
             ),
             (zone, epoch_us(issues.start_utc), epoch_us(issues.end_utc), asked.end_utc.timestamp(),
-             asked.start_utc.timestamp(), estimator, estimator, _known_us(as_of_utc), source, source),
+             asked.start_utc.timestamp(), estimator, estimator, *_known_us(as_of_utc), source, source),
         )  # fmt: skip
         return [entry_of(kind, row) for row in rows]
 
@@ -268,10 +269,10 @@ class Questions:
         issues = issued or _ALWAYS
         row = self._connection.execute(
             "SELECT issued_us, estimator, source FROM marginal_entries WHERE zone = ? AND issued_us >= ? AND issued_us < ?"
-            " AND (? IS NULL OR estimator = ?) AND (? IS NULL OR source = ?) AND recorded_us <= ?"
-            " ORDER BY issued_us DESC, recorded_us DESC, entry_id DESC LIMIT 1",
+            " AND (? IS NULL OR estimator = ?) AND (? IS NULL OR source = ?)"
+            f" AND {known(Kind.MARGINAL)} ORDER BY issued_us DESC, entry_id DESC LIMIT 1",
             (zone, epoch_us(issues.start_utc), epoch_us(issues.end_utc), estimator, estimator, source, source,
-             _known_us(as_of_utc)),
+             *_known_us(as_of_utc)),
         ).fetchone()  # fmt: skip
         if row is None:
             return []
@@ -312,7 +313,7 @@ class Questions:
             named(
                 f"SELECT start_s, interval_s, {LOW}, {MID}, {HIGH}, regime, status, view, entry_id, fit_id,"
                 " recalibration_id, payload_sha256s FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY start_s, interval_s"
-                f" ORDER BY recorded_us {order}, entry_id {order}) AS place FROM {{kind}}_entries WHERE zone = ?"
+                f" ORDER BY entry_id {order}) AS place FROM {{kind}}_entries WHERE zone = ?"
                 " AND estimator = ? AND start_s >= ? AND start_s < ? AND view <> 'forecast' AND (? IS NULL OR source = ?)) AS said"
                 " WHERE place = 1 ORDER BY start_s, interval_s",
                 kind,
@@ -451,16 +452,25 @@ class Questions:
         """Give the recalibrations of a zone, oldest first."""
         return changes.recalibrations(self._connection, zone, estimator)
 
-    def retirements(self) -> list[Retirement]:
-        """Give every retirement, oldest first."""
-        return retirements.retirements(self._connection)
+    def corrections(self) -> list[Correction]:
+        """Give every correction of the clock, oldest first."""
+        return corrections(self._connection)
+
+    def newest_utc(self) -> datetime | None:
+        """Give the time that the next record must come after; None where nothing was written yet."""
+        newest = newest_us(self._connection)
+        return None if newest is None else moment_of(newest)
+
+    def retirements(self, *, standing: bool = False) -> list[Retirement]:
+        """Give every retirement, oldest first; `standing` leaves out those whose entries were restored."""
+        return retirements.retirements(self._connection, standing=standing)
 
     def retired(self, zone: str | None = None, interval: Interval | None = None) -> list[Retirement]:
         """Give the retirements that took entries of a zone and stretch out of the book, oldest first."""
         asked = interval or _ALWAYS
         return [
             one
-            for one in self.retirements()
+            for one in self.retirements(standing=True)
             if any(
                 (zone is None or name == zone) and held.interval.overlap(asked)
                 for name, held in one.holds.items()
@@ -521,14 +531,14 @@ class Questions:
         return self._connection.execute(
             named(
                 f"SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY start_s, interval_s, source"
-                " ORDER BY issued_us DESC NULLS LAST, recorded_us DESC, entry_id DESC) AS newest"
+                " ORDER BY issued_us DESC NULLS LAST, entry_id DESC) AS newest"
                 " FROM {kind}_entries WHERE zone = ? AND estimator = ? AND start_s < ? AND start_s + interval_s > ?"
-                " AND start_s > ? AND recorded_us <= ? AND (view = 'forecast') = ? AND horizon = ?"
+                f" AND start_s > ? AND {known(kind)} AND (view = 'forecast') = ? AND horizon = ?"
                 " AND (? IS NULL OR source = ?)) AS said WHERE newest = 1 ORDER BY start_s, source",
                 kind,
             ),
             (zone, estimator, interval.end_utc.timestamp(), interval.start_utc.timestamp(),
-             interval.start_utc.timestamp() - 86_400, _known_us(as_of_utc), forecast, horizon.value, source, source),
+             interval.start_utc.timestamp() - 86_400, *_known_us(as_of_utc), forecast, horizon.value, source, source),
         ).fetchall()  # fmt: skip
 
 
@@ -541,8 +551,10 @@ _JUDGED = {
 }  # fmt: skip
 
 
-def _known_us(as_of_utc: datetime | None) -> int:
-    return 2**62 if as_of_utc is None else epoch_us(as_of_utc)
+def _known_us(as_of_utc: datetime | None) -> tuple[int, int]:
+    """Give the values of `known`."""
+    moment_us = 2**62 if as_of_utc is None else epoch_us(as_of_utc)
+    return moment_us, moment_us
 
 
 def fit_of(text: str) -> Fit:

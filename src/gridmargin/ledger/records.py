@@ -42,6 +42,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "recalibration": ("recalibrations", "recalibration_id"),
     "declaration": ("declarations", "declaration_id"),
     "retirement": ("retirements", "retirement_id"),
+    "payload": ("payloads", "payload_id"),
+    "correction": ("clock_corrections", "correction_id"),
+    "restoration": ("restorations", "restoration_id"),
 }
 """What the log has leaves for, in the order of writing within one transaction: table and key of each."""
 
@@ -52,8 +55,11 @@ CHANGES = {
     ),
     "declaration": ("zone", "what", "from_us", "note"),
     "retirement": ("file", "sha256", "n_rows", "head", "leaves", "holds", "before_s", "zone"),
+    "payload": ("sha256", "source", "name", "n_bytes"),
+    "correction": ("newest_us", "marginal_id", "average_id", "declaration_id", "retirement_id", "note"),
+    "restoration": ("retirement_id",),
 }  # fmt: skip
-"""What a change's text holds."""
+"""What the text of each kind of record that is no entry holds."""
 
 
 def leaf_data(record: Written) -> bytes:
@@ -105,7 +111,7 @@ def records_in_order(connection: Connection, kinds: Collection[str]) -> list[Wri
 def changes_text(
     connection: Connection, kind: str, where: str, values: tuple[Any, ...]
 ) -> list[tuple[int, int, str]]:
-    """Give id, recorded time [µs] and canonical JSON of the recalibrations, declarations or retirements that a condition picks."""
+    """Give id, recorded time [µs] and canonical JSON of the records of a kind of `CHANGES` that a condition picks."""
     table, key = KINDS[kind]
     columns = CHANGES[kind]
     rows = connection.execute(

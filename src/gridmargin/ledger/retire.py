@@ -55,14 +55,14 @@ def retire(
     newest = made_utc - timedelta(days=keep_days)
     if before_utc > newest:
         raise InputError(
-            f"entries of the newest {keep_days} days are not retired; give --before {format_utc(newest)} or earlier"
+            f"entries of the newest {keep_days} days are not retired; give `before={format_utc(newest)}` or earlier"
         )
     before_s = int(before_utc.timestamp())
     holds = _holds(book, before_s, zone)
     if not holds:
         raise InputError(
             f"nothing to retire: the ledger {book.name} has no entry{f' of {zone}' if zone else ''} before"
-            f" {format_utc(before_utc)}; give a later --before"
+            f" {format_utc(before_utc)}; give a later `before`"
         )
     asked = Asked(zone, Interval(min(h.interval.start_utc for h in holds.values()), before_utc))
     manifest = export(book, path, asked, made_utc, progress=progress)

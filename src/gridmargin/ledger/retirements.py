@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gridmargin.ledger.merkle import without
 from gridmargin.ledger.notes import TreeHead
 from gridmargin.ledger.rows import moment_of
 from gridmargin.ledger.store import Connection
-from gridmargin.vocab import Interval, Kind, TableError, canonical_json, format_utc
+from gridmargin.vocab import InputError, Interval, Kind, TableError, canonical_json, format_utc
 
 Stretches = Sequence[tuple[int, int]]
 """Leaves, ascending and half-open."""
@@ -84,16 +85,37 @@ def put_retirement(connection: Connection, record: Retirement, recorded_us: int)
         (record.file, record.sha256, record.n_rows, record.head, canonical_json([list(s) for s in record.leaves]),
          canonical_json(holds), int(record.before_utc.timestamp()), record.zone, recorded_us),
     ).fetchall()[0]  # fmt: skip
+    # What was retired before and restored since lies in a stretch already.
     connection.insert(
         "retired_leaves",
         ("first_leaf", "end_leaf", "retirement_id"),
-        [(lo, hi, int(row[0])) for lo, hi in record.leaves],
+        [(lo, hi, int(row[0])) for lo, hi in without(record.leaves, _stretches(connection))],
     )
     return int(row[0])
 
 
-def delete_retired(connection: Connection, retirement_id: int) -> int:
+def put_restoration(connection: Connection, retirement_id: int, recorded_us: int) -> None:
+    """Write down that the entries of a retirement are back.
+
+    Raises
+    ------
+    InputError
+        If they are back already.
+    """
+    back = "SELECT 1 FROM restorations WHERE retirement_id = ?"
+    if connection.execute(back, (retirement_id,)).fetchone() is not None:
+        raise InputError(
+            f"the entries of retirement {retirement_id} were restored already; nothing was put back"
+        )
+    connection.execute(
+        "INSERT INTO restorations (retirement_id, recorded_us) VALUES (?, ?)", (retirement_id, recorded_us)
+    )
+
+
+def delete_retired(connection: Connection, retirement_id: int, leaves: Stretches) -> int:
     """Take the bodies that a retirement covers out of the book; give how many there were."""
+    if _stretches(connection, "WHERE retirement_id = ?", (retirement_id,)) != list(leaves):
+        return _delete_again(connection, leaves)
     n_gone = 0
     for kind in Kind:
         condition = (
@@ -106,9 +128,39 @@ def delete_retired(connection: Connection, retirement_id: int) -> int:
     return n_gone
 
 
-def retirements(connection: Connection) -> list[Retirement]:
-    """Give every retirement, oldest first."""
-    return _found(connection, "1 = 1", ())
+def _delete_again(connection: Connection, leaves: Stretches) -> int:
+    """Take bodies out of which some were retired before, stretch by stretch."""
+    n_gone = 0
+    for lo, hi in leaves:
+        for kind in Kind:
+            condition = (
+                "entry_id IN (SELECT record_id FROM log_leaves WHERE leaf_index >= ? AND leaf_index < ?"
+                f" AND kind = '{kind.value}')"
+            )
+            table, values = f"{kind.value}_entries", (lo, hi)
+            n_gone += connection.execute(
+                f"SELECT count(*) FROM {table} WHERE {condition}", values
+            ).fetchone()[0]
+            connection.execute(f"DELETE FROM {table} WHERE {condition}", values)
+    return n_gone
+
+
+def _stretches(
+    connection: Connection, where: str = "", values: tuple[Any, ...] = ()
+) -> list[tuple[int, int]]:
+    rows = connection.execute(
+        f"SELECT first_leaf, end_leaf FROM retired_leaves {where} ORDER BY first_leaf", values
+    )
+    return [(int(lo), int(hi)) for lo, hi in rows]
+
+
+def retirements(connection: Connection, *, standing: bool = False) -> list[Retirement]:
+    """Give every retirement, oldest first; `standing` leaves out those whose entries were restored."""
+    return _found(
+        connection,
+        "retirement_id NOT IN (SELECT retirement_id FROM restorations)" if standing else "1 = 1",
+        (),
+    )
 
 
 def retirement_of(connection: Connection, kind: Kind, entry_id: int) -> Retirement | None:
@@ -148,8 +200,13 @@ def retirement_faults(connection: Connection, heads: Sequence[str]) -> list[str]
     stood = connection.execute("SELECT first_leaf, end_leaf, retirement_id FROM retired_leaves").fetchall()
     faults, signed = [], set(heads)
     for one in retirements(connection):
-        stretches = sorted((row[0], row[1]) for row in stood if row[2] == one.retirement_id)
-        if stretches != list(one.leaves) or sum(hi - lo for lo, hi in one.leaves) != one.n_rows:
+        own = sorted((row[0], row[1]) for row in stood if row[2] == one.retirement_id)
+        upto = sorted((row[0], row[1]) for row in stood if row[2] <= (one.retirement_id or 0))
+        if (
+            without(own, one.leaves)
+            or without(one.leaves, upto)
+            or sum(hi - lo for lo, hi in one.leaves) != one.n_rows
+        ):
             faults.append(f"retirement {one.retirement_id} covers other leaves than it says")
         if one.head not in signed:
             faults.append(f"retirement {one.retirement_id} names a head that the ledger never signed")

@@ -154,8 +154,8 @@ class Blend:
 
     @property
     def fit_id(self) -> str:
-        """Content hash, 16 hexadecimal digits."""
-        return sha256_hex(canonical_json([NAME, VERSION, self.parameters()]).encode())[:16]
+        """Content hash, 32 hexadecimal digits."""
+        return sha256_hex(canonical_json([NAME, VERSION, self.parameters()]).encode())[:32]
 
 
 def weigh(

@@ -124,7 +124,7 @@ class Fit:
 
     @property
     def fit_id(self) -> str:
-        """Content hash of the whole fit, 16 hexadecimal digits."""
+        """Content hash of the whole fit, 32 hexadecimal digits; ledgers from before hold the first 16 of some."""
         text = canonical_json(
             [
                 self.estimator,
@@ -137,7 +137,7 @@ class Fit:
                 list(self.payload_sha256s),
             ]
         )
-        return sha256_hex(text.encode())[:16]
+        return sha256_hex(text.encode())[:32]
 
 
 class Estimator(Protocol):

@@ -8,49 +8,17 @@ zero (C2).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from gridmargin.meters.counting import Instrument, counted, is_late, readings_between
 from gridmargin.meters.reading import Reading
 from gridmargin.vocab import InputError, Interval, Status, TableError, TimeError
 
-LATE = 1.5
-"""How many sampling periods apart two samples must be for one between them to be missing. [1]"""
-
 OFFSET = r"(Z|z|[+-]\d\d:?\d\d)\s*$"
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """What the trace cannot say of itself.
-
-    Attributes
-    ----------
-    sample_s : float
-        Period at which it was sampled. [s]
-    modulus_j : float, optional
-        Where the counter starts again from 0; None for one that does not within a trace. [J]
-    most_power_w : float, optional
-        What the device cannot exceed; tells a counter that wrapped from one that was reset. [W]
-    """
-
-    sample_s: float
-    modulus_j: float | None = None
-    most_power_w: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.sample_s > 0:
-            raise InputError(f"sampling period of {self.sample_s} s: give a length above 0")
-        if self.modulus_j is not None and (not self.modulus_j > 0 or self.most_power_w is None):
-            raise InputError(
-                f"counter modulus {self.modulus_j} J: give one above 0, and most_power_w, without which a counter that"
-                " wrapped cannot be told from one that was reset"
-            )
 
 
 class RecordedMeter:
@@ -176,47 +144,27 @@ def _epoch_us(text: str | None, row: int, name: str) -> int:
 
 
 def _readings(frame: pl.DataFrame, instrument: Instrument, file: str, meter: str) -> list[Reading]:
-    found = []
+    found: list[Reading] = []
     for (device, quantity), part in frame.group_by("device", "quantity", maintain_order=True):
         time_us, value = part["time_us"].to_numpy(), part["value"].to_numpy()
         length_s = np.diff(time_us) / 1e6
-        late = length_s > LATE * instrument.sample_s
+        late = is_late(length_s, instrument)
         if quantity == "power_w":
-            energy_j, there = value[1:] * length_s, ~late
+            energy_j, known = value[1:] * length_s, ~late
         else:
-            energy_j, there = _counted(value, length_s, part["row"].to_numpy(), instrument, file)
-        found += [
-            Reading(
-                device=str(device),
-                interval=Interval(_utc(time_us[i]), _utc(time_us[i + 1])),
-                energy_j=float(energy_j[i]),
-                resolution_s=float(length_s[i]),
-                meter=meter,
-                status=Status.IMPUTED if late[i] else Status.REPORTED,
-            )
-            for i in np.flatnonzero(there)
-        ]
+            _refuse_beyond(part, instrument, file)
+            energy_j, known = counted(value, length_s, instrument)
+        found += readings_between(time_us, energy_j, late, known, str(device), meter, Status.REPORTED)
     return found
 
 
-def _counted(value: Any, length_s: Any, row: Any, instrument: Instrument, file: str) -> tuple[Any, Any]:
-    """Energy between samples of a counter [J], and where it is known."""
-    step_j = np.diff(value)
-    modulus_j, most_w = instrument.modulus_j, instrument.most_power_w
-    if modulus_j is None or most_w is None:
-        return step_j, step_j >= 0
-    beyond = np.flatnonzero(value >= modulus_j)
-    if len(beyond):
+def _refuse_beyond(part: pl.DataFrame, instrument: Instrument, file: str) -> None:
+    """Refuse a counter that shows more than its declared modulus."""
+    if instrument.modulus_j is None:
+        return
+    beyond = part.filter(pl.col("value") >= instrument.modulus_j)
+    if beyond.height:
         raise TableError(
-            f"{file}, row {row[beyond[0]]}, column energy_j: {value[beyond[0]]:g} J, but the counter is declared to start"
-            f" again at {modulus_j:g} J; correct the modulus"
+            f"{file}, row {beyond['row'][0]}, column energy_j: {beyond['value'][0]:g} J, but the counter is declared to start"
+            f" again at {instrument.modulus_j:g} J; correct the modulus"
         )
-    energy_j = np.where(step_j < 0, step_j + modulus_j, step_j)
-    # Where the device could have drawn a whole turn of the counter, how many turns it was is not known.
-    return energy_j, (energy_j <= most_w * length_s) & (most_w * length_s < modulus_j + energy_j)
-
-
-def _utc(epoch_us: int) -> datetime:
-    return datetime.fromtimestamp(int(epoch_us) // 1_000_000, UTC).replace(
-        microsecond=int(epoch_us) % 1_000_000
-    )

@@ -133,8 +133,8 @@ class Factory:
         if wanted is None:
             raise NoFactorError(
                 f"{self.source.name} data for {zone} reach from {format_utc(known.start_utc)} to"
-                f" {format_utc(known.end_utc)}: nothing for {interval}; align the log with --align-to, or point"
-                f" --source at a folder with that period"
+                f" {format_utc(known.end_utc)}: nothing for {interval}; align the log with `align_to`, or point"
+                f" `source` at a folder with that period"
             )
         wanted = whole_slots(wanted, step_s)
         every = [Sought.of(name) for name in self.names]

@@ -102,7 +102,7 @@ def issue(
     if not 1 <= hours <= LONGEST_H:
         raise InputError(f"a forecast reaches 1 to {LONGEST_H} hours, not {hours}")
     if source.name == "reference":
-        raise InputError(f"typical days of {zone} cannot be forecast from; give --source recorded:DIR")
+        raise InputError(f"typical days of {zone} cannot be forecast from; give `source=recorded:DIR`")
     if issued_utc > factory.now_utc():
         raise TimeError(f"{format_utc(issued_utc)} has not come yet; a forecast is issued now or in the past")
     known = source.span(zone)

@@ -196,7 +196,7 @@ class Feeds:
         try:
             return _within(within_s, work)
         except TimeoutError:
-            fault = f"{adapter.publisher}: no answer within {within_s:g} s; try again later, or give another --source"
+            fault = f"{adapter.publisher}: no answer within {within_s:g} s; try again later, or give another `source`"
             self.index.failed(adapter.name, zone, self._now_utc(), fault)
             raise PublisherError(adapter.publisher, fault) from None
 

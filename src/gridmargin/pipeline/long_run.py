@@ -61,8 +61,8 @@ def listed_fleet(folder: Path | None, zone_id: str, year: int | None) -> BuiltFl
             return found
     where = f"under {folder}" if folder else "without a data folder"
     raise NotFoundError(
-        f"no list of plants for {zone_id} {where}; give one, or a table of long-run rates ({SHAPES}), or --source"
-        " recorded:DIR with Germany's, Australia's or EPA's units"
+        f"no list of plants for {zone_id} {where}; give one, or a table of long-run rates ({SHAPES}), or"
+        " `source=recorded:DIR` with Germany's, Australia's or EPA's units"
     )
 
 
@@ -180,8 +180,14 @@ def _australian(folder: Path, zone_id: str) -> BuiltFleet | None:
 def _american(folder: Path, region: str, year: int | None) -> BuiltFleet | None:
     try:
         tables = open_avert(folder)
-        years = [known for known in tables.years(region) if year is None or known <= year]
+        known = sorted(tables.years(region))
     except NotFoundError:
         return None
+    years = [one for one in known if year is None or one <= year]
+    if known and not years:
+        raise NotFoundError(
+            f"EPA's units of {region} are known for {', '.join(map(str, known))}, none for {year} or before;"
+            " give one of these as `year`, or leave it out"
+        )
     units = tables.units(region, max(years)) if years else None
     return avert_built(units, tables.fossil_load(region, max(years))) if units else None

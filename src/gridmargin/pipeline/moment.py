@@ -62,5 +62,5 @@ def outside(source: Source, zone: str, asked_utc: datetime) -> NoFactorError:
     span = source.span(zone)
     return NoFactorError(
         f"{source.name} data for {zone} reach from {format_utc(span.start_utc)} to {format_utc(span.end_utc)}: nothing for"
-        f" {format_utc(asked_utc)}; ask for a moment in between, or give --source reference for a typical day"
+        f" {format_utc(asked_utc)}; ask for a moment in between, or give `source=reference` for a typical day"
     )

@@ -70,7 +70,7 @@ def prune(
     newest = now_utc - timedelta(days=keep_days)
     if before_utc > newest:
         raise InputError(
-            f"payloads of the newest {keep_days} days are not removed; give --before {format_utc(newest)} or earlier"
+            f"payloads of the newest {keep_days} days are not removed; give `before={format_utc(newest)}` or earlier"
         )
     if not len(book.log):
         raise InputError(

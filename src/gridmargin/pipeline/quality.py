@@ -70,7 +70,7 @@ def quality_of(
     if span.overlap(interval) is None:
         raise NoFactorError(
             f"{source.name} data for {zone} reach from {format_utc(span.start_utc)} to {format_utc(span.end_utc)}:"
-            f" nothing for {interval}; give --start and --end inside, or --source with another folder"
+            f" nothing for {interval}; give `start` and `end` inside, or `source` with another folder"
         )
     step_s = source.interval_s(zone)
     around = span.overlap(Interval(interval.start_utc - BEFORE, interval.end_utc + AFTER)) or interval

@@ -100,7 +100,7 @@ def recalibrate(
     """
     estimator = ESTIMATORS.get(name)()
     if force_reason is not None and not force_reason.strip():
-        raise InputError("a forced recalibration needs a reason; say it in --reason")
+        raise InputError("a forced recalibration needs a reason; say it in `reason`")
     entries = _entries(factory, estimator, zone, stretch)
     if not entries.height:
         raise NotFoundError(
@@ -119,7 +119,7 @@ def recalibrate(
         if reference is None:
             raise NotFoundError(
                 f"nothing to hold {name} in {zone} against: no published rate in its states and no later entries; name"
-                " another estimator with --against, or give --force with --reason"
+                " another estimator with `against`, or give `force` with `reason`"
             )
         checked = "no intervals since the last recalibration" if watched is None else f"{watched.n} intervals"
         return Checked(
@@ -155,21 +155,21 @@ def _reference(
             return found
     if against == PUBLISHED:
         raise NotFoundError(
-            f"no published marginal rate for {zone} in {span}; give --against later or another estimator"
+            f"no published marginal rate for {zone} in {span}; give `against=later` or another estimator"
         )
     if against in (AUTO, LATER):
         found = later(book, kind, zone, span, estimator.name, factory.source.name)
         return found if found.frame.height else None
     if against == estimator.name:
         raise InputError(
-            f"{against} cannot be held against itself; --against later compares with its newer entries"
+            f"{against} cannot be held against itself; `against=later` compares with its newer entries"
         )
     ESTIMATORS.get(against)
     found = entries_of(book, kind, zone, span, against)
     if not found.frame.height:
         raise NotFoundError(
             f"the ledger has no {kind.value} entries of {zone} by {against} in {span}; name a reference that is there with"
-            " --against"
+            " `against`"
         )
     return found
 
@@ -258,7 +258,7 @@ def _renew(
         cause=FORCED if event is None else event.cause,
         reason=reason,
         interval=renewed,
-        old_fit_id=old.fit_id,
+        old_fit_id=entries["fit_id"][-1],
         new_fit_id=fit.fit_id,
         changes=different,
         recorded_utc=factory.now_utc(),

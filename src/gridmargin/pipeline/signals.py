@@ -105,12 +105,12 @@ def _given(text: str, zone: str) -> Signal:
         counts, _, file = file.partition(":")
     if not name or not file or kind_text not in list(Kind):
         raise InputError(
-            f"--signals {text!r}: write NAME:KIND:FILE with KIND marginal or average, such as mine:marginal:rates.csv;"
+            f"`signals={text}`: write NAME:KIND:FILE with KIND marginal or average, such as mine:marginal:rates.csv;"
             f" NAME:KIND:COUNTS:FILE says what is counted, one of {', '.join(COUNTS)}"
         )
     path = Path(file)
     if not path.is_file():
-        raise InputError(f"--signals {name}: no file {file}")
+        raise InputError(f"`signals`, {name}: no file {file}")
     table = read_rate_table(path)
     n = len(table.rate_gco2_per_kwh)
     starts = table.start_epoch_s + table.step_s * np.arange(n, dtype=np.int64)

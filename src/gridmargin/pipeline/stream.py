@@ -25,6 +25,12 @@ from gridmargin.requests import RequestBatch
 from gridmargin.sources import KeptSource
 from gridmargin.vocab import Status, format_utc, sha256_hex
 
+Settle = Callable[[datetime], tuple[Job, Factory] | None]
+"""What prices at a moment; None where it is what did until then."""
+
+SETTLE_EVERY_S = 300
+"""How often it is asked: once in the shortest interval that grids are published by. [s]"""
+
 RATE_PER_S = 2.0
 """Mean arrivals a second. [s⁻¹]"""
 
@@ -55,6 +61,8 @@ class Stream:
         When the stream begins.
     seed : int
         For the draws.
+    settle : callable, optional
+        Asked once an interval, so that a source which came up later takes over. Without it the stream stays on what it began with.
     """
 
     def __init__(
@@ -64,29 +72,17 @@ class Stream:
         folder: Path,
         start_utc: datetime,
         seed: int = 0,
+        settle: Settle | None = None,
     ) -> None:
-        self.job = job
         self.folder = folder
         self.since_utc = start_utc
-        self._factory = factory
+        self._settle = settle
         self._seed = seed
         self._clock_us = _us(start_utc)
         self._row = 0
         self._part = 0
         self._base = "s" + sha256_hex(f"{format_utc(start_utc)}|{job.zone}|{seed}".encode())[:8]
-        overheads, _ = overheads_for(job)
-        replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
-        self._accountant = Accountant(
-            self._run_id(),
-            job.zone,
-            job.profile,
-            replay,
-            self._factors_of(factors_for(factory, job)),
-            overheads,
-            fill=True,
-            alignment=job.alignment,
-        )
-        self._manifests = {self._run_id(): self._manifest()}
+        self._begin_on(job, factory, start_utc)
         self._unwritten: list[pa.Table] = []
         self._recent: deque[Receipt] = deque(maxlen=SHOWN)
         self._written_utc = start_utc
@@ -100,6 +96,7 @@ class Stream:
         until_us = _us(now_utc)
         if until_us <= self._clock_us:
             return []
+        ended = self._settle_anew(now_utc)
         # Asked for first: where there is no factor nothing has moved yet, and the next tick catches up.
         self._accountant.factors_of(self._clock_us // 1_000_000, until_us // 1_000_000 + 1)
         drawn = arrivals_between(self._clock_us, until_us, RATE_PER_S, self._seed)
@@ -115,11 +112,8 @@ class Stream:
         self._clock_us = until_us
         table = self._accountant.push(batch, until_us)
         found = records(table)
-        if found:
-            self._unwritten.append(table)
-            self._add(table)
-            self._recent.extend(found)
-        return found
+        self._hold(table, found)
+        return [*ended, *found]
 
     def save(self, now_utc: datetime) -> None:
         """Put receipts on disk when it is time; what cannot be written stays in memory for the next try."""
@@ -131,9 +125,7 @@ class Stream:
     def close(self) -> None:
         """Price what is still running, and write what is still held."""
         table = self._accountant.finish()
-        if table.num_rows:
-            self._unwritten.append(table)
-            self._add(table)
+        self._hold(table, records(table))
         self._write()
 
     def unwritten(self) -> list[Receipt]:
@@ -165,6 +157,50 @@ class Stream:
     def describe(self) -> dict[str, Any]:
         """Say what this stream is."""
         return {"kind": "synthetic", "note": NOTE, "rate_per_s": RATE_PER_S, "zone": self.job.zone}
+
+    def _begin_on(self, job: Job, factory: Factory, moment_utc: datetime) -> None:
+        """Begin a run on a source."""
+        self.job, self._factory = job, factory
+        self._settled_slot = _seconds(moment_utc) // SETTLE_EVERY_S
+        overheads, _ = overheads_for(job)
+        replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
+        self._accountant = Accountant(
+            self._run_id(),
+            job.zone,
+            job.profile,
+            replay,
+            self._factors_of(factors_for(factory, job)),
+            overheads,
+            fill=True,
+            alignment=job.alignment,
+        )
+        self._manifests = {self._run_id(): self._manifest()}
+
+    def _settle_anew(self, now_utc: datetime) -> list[Receipt]:
+        """Move on to another source where an interval has begun and another one answers by now.
+
+        What runs is priced to its end on the source it began on, and a run of its own begins: no run rests on two.
+        """
+        slot = _seconds(now_utc) // SETTLE_EVERY_S
+        if self._settle is None or slot == self._settled_slot:
+            return []
+        settled = self._settle(now_utc)
+        self._settled_slot = slot
+        if settled is None or settled[1].source.name == self._factory.source.name:
+            return []
+        table = self._accountant.finish()
+        ended = records(table)
+        self._hold(table, ended)
+        self._write()
+        self._part += 1
+        self._begin_on(*settled, now_utc)
+        return ended
+
+    def _hold(self, table: pa.Table, found: list[Receipt]) -> None:
+        if found:
+            self._unwritten.append(table)
+            self._add(table)
+            self._recent.extend(found)
 
     def _add(self, table: pa.Table) -> None:
         self._n += table.num_rows

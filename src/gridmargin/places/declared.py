@@ -117,7 +117,7 @@ def read_declarations(path: Path) -> Declarations:
         with path.open("rb") as file:
             document = tomllib.load(file)
     except FileNotFoundError:
-        raise InputError(f"--places {path}: no such file; see docs/howto/declare-a-data-centre.md") from None
+        raise InputError(f"`places={path}`: no such file; see docs/howto/declare-a-data-centre.md") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: not TOML ({error}); see docs/howto/declare-a-data-centre.md") from None
     _only(document, ("data_centre", "override"), str(path))

@@ -87,7 +87,7 @@ class Outlines:
         near = self._near(latitude_deg, longitude_deg)
         if not near:
             raise NotFoundError(
-                f"{point} is outside every outline of {self.origin}; name the zone, or give finer outlines with --geojson"
+                f"{point} is outside every outline of {self.origin}; name the zone, or give finer outlines with `geojson`"
             )
         owners = {area.zone for area in near}
         if len(owners) == 1 and None not in owners:
@@ -96,12 +96,12 @@ class Outlines:
         if not candidates:
             raise NotFoundError(
                 f"{point} is on land that no zone of ours covers, by {self.origin}; name the zone, or give finer outlines"
-                " with --geojson"
+                " with `geojson`"
             )
         within = f"within {self.margin_km:g} km of a line between" if len(near) > 1 else "on land shared by"
         raise NotFoundError(
             f"{point} is {within} {', '.join(candidates)}, and {self.origin} cannot tell which; name the zone, or give finer outlines"
-            " with --geojson"
+            " with `geojson`"
         )
 
     def _near(self, latitude_deg: float, longitude_deg: float) -> list[Outline]:
@@ -158,7 +158,7 @@ def read_outlines(path: Path) -> Outlines:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"--geojson {path}: no such file; give a GeoJSON file with polygons") from None
+        raise InputError(f"`geojson={path}`: no such file; give a GeoJSON file with polygons") from None
     except (ValueError, RecursionError) as error:
         raise TableError(
             f"{path}: not JSON ({error}); give a GeoJSON FeatureCollection of polygons"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from gridmargin.places.declared import DataCentre, Declarations
@@ -114,7 +116,7 @@ class Places:
         Parameters
         ----------
         asked : str
-            Zone id, data centre, `scheme:name`, or `latitude,longitude`.
+            Zone id, data centre, `scheme:name`, or `latitude,longitude`; capitals, spaces and underscores do not matter.
         workload : str, optional
             Whose overrides decide before anything else.
 
@@ -157,7 +159,8 @@ class Places:
         return f"{note}; {said}" if note else said
 
     def _named(self, asked: str, moment_utc: datetime) -> Placed:
-        centre = self.declared.centre(asked)
+        # As the registry spells it, so that a declaration decides however the name was typed.
+        centre = self.declared.centre(asked) or self.declared.centre(_by_fold().get(_fold(asked), asked))
         if centre is None:
             return self._plain(asked, moment_utc)
         placed = self._centre(centre, asked, moment_utc)
@@ -208,6 +211,9 @@ class Places:
         point = point_from(asked)
         if point is not None:
             return self._at(asked, point)
+        meant = _by_fold().get(_fold(asked))
+        if meant is not None and meant != asked:
+            return replace(self._plain(meant, moment_utc), asked=asked)
         scheme, colon, name = asked.partition(":")
         if colon:
             return _from_rows(asked, named(scheme.casefold(), name), moment_utc)
@@ -227,6 +233,20 @@ class Places:
     def lines(self) -> Outlines:
         """Give the outlines that decide about points."""
         return self.outlines or built_in_outlines()
+
+
+def _fold(text: str) -> str:
+    """Give what names have in common that differ only in case, spaces, colons, underscores, slashes and hyphens."""
+    return re.sub(r"[\s:_/-]+", "-", text.strip()).casefold()
+
+
+@cache
+def _by_fold() -> dict[str, str]:
+    """Give zones and names by what is left of them; what two of them leave is left out, for it would have to choose."""
+    found: dict[str, str | None] = {}
+    for name in (*every_name(), *known_zones()):
+        found[_fold(name)] = None if _fold(name) in found else name
+    return {folded: name for folded, name in found.items() if name is not None}
 
 
 def _from_rows(asked: str, rows: tuple[Naming, ...], moment_utc: datetime) -> Placed:

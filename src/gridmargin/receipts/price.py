@@ -114,7 +114,7 @@ def look_up(factors: Factors, slot_start_s: IntArray, *, fill: bool) -> FactorLo
             way_out = (
                 f"no interval within {FILL_REACH_S // 3600} h could stand in"
                 if fill
-                else "--on-gap nearest fills from the nearest interval and marks it"
+                else "`on_gap=nearest` fills from the nearest interval and marks it"
             )
             raise NoFactorError(
                 f"{n} interval(s) of {factors.zone} have no {factors.kind} factor by {factors.estimator}, the first at"

@@ -47,7 +47,7 @@ class ReceiptWriter:
             if is_disk_full(error):
                 raise
             raise InputError(
-                f"cannot write receipts under {self.folder}: {error.strerror}; give another --out"
+                f"cannot write receipts under {self.folder}: {error.strerror}; give another `out`"
             ) from error
         return self
 
@@ -151,7 +151,7 @@ def find_receipt(folder: Path, receipt_id: str) -> Receipt:
         if found.num_rows:
             return next(_records(found))
     raise NotFoundError(
-        f"no receipt {receipt_id} under {folder}; check the id, or give the folder with --out or --data-dir"
+        f"no receipt {receipt_id} under {folder}; check the id, or give the folder with `out` or `data_dir`"
     )
 
 

@@ -322,7 +322,7 @@ def _check_times(
         if naive:
             raise TimeError(
                 f"{path.name}, row {naive[0]}, column {name}: {naive[1]!r} has no UTC offset (C1); write offsets into the log, or give"
-                " --align-to with the moment at which the first request is to arrive"
+                " `align_to` with the moment at which the first request is to arrive"
             )
     for ours in ("arrival", "end"):
         if ours in columns:
@@ -401,7 +401,7 @@ def _one_model(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]
         (first, first_row), (second, second_row) = found
         raise TableError(
             f"{path.name}, column {name}: row {first_row} says {first!r}, row {second_row} says {second!r}; one model runs"
-            " on one set of devices, so split the log by model and price each part with its --model"
+            " on one set of devices, so split the log by model and price each part with its `model`"
         )
     return None if not found or found[0][0] is None else str(found[0][0])
 

@@ -46,6 +46,12 @@ NEM_FUELS = {
 }
 """What the inventory calls a fuel, and our code."""
 
+STATED_REGIONS = {"HUMEV": "VIC1", "MURRAY": "VIC1"}
+"""Where the operator counts the units that the inventory places in New South Wales.
+
+AEMO, CO2EII_AVAILABLE_GENERATORS of 2017-11-03, column REGIONID; of the inventory's 203 units no other differs.
+"""
+
 PACKED = "nem_units.zip"
 """Name of the payload that holds both unit tables, as published, so that they are parsed and kept together."""
 
@@ -60,8 +66,10 @@ class UnitInventory:
 
     Attributes
     ----------
-    names, regions, fuels : tuple of str, length u
+    names, fuels : tuple of str, length u
         As their publisher writes them.
+    regions : tuple of str, length u
+        The same, save for the units of `STATED_REGIONS`.
     figures : mapping of str to array, shape (u,)
         By the names in `FIGURES`; NaN where the cell is empty.
     payload_sha256 : str
@@ -145,9 +153,12 @@ def unit_inventory(payload: Payload) -> UnitInventory:
         raise TableError(f"{payload.name}, column DUID: unit {twice[0]} stands twice; remove one")
     columns = [costs[-1] if column.startswith(_COST) else column for column in FIGURES]
     values = numbers(table, payload, columns)
+    regions = [
+        STATED_REGIONS.get(name, region) for name, region in zip(names, table["NEM_REGION"], strict=True)
+    ]
     return UnitInventory(
         tuple(names),
-        tuple(table["NEM_REGION"].to_list()),
+        tuple(regions),
         tuple(table["FUEL_TYPE"].to_list()),
         {ours: values[:, at] for at, ours in enumerate(FIGURES.values())},
         sha256_hex(payload.body),

@@ -120,6 +120,6 @@ class Asking:
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             publisher, url = self._source.publisher, f"{self._base}/{path.lstrip('/')}"
             raise PublisherError(
-                publisher, f"{publisher}: {url} gives no token; try again later, or give another --source"
+                publisher, f"{publisher}: {url} gives no token; try again later, or give another `source`"
             )
         return token

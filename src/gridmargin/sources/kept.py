@@ -48,7 +48,7 @@ class KeptSource:
         found = self._index.span(self.name, zone)
         if found is None:
             raise InputError(
-                f"nothing fetched from {self.live.publisher} for {zone} yet; give --source live to ask for it"
+                f"nothing fetched from {self.live.publisher} for {zone} yet; give `source=live` to ask for it"
             )
         return found
 

@@ -368,7 +368,7 @@ def _told(ask: Ask, what: str, status: int | None = None) -> PublisherError:
     return PublisherError(
         ask.publisher,
         f"{ask.publisher}: {host.scheme}://{host.netloc.rpartition('@')[2]}{host.path} {what}; try again later, or give"
-        " another --source",
+        " another `source`",
         status,
     )
 

@@ -6,6 +6,7 @@
     │   ├── TimeError         naive, reversed, misaligned or out-of-range time
     │   ├── TableError        a file or table that is truncated, lacks a column or holds a bad cell
     │   ├── PublisherError    a publisher that cannot be reached, or answers with something else than what was due
+    │   ├── NoMeterError      an instrument that is not here, may not be read or does not answer
     │   └── NotFoundError     a receipt, entry or payload that is not there
     │       └── RetiredError  an entry that left the ledger for a signed file
     ├── NoFactorError         an interval without a marginal factor, and no permission to fill it (C8)
@@ -80,6 +81,26 @@ class PublisherError(InputError):
         self.publisher = publisher
         self.status = status
         super().__init__(message)
+
+
+class NoMeterError(InputError):
+    """An instrument that is not here, may not be read, or does not answer.
+
+    Attributes
+    ----------
+    instrument : str
+        Name of the meter.
+    why : str
+        What is missing.
+    way_out : str
+        What to do about it.
+    """
+
+    def __init__(self, instrument: str, why: str, way_out: str) -> None:
+        self.instrument = instrument
+        self.why = why
+        self.way_out = way_out
+        super().__init__(f"{instrument}: {why}; {way_out}")
 
 
 class NotFoundError(InputError):

@@ -27,8 +27,9 @@ from gridmargin.interfaces.cli.options import (
     WorkloadOption,
     ZoneArgument,
     emit,
+    option_text,
 )
-from gridmargin.interfaces.failures import MENDABLE, error_answer, told
+from gridmargin.interfaces.failures import MENDABLE, error_answer, spelled, told
 from gridmargin.vocab import GridmarginError
 
 # The parser's own class for a command line that cannot be read; typer shows only its subclass.
@@ -176,6 +177,14 @@ def sources(
     emit(answer, source_commands.show_sources, as_json)
     if answer["n_faults"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def meters(as_json: JsonOption = False) -> None:
+    """Say which instruments this machine has, what each tells, and what is missing and why."""
+    from gridmargin.interfaces.cli import meters_command
+
+    emit(meters_command.meters(), meters_command.show_meters, as_json)
 
 
 @archive_app.command("prune")
@@ -634,7 +643,13 @@ def _usage_message(error: Any) -> str:
     return f"{message.rstrip('.')}; see `{context.command_path} --help`"
 
 
+def with_options(message: str) -> str:
+    """Write the parameters that a message names as options."""
+    return spelled(message, lambda name, value: option_text(typer.main.get_command(app), name, value))
+
+
 def _fail(code: int, name: str, message: str) -> NoReturn:
+    message = with_options(message)
     if "--json" in sys.argv:
         typer.echo(json.dumps(error_answer(name, message), ensure_ascii=False), err=True)
     else:

@@ -29,8 +29,15 @@ FIGURES = (
     ("recall", "recall", ".1%"),
     ("median", "median", ".4g"),
     ("MAPE", "mape", ".2%"),
-    ("median error", "median_error_frac", ".1%"),
+    ("median error", "median_error_frac", ".2%"),
+    ("p95 error", "p95_error_frac", ".2%"),
+    ("within 3 %", "within_frac", ".1%"),
+    ("change", "change_frac", "+.0%"),
+    ("largest fall", "largest_fall_frac", "+.0%"),
+    ("smallest fall", "smallest_fall_frac", "+.0%"),
+    ("one doubling", "one_doubling_frac", "+.0%"),
     ("coverage", "coverage90", ".1%"),
+    ("coverage in profile", "in_profile_coverage90", ".1%"),
     ("width", "width90", ".4g"),
     ("gap", "gap_frac", ".3%"),
     ("seconds", "seconds", ".1f"),
@@ -54,6 +61,8 @@ def backtest(
 ) -> dict[str, Any]:
     """Answer `gridmargin backtest`."""
     run = TASKS.get(task)
+    if train_s is not None and task != "engine-steps":
+        raise InputError(f"backtest {task} does not fit the first seconds of a run: leave out `train_s`")
     for name, folder in (("--data", data), ("--avert", avert)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{name} {folder}: no such folder")
@@ -100,28 +109,29 @@ def show_backtest(result: dict[str, Any]) -> None:
         table.add_column(heading, no_wrap=True)
     figures = [(heading, name, spec) for heading, name, spec in FIGURES if any(name in row for row in rows)]
     beside = [
-        figure
+        (b, *figure)
+        for b in baselines
         for figure in FIGURES
-        if any(figure[1] in baseline for row in rows for baseline in row.get("baselines", {}).values())
+        if any(figure[1] in row.get("baselines", {}).get(b, {}) for row in rows)
     ]
     shown = [
         "n",
         *(heading for heading, _, _ in figures),
-        *(f"{b} {heading}" for b in baselines for heading, _, _ in beside),
+        *(f"{b} {heading}" for b, heading, _, _ in beside),
     ]
     for heading in shown:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         scores = [f"{row['n']:,}", *(_figure(row, name, spec) for _, name, spec in figures)]
-        for name in baselines:
-            baseline = row.get("baselines", {}).get(name, {})
-            scores += [_figure(baseline, figure, spec) for _, figure, spec in beside]
+        scores += [_figure(row.get("baselines", {}).get(b, {}), name, spec) for b, _, name, spec in beside]
         table.add_row(*(str(row.get(name, "")) for name in words), *scores)
     people_console(width=4000).print(table)
     typer.echo(
         f"{result['task']}: MAE, RMSE, bias, CRPS and width of the 90 % range in the row's unit;"
         f" {result['seconds']:.1f} s"
     )
+    for note in result.get("notes", ()):
+        typer.echo(note)
 
 
 def _figure(row: dict[str, Any], name: str, spec: str) -> str:

@@ -150,6 +150,12 @@ def ledger_disagree(
 def ledger_diff(
     since: Annotated[str, typer.Option(help="What was known when, ISO 8601 with offset.", metavar="TIME")],
     zone: Annotated[str | None, typer.Option(help="Only this zone.", metavar="ZONE")] = None,
+    limit: Annotated[
+        int, typer.Option(help="Restated entries looked at in one page.", min=1, max=100_000, metavar="N")
+    ] = 1_000,
+    cursor: Annotated[
+        str | None, typer.Option(help="Where the page before stopped, as it says.", metavar="CURSOR")
+    ] = None,
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -157,7 +163,9 @@ def ledger_diff(
     """Show what the ledger says differently now from what it said at a moment, and why."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    emit(ledger_commands.diff(since, zone, data_dir, ledger), ledger_commands.show_diff, as_json)
+    emit(
+        ledger_commands.diff(since, zone, limit, cursor, data_dir, ledger), ledger_commands.show_diff, as_json
+    )
 
 
 @ledger_app.command("export")
@@ -232,6 +240,106 @@ def ledger_retire(
     emit(answer, ledger_commands.show_retire, as_json)
 
 
+@ledger_app.command("restore")
+def ledger_restore(
+    file: Annotated[
+        Path,
+        typer.Argument(help="A file that `ledger retire` wrote, its manifest beside it.", metavar="FILE"),
+    ],
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put retired entries back from their file, after each was checked against its leaf in the log."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    emit(ledger_commands.restore_from(file, data_dir, ledger), ledger_commands.show_restore, as_json)
+
+
+@ledger_app.command("copy")
+def ledger_copy(
+    old: Annotated[
+        str, typer.Argument(help="The ledger: a file, or postgresql://USER@HOST/DATABASE.", metavar="FROM")
+    ],
+    new: Annotated[
+        str, typer.Argument(help="Where it goes: a file, or a database, with no ledger yet.", metavar="TO")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a ledger to another place, row for row, and prove that it is the same: same leaves, root and heads."""
+    from gridmargin.interfaces.cli import move_commands
+
+    emit(move_commands.copy_to(old, new, quiet=as_json), move_commands.show_copy, as_json)
+
+
+@ledger_app.command("clock")
+def ledger_clock(
+    correct: Annotated[
+        str | None,
+        typer.Option(
+            help="Write down that a clock ran ahead and is right now, and what happened to it.",
+            metavar="NOTE",
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how recorded times stand to the clock, or correct them from here on after a clock ran ahead."""
+    from gridmargin.interfaces.cli import ledger_commands
+
+    emit(ledger_commands.clock(correct, data_dir, ledger), ledger_commands.show_clock, as_json)
+
+
+@ledger_app.command("witness")
+def ledger_witness(
+    origin: Annotated[
+        str,
+        typer.Argument(help="The server of the ledger, http(s)://HOST, or an export of it.", metavar="FROM"),
+    ],
+    key: Annotated[
+        Path, typer.Option(help="The witness's own private key; made where absent.", metavar="FILE")
+    ],
+    public_key: Annotated[
+        str, typer.Option(help="The ledger's public key, or a file that holds it.", metavar="KEY")
+    ],
+    out: Annotated[Path, typer.Option(help="File for the cosigned head.", metavar="FILE")],
+    name: Annotated[
+        str | None, typer.Option(help="What the witness signs as, the same each time.", metavar="NAME")
+    ] = None,
+    seen: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that remembers the head signed last, instead of the usual place.", metavar="FILE"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign, as somebody else, that a ledger's log begins with all that was seen of it before; exit code 1 if it does not."""
+    from gridmargin.interfaces.cli import witness_commands
+
+    answer = witness_commands.witness(origin, key, public_key, out, name, seen)
+    emit(answer, witness_commands.show_witness, as_json)
+    if answer["faults"]:
+        raise typer.Exit(1)
+
+
+@ledger_app.command("cosigned")
+def ledger_cosigned(
+    file: Annotated[Path, typer.Argument(help="What `ledger witness` wrote.", metavar="FILE")],
+    witness: Annotated[
+        str, typer.Option(help="The witness's public key, or a file that holds it.", metavar="KEY")
+    ],
+    data_dir: DataDirOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a witness's signature of a head, so that exports hand it on."""
+    from gridmargin.interfaces.cli import witness_commands
+
+    emit(witness_commands.keep(file, witness, data_dir, ledger), witness_commands.show_kept, as_json)
+
+
 @ledger_app.command("verify")
 def ledger_verify(
     export: Annotated[
@@ -250,6 +358,13 @@ def ledger_verify(
             help="File that remembers the newest head seen, instead of the usual place.", metavar="FILE"
         ),
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Key of a witness who must have cosigned a head, or a file that holds it. Repeats.",
+            metavar="KEY",
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -257,7 +372,7 @@ def ledger_verify(
     """Check an export with the public key alone, or the ledger in its database; exit code 1 if anything is wrong."""
     from gridmargin.interfaces.cli import ledger_commands
 
-    answer = ledger_commands.verify(export, public_key, seen, data_dir, ledger)
+    answer = ledger_commands.verify(export, public_key, seen, witness or [], data_dir, ledger)
     emit(answer, ledger_commands.show_verify, as_json)
     if not answer["holds"]:
         raise typer.Exit(1)
@@ -287,7 +402,10 @@ def ledger_key(
 def ledger_prove(
     kind: Annotated[
         str,
-        typer.Argument(help="marginal, average, recalibration, declaration or retirement.", metavar="KIND"),
+        typer.Argument(
+            help="marginal, average, recalibration, declaration, retirement, payload, correction or restoration.",
+            metavar="KIND",
+        ),
     ],
     record_id: Annotated[int, typer.Argument(help="Its id, as `ledger show` prints it.", metavar="ID")],
     data_dir: DataDirOption = None,

@@ -1,11 +1,12 @@
-"""`ledger disagree`, `diff`, `export`, `retire`, `verify`, `head`, `key` and `prove`."""
+"""`ledger disagree`, `diff`, `export`, `retire`, `restore`, `verify`, `clock`, `head`, `key` and `prove`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.table import Table
 
@@ -19,13 +20,16 @@ from gridmargin.ledger import (
     Audit,
     PublicKey,
     TreeHead,
+    WitnessKey,
     audit_book,
     audit_export,
+    clock_notes,
     export,
     manifest_of,
+    restore,
     retire,
 )
-from gridmargin.vocab import InputError, Interval, parse_utc
+from gridmargin.vocab import InputError, Interval, format_utc, parse_utc
 from gridmargin.wiring import (
     Workplace,
     home_folder,
@@ -36,12 +40,15 @@ from gridmargin.wiring import (
     seen_file,
 )
 
+K = TypeVar("K", bound=PublicKey)
+
 MOST_SHOWN = 40
 """Rows of a comparison shown; `--json` has them all."""
 
 
 @contextmanager
-def _opened(data_dir: Path | None, ledger: str | None) -> Iterator[Workplace]:
+def opened(data_dir: Path | None, ledger: str | None) -> Iterator[Workplace]:
+    """Open a ledger that is there."""
     settings = read_settings(ledger)
     folder = home_folder(data_dir, settings)
     require_ledger(folder, settings, "`gridmargin now ZONE` starts one, or give --data-dir")
@@ -49,20 +56,25 @@ def _opened(data_dir: Path | None, ledger: str | None) -> Iterator[Workplace]:
         yield place
 
 
-def diff(since: str, zone: str | None, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
+def diff(
+    since: str, zone: str | None, limit: int, cursor: str | None, data_dir: Path | None, ledger: str | None
+) -> dict[str, Any]:
     """Answer `gridmargin ledger diff`."""
     since_utc = parse_utc(since, "--since")
     if zone is not None:
         zone = zone_of(zone)
-    with _opened(data_dir, ledger) as place:
-        return diff_answer(place.book, since_utc, zone)
+    with opened(data_dir, ledger) as place:
+        return diff_answer(place.book, since_utc, zone, limit, cursor)
 
 
 def show_diff(answer: dict[str, Any]) -> None:
     """Print restatements as a table."""
     console = people_console()
     changed = answer["restated"]
-    console.print(f"since {answer['since_utc']}: {answer['n_new']} new entries, {len(changed)} restated")
+    more = " and more" if answer["more"] else ""
+    console.print(
+        f"since {answer['since_utc']}: {answer['n_new']} new entries, {len(changed)} restated{more}"
+    )
     table = Table(box=None, pad_edge=False)
     for heading in ("zone", "interval", "kind", "estimator", "was", "is", "change", "why"):
         table.add_column(heading, no_wrap=True)
@@ -74,7 +86,9 @@ def show_diff(answer: dict[str, Any]) -> None:
     if changed:
         console.print(table)
     if len(changed) > MOST_SHOWN:
-        console.print(f"… and {len(changed) - MOST_SHOWN} more; --json has them all")
+        console.print(f"… and {len(changed) - MOST_SHOWN} more of this page; --json has them all")
+    if answer["more"]:
+        console.print(f"more: this page is full; go on with --cursor {answer['next_cursor']}")
     for one in answer["retired"]:
         console.print(f"not compared: {retired_words(one, answer['zone'])}")
 
@@ -91,7 +105,7 @@ def disagree(
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger disagree`."""
     interval = Interval(parse_utc(start, "--start"), parse_utc(end, "--end"))
-    with _opened(data_dir, ledger) as place:
+    with opened(data_dir, ledger) as place:
         zone, other = zone_of(zone), zone_of(other) if other else None
         return disagreement_answer(place, zone, interval, other, given, given_other)
 
@@ -158,7 +172,7 @@ def export_to(
         zone = zone_of(zone)
     interval = Interval(parse_utc(start, "--start"), parse_utc(end, "--end")) if start and end else None
     with (
-        _opened(data_dir, ledger) as place,
+        opened(data_dir, ledger) as place,
         progress_bar("leaves", len(place.book.log), quiet=quiet) as moved,
     ):
         manifest = export(
@@ -208,7 +222,7 @@ def retire_to(
     before_utc = parse_utc(before, "--before")
     if zone is not None:
         zone = zone_of(zone)
-    with _opened(data_dir, ledger) as place:
+    with opened(data_dir, ledger) as place:
         with progress_bar("leaves", len(place.book.log), quiet=quiet) as moved:
             found = retire(place.book, out, before_utc, now_utc(), zone, keep_days=keep_days, progress=moved)
         if compact:
@@ -232,48 +246,95 @@ def show_retire(answer: dict[str, Any]) -> None:
     )
 
 
+def restore_from(file: Path, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
+    """Answer `gridmargin ledger restore`."""
+    with opened(data_dir, ledger) as place:
+        return retirement_answer(restore(place.book, file, now_utc())) | {"ledger": place.book.name}
+
+
+def show_restore(answer: dict[str, Any]) -> None:
+    """Say what came back."""
+    people_console().print(
+        f"{answer['n_rows']} entries of retirement {answer['retirement_id']} are back in {answer['ledger']}, each as its leaf says"
+    )
+
+
+def clock(note: str | None, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
+    """Answer `gridmargin ledger clock`."""
+    with opened(data_dir, ledger) as place:
+        now = now_utc()
+        if note is not None:
+            place.book.correct_clock(now, note)
+        newest = place.book.newest_utc()
+        return {
+            "now_utc": format_utc(now),
+            "newest_utc": None if newest is None else format_utc(newest),
+            "ahead_s": max((newest - now).total_seconds(), 0.0) if newest else 0.0,
+            "corrected": note is not None,
+            "notes": clock_notes(place.book, now),
+        }
+
+
+def show_clock(answer: dict[str, Any]) -> None:
+    """Say how the recorded times stand to the clock."""
+    console = people_console()
+    console.print(f"this clock: {answer['now_utc']}; newest record: {answer['newest_utc'] or 'none'}")
+    for line in answer["notes"]:
+        console.print(f"mind: {line}")
+
+
 def verify(
     export_path: Path | None,
     public_key: str | None,
     seen: Path | None,
+    witnesses: Sequence[str],
     data_dir: Path | None,
     ledger: str | None,
 ) -> dict[str, Any]:
     """Answer `gridmargin ledger verify`; a head that holds is remembered, so that a later one can be held against it."""
+    trusted = [key_from(WitnessKey, text, "--witness") for text in witnesses]
     if export_path is None:
-        with _opened(data_dir, ledger) as place:
-            public = _read_key(public_key) if public_key else place.signer.public()
-            found = audit_book(place.book, public, _remembered(seen) if seen else None)
+        with opened(data_dir, ledger) as place:
+            public = key_from(PublicKey, public_key) if public_key else place.signer.public()
+            found = audit_book(place.book, public, remembered(seen) if seen else None, trusted, now_utc())
             if seen and found.holds:
                 seen.write_text(found.head.text(), "utf-8")
             return _audit_answer(found, place.book.name, public)
     if public_key is None:
         raise InputError("--export needs --public-key; `gridmargin ledger key` prints it where the ledger is")
-    public = _read_key(public_key)
+    public = key_from(PublicKey, public_key)
     memory = seen or seen_file(public.key_id.hex())
-    found = audit_export(export_path, public, _remembered(memory))
+    found = audit_export(export_path, public, remembered(memory), trusted)
     if found.holds and found.follows:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_name(memory.name + ".part")
-        try:
-            part.write_text(found.head.text(), "utf-8")
-            part.replace(memory)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        remember(memory, found.head)
     return _audit_answer(found, export_path, public)
 
 
-def _read_key(text: str) -> PublicKey:
+def remember(memory: Path, head: TreeHead) -> None:
+    """Keep the newest head seen; a power cut leaves the one before or this one."""
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    part = memory.with_name(memory.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(head.text())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(memory)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def key_from(kind: type[K], text: str, option: str = "--public-key") -> K:
+    """Read a key, or the file that holds it."""
     path = Path(text)
     if "+" not in text and not path.is_file():
-        raise InputError(
-            f"--public-key {text}: no such file; give the file or the key that `gridmargin ledger key` prints"
-        )
-    return PublicKey.read(path.read_text("utf-8") if path.is_file() else text)
+        raise InputError(f"{option} {text}: no such file; give the file or the key, {kind.made_by}")
+    return kind.read(path.read_text("utf-8") if path.is_file() else text)
 
 
-def _remembered(memory: Path) -> TreeHead | None:
+def remembered(memory: Path) -> TreeHead | None:
+    """Give the head that a file remembers, or None where there is no such file yet."""
     if not memory.exists():
         return None
     try:
@@ -292,6 +353,7 @@ def _audit_answer(found: Audit, what: Path | str, public: PublicKey) -> dict[str
         "tree_size": found.head.tree_size,
         "n_rows": found.n_rows,
         "held": found.checked,
+        "notes": found.notes,
         "faults": found.faults,
     }
 
@@ -301,6 +363,8 @@ def show_verify(answer: dict[str, Any]) -> None:
     console = people_console()
     for line in answer["held"]:
         console.print(line if line.startswith("not checked: ") else f"holds: {line}")
+    for line in answer["notes"]:
+        console.print(f"mind: {line}")
     for line in answer["faults"]:
         console.print(f"WRONG: {line}")
     console.print(
@@ -311,24 +375,26 @@ def show_verify(answer: dict[str, Any]) -> None:
 
 def head(data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin ledger head`."""
-    with _opened(data_dir, ledger) as place:
+    with opened(data_dir, ledger) as place:
         return head_answer(place.book)
 
 
 def show_head(answer: dict[str, Any]) -> None:
     """Print the note as it was signed."""
     people_console().print(answer["note"], end="")
+    for note in answer["cosigned"]:
+        people_console().print(f"cosigned:\n{note}", end="")
 
 
 def key(data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin ledger key`."""
-    with _opened(data_dir, ledger) as place:
+    with opened(data_dir, ledger) as place:
         return {"public_key": str(place.signer.public())}
 
 
 def prove(kind: str, record_id: int, data_dir: Path | None, ledger: str | None) -> dict[str, Any]:
     """Answer `gridmargin ledger prove`."""
-    with _opened(data_dir, ledger) as place:
+    with opened(data_dir, ledger) as place:
         return proof_answer(place.book, kind, record_id)
 
 

@@ -55,6 +55,21 @@ LedgerOption = Annotated[
 ]
 
 
+def option_text(command: Any, name: str, value: str | None) -> str | None:
+    """Write a parameter as the command line takes it; None where no command has an option of that name."""
+    option = "--" + name.replace("_", "-")
+    if not _takes(command, option):
+        return None
+    return option if value is None else f"{option} {value}"
+
+
+def _takes(command: Any, option: str) -> bool:
+    below = getattr(command, "commands", {}).values()
+    return any(option in parameter.opts for parameter in command.params) or any(
+        _takes(one, option) for one in below
+    )
+
+
 def emit(answer: Any, show: Callable[[Any], None], as_json: bool) -> None:
     """Print an answer for people, or as JSON."""
     if as_json:

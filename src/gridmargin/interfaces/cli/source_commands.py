@@ -10,8 +10,10 @@ from typing import Any
 from rich.table import Table
 
 from gridmargin.interfaces.answers import freshness_answer, sources_answer
+from gridmargin.interfaces.cli.app import with_options
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import zone_of
+from gridmargin.ledger import clock_notes
 from gridmargin.pipeline import prune, take_in
 from gridmargin.vocab import InputError, Interval, format_utc, parse_utc
 from gridmargin.wiring import (
@@ -33,11 +35,15 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
         rows = sources_answer(place.feeds) + sources_answer(place.open_comparisons(PATIENT))
         checked = list(replayed(place)) if check else []
         n_removed = place.index.n_removed()
+        notes = clock_notes(place.book, now_utc())
     faults = [one for one in checked if one.fault]
     return {
         "sources": rows,
+        "offline": settings.offline,
+        "want_keys": list(dict.fromkeys(row["source"] for row in rows if row["off"])),
         "n_checked": len(checked) if check else None,
         "n_removed": n_removed,
+        "notes": notes,
         "n_faults": len(faults),
         "faults": [
             {"source": f.source, "name": f.name, "sha256": f.sha256, "fault": f.fault} for f in faults
@@ -47,6 +53,16 @@ def sources(data_dir: Path | None, *, check: bool) -> dict[str, Any]:
 
 def show_sources(answer: dict[str, Any]) -> None:
     """Print the live sources as a table."""
+    console = people_console()
+    if answer["offline"]:
+        console.print(
+            "offline: GRIDMARGIN_OFFLINE is set, so no publisher is asked; what was fetched before still answers"
+        )
+    n_sources, wanting = len({row["source"] for row in answer["sources"]}), answer["want_keys"]
+    console.print(
+        f"{n_sources - len(wanting)} of {n_sources} sources are on"
+        + (f"; off for want of a key of yours: {', '.join(wanting)}" if wanting else "")
+    )
     table = Table(box=None, pad_edge=False)
     for heading in ("source", "zone", "every", "newest until", "age", "state"):
         table.add_column(heading, no_wrap=heading != "state")
@@ -58,17 +74,19 @@ def show_sources(answer: dict[str, Any]) -> None:
                 table.add_row(row["source"], "", "", "", "", row["off"])
             continue
         age = "" if row["age_s"] is None else f"{row['age_s'] / 60:.0f} min"
-        state = "nothing fetched yet" if row["age_s"] is None else "stale" if row["stale"] else "fresh"
+        unasked = "nothing fetched; not asked (offline)" if answer["offline"] else "nothing fetched yet"
+        state = unasked if row["age_s"] is None else "stale" if row["stale"] else "fresh"
         table.add_row(
             row["source"], row["zone"], f"{row['cadence_s'] // 60} min", row["newest_end_utc"] or "", age,
-            "; ".join(text for text in (state, row["error"]) if text),
+            with_options("; ".join(text for text in (state, row["error"]) if text)),
         )  # fmt: skip
-    console = people_console()
     console.print(table)
     if answer["n_checked"] is not None:
         console.print(
             f"{answer['n_checked']} archived payloads read again, {answer['n_faults']} do not close"
         )
+    for line in answer["notes"]:
+        console.print(f"mind: {line}")
     if answer["n_removed"]:
         console.print(
             f"{answer['n_removed']} earlier answers were removed from the archive by `gridmargin archive prune`"

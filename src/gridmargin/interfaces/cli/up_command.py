@@ -14,7 +14,7 @@ from gridmargin.interfaces.answers import PRIMARY
 from gridmargin.interfaces.rest import Desk, Rounds, build_app, is_loopback
 from gridmargin.pipeline import Factory, Job, Stream, moment_for
 from gridmargin.reference import profile_for
-from gridmargin.vocab import InputError, Interval, Kind, format_utc
+from gridmargin.vocab import InputError, Interval, Kind, PublisherError, format_utc
 from gridmargin.wiring import (
     PATIENT,
     Asks,
@@ -114,19 +114,37 @@ def _listen(host: str, port: int) -> socket.socket:
 def _stream(place: Workplace, choice: SourceChoice, zone: str) -> Stream:
     start = now_utc()
     # Nobody waits for a publisher before the page is there: the first round asks, and what was fetched before serves.
-    settled = place.settle(choice, zone, start, ask=choice.asks is Asks.MUST)
-    factory = place.factory(settled, zone, start)
-    if settled.adapter is not None and choice.asks is not Asks.MUST and not _can_price(factory, zone, start):
+    job, factory = _priced_on(place, choice, zone, start, ask=choice.asks is Asks.MUST)
+
+    def settle(moment: datetime) -> tuple[Job, Factory] | None:
+        try:
+            return _priced_on(place, choice, zone, moment, ask=False)
+        except (
+            PublisherError
+        ):  # only publishers may answer and none does: the newest of what was fetched stands
+            return None
+
+    return Stream(job, factory, place.folder, start, settle=None if choice.asks is Asks.NEVER else settle)
+
+
+def _priced_on(
+    place: Workplace, choice: SourceChoice, zone: str, moment_asked: datetime, *, ask: bool
+) -> tuple[Job, Factory]:
+    """Give what the stream is priced on at a moment."""
+    settled = place.settle(choice, zone, moment_asked, ask=ask)
+    factory = place.factory(settled, zone, moment_asked)
+    short = settled.adapter is not None and choice.asks is not Asks.MUST
+    if short and not _can_price(factory, zone, moment_asked):
         # Just begun, a live record is too short for the fit that prices energy: what was recorded does it until then.
-        settled, factory = choice, place.factory(choice, zone, start)
-    moment, note = moment_for(factory.source, zone, start)
+        settled, factory = choice, place.factory(choice, zone, moment_asked)
+    moment, note = moment_for(factory.source, zone, moment_asked)
     alignment = (
-        f"priced on the grid of {format_utc(moment)}, standing for {format_utc(start)}"
+        f"priced on the grid of {format_utc(moment)}, standing for {format_utc(moment_asked)}"
         if note and settled.adapter is None
         else None
     )
     job = Job(zone, PRIMARY, profile_for("H100", "llama-3.1-8b"), fill=True, alignment=alignment)
-    return Stream(job, factory, place.folder, start)
+    return job, factory
 
 
 def _can_price(factory: Factory, zone: str, start_utc: datetime) -> bool:

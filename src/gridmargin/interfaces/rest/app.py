@@ -23,6 +23,7 @@ from gridmargin.interfaces.faces.doors import Faces
 from gridmargin.interfaces.rest import errors, schemas
 from gridmargin.interfaces.rest.desk import Desk
 from gridmargin.interfaces.rest.guard import Guard
+from gridmargin.interfaces.rest.named import NamedRoute
 from gridmargin.vocab import Interval, Kind, parse_utc
 from gridmargin.wiring import now_utc
 
@@ -55,6 +56,7 @@ def build_app(desk: Desk, api_key: str | None = None) -> ASGIApp:
         redoc_url=None,
     )
     errors.install(app)
+    app.router.route_class = NamedRoute
     _grid_routes(app, desk)
     _ledger_routes(app, desk)
     _receipt_routes(app, desk)
@@ -100,7 +102,12 @@ def _grid_routes(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/sources", tags=["grid"])
     async def sources() -> dict[str, Any]:
         """Say how fresh every zone of every live source is: newest interval, its age, last success, last error."""
-        return {"sources": await desk.sources()}
+        return {"sources": await desk.sources(), "offline": desk.place.settings.offline}
+
+    @app.get("/v1/meters", tags=["server"], response_model=schemas.MetersModel)
+    async def meters() -> Any:
+        """Say which instruments this machine has, what each tells, and what is missing and why."""
+        return await desk.meters()
 
     @app.get("/v1/zones/{zone}/now", tags=["grid"], response_model=schemas.NowModel)
     async def now(
@@ -193,9 +200,14 @@ def _ledger_routes(app: FastAPI, desk: Desk) -> None:
         return await desk.consistency(tree_size)
 
     @app.get("/v1/ledger/diff", tags=["ledger"])
-    async def diff(since: str, zone: str | None = None) -> dict[str, Any]:
-        """Say what the ledger says differently now from what it said at `since`, and why."""
-        return await desk.diff(parse_utc(since, "since"), zone)
+    async def diff(
+        since: str,
+        zone: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """Say what the ledger says differently now from what it said at `since`, and why; `more` says that there is more."""
+        return await desk.diff(parse_utc(since, "since"), zone, limit, cursor)
 
 
 def _receipt_routes(app: FastAPI, desk: Desk) -> None:

@@ -25,6 +25,7 @@ from gridmargin.interfaces.answers import (
     head_answer,
     ledger_answer,
     margin_answer,
+    meters_answer,
     one_factor_answer,
     proof_answer,
     quality_answer,
@@ -37,6 +38,7 @@ from gridmargin.interfaces.failures import error_answer, told
 from gridmargin.interfaces.forecasts import held_answer, issued_answer, moment_to_issue
 from gridmargin.interfaces.long_run import long_run_answer, long_run_table_answer, only_one
 from gridmargin.interfaces.placing import place_answer, where_answer
+from gridmargin.interfaces.rest.readers import Readers
 from gridmargin.interfaces.rest.rounds import Rounds
 from gridmargin.interfaces.rest.schemas import AccountModel, LongRunTableModel
 from gridmargin.pipeline import Stream, explain, facts_from, moment_for, outside, recipe, roll, take_in
@@ -66,6 +68,9 @@ TICK_S = 1.0
 GOOD_FOR_S = 1.0
 """How long one factor is given again without asking the ledger. [s]"""
 
+LOOK_GOOD_FOR_S = 5.0
+"""How long what was found of instruments is given again. [s]"""
+
 MOST_FACTORS = 4096
 
 LONGEST = timedelta(days=32)
@@ -73,7 +78,9 @@ LONGEST = timedelta(days=32)
 
 
 class Desk:
-    """Answers for one workplace; the ledger is asked by one thread at a time.
+    """Answers for one workplace.
+
+    What may write goes one at a time; what only asks the ledger has connections of its own and waits for nobody.
 
     Parameters
     ----------
@@ -107,6 +114,7 @@ class Desk:
         self.stream = stream
         self.rounds = rounds
         self._lock = asyncio.Lock()
+        self._readers = Readers(place.apart)
         self._queues: set[asyncio.Queue[tuple[str, Any]]] = set()
         self._now: dict[tuple[str, str, datetime, tuple[str, ...]], dict[str, Any]] = {}
         self._factors: dict[tuple[str, str | None, str | None, Kind], tuple[float, bytes]] = {}
@@ -119,6 +127,8 @@ class Desk:
         self._logged: set[tuple[str, str]] = set()
         self._issuing: dict[tuple[str, datetime, int], asyncio.Task[dict[str, Any]]] = {}
         self._one_issue = asyncio.Semaphore(1)
+        self._one_look = asyncio.Lock()
+        self._meters: tuple[float, dict[str, Any]] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -141,6 +151,7 @@ class Desk:
                     await task
             if self.stream is not None:
                 await self._apart(self.stream.close)
+            self._readers.close()
 
     @contextmanager
     def listener(self) -> Iterator[asyncio.Queue[tuple[str, Any]]]:
@@ -273,6 +284,15 @@ class Desk:
         """Say of every live adapter and zone how fresh it is, or why it is off."""
         return await self._apart(sources_answer, self.place.feeds)
 
+    async def meters(self) -> dict[str, Any]:
+        """Say which instruments this machine has; they are looked for once for all who ask within a few seconds."""
+        clock = asyncio.get_running_loop().time
+        async with self._one_look:
+            if self._meters is None or clock() - self._meters[0] > LOOK_GOOD_FOR_S:
+                answer = await asyncio.to_thread(meters_answer)
+                self._meters = clock(), answer
+            return self._meters[1]
+
     async def zones(self) -> list[dict[str, Any]]:
         """List zones."""
         if self._zones is None:
@@ -342,13 +362,13 @@ class Desk:
         """Give an issue that the ledger holds."""
         zone = self.places.where(zone, now_utc()).zone
 
-        def work() -> dict[str, Any]:
+        def work(place: Workplace) -> dict[str, Any]:
             return held_answer(
-                self.place.book, zone, at_utc=at_utc, issued_by_utc=issued_by_utc, as_of_utc=as_of_utc,
+                place.book, zone, at_utc=at_utc, issued_by_utc=issued_by_utc, as_of_utc=as_of_utc,
                 estimator=estimator,
             )  # fmt: skip
 
-        return await self._apart(work)
+        return await self._readers.ask(work)
 
     async def issue(self, zone: str, at_utc: datetime | None, hours: int) -> dict[str, Any]:
         """Issue a forecast beside everything else, by a connection of its own; whoever asks for the same one shares it.
@@ -429,7 +449,9 @@ class Desk:
         other = self.places.where(other, now_utc()).zone if other else None
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
-        return await self._apart(lambda: disagreement_answer(self.place, zone, interval, other))
+        return await self._readers.ask(
+            lambda place: disagreement_answer(place, zone, interval, other), is_long=True
+        )
 
     async def quality(self, zone: str, interval: Interval) -> dict[str, Any]:
         """Say how good a zone's data are."""
@@ -445,26 +467,31 @@ class Desk:
         zone = self.places.where(zone, now_utc()).zone
         if interval.end_utc - interval.start_utc > LONGEST:
             raise TimeError(f"{interval} is longer than {LONGEST.days} days; ask for less at a time")
-
-        return await self._apart(ledger_answer, self.place.book, zone, interval, estimator, as_of_utc)
+        return await self._readers.ask(
+            lambda place: ledger_answer(place.book, zone, interval, estimator, as_of_utc)
+        )
 
     async def head(self) -> dict[str, Any]:
         """Give the signed head of the log."""
-        return await self._apart(head_answer, self.place.book)
+        return await self._readers.ask(lambda place: head_answer(place.book))
 
     async def proof(self, kind: str, record_id: int) -> dict[str, Any]:
         """Prove that a record stands in the log."""
-        return await self._apart(proof_answer, self.place.book, kind, record_id)
+        return await self._readers.ask(lambda place: proof_answer(place.book, kind, record_id))
 
     async def consistency(self, old: int) -> dict[str, Any]:
         """Prove that the log begins with what it was."""
-        return await self._apart(consistency_answer, self.place.book, old)
+        return await self._readers.ask(lambda place: consistency_answer(place.book, old))
 
-    async def diff(self, since_utc: datetime, zone: str | None) -> dict[str, Any]:
-        """Say what the ledger says differently now."""
+    async def diff(
+        self, since_utc: datetime, zone: str | None, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """Say what the ledger says differently now, a page at a time."""
         if zone is not None:
             zone = self.places.where(zone, now_utc()).zone
-        return await self._apart(diff_answer, self.place.book, since_utc, zone)
+        return await self._readers.ask(
+            lambda place: diff_answer(place.book, since_utc, zone, limit, cursor), is_long=True
+        )
 
     # -- receipts --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from gridmargin.interfaces.failures import error_answer, told
+from gridmargin.interfaces.failures import error_answer, spelled, told
 from gridmargin.vocab import (
     DiskFullError,
     GridmarginError,
@@ -27,6 +27,15 @@ STATUS: dict[type[GridmarginError], int] = {
 }
 
 
+_OF_THE_SERVER = ("data_dir", "geojson", "ledger", "places", "source")
+"""Parameters that no request has: they are given where the server is started."""
+
+
+def _written(name: str, value: str | None) -> str | None:
+    text = name if value is None else f"{name}={value}"
+    return f"`{text}` where the server is started" if name in _OF_THE_SERVER else None
+
+
 def error_response(
     status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
@@ -40,7 +49,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(GridmarginError)
     async def _ours(_request: Request, error: GridmarginError) -> JSONResponse:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 422)
-        return error_response(status, type(error).__name__, str(error))
+        return error_response(status, type(error).__name__, spelled(str(error), _written))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -44,6 +44,34 @@ class BasisModel(BaseModel):
     view: str
 
 
+class MeterDeviceModel(BaseModel):
+    """A device that an instrument tells something of."""
+
+    device: str
+    model: str | None
+    quantities: list[str]
+    status: str
+
+
+class MeterModel(Model):
+    """One instrument: its devices, or why it cannot be read and what to do."""
+
+    instrument: str
+    sees: str
+    resolution_s: float
+    fastest_s: float
+    way: str | None
+    devices: list[MeterDeviceModel]
+    missing: str | None
+    way_out: str | None
+
+
+class MetersModel(Model):
+    """Every instrument that was looked for."""
+
+    meters: list[MeterModel]
+
+
 class EntryModel(Model):
     """One ledger entry."""
 

@@ -66,6 +66,18 @@ class Connection(Protocol):
         """
         ...
 
+    def insert_as_was(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows in under the ids that they had elsewhere or before."""
+        ...
+
+    def go_on_after(self, table: str, key: str, last_id: int) -> None:
+        """Give the next new row of a table an id after this one."""
+        ...
+
+    def without_trigger(self, table: str, name: str) -> AbstractContextManager[None]:
+        """Set a trigger aside within a transaction: what it refuses today was allowed once."""
+        ...
+
     def transaction(self) -> AbstractContextManager[None]:
         """Begin what is written whole or not at all; one process at a time is let in, readers are not kept out."""
         ...

@@ -13,7 +13,7 @@ from gridmargin.ledger.store.connection import Connection
 from gridmargin.ledger.store.place import Place, file_of, is_url, shown
 from gridmargin.vocab import DiskFullError, InputError, is_disk_full
 
-NEWEST_SCHEMA = "0007"
+NEWEST_SCHEMA = "0008"
 """Name of the last migration; a test holds it against the folder."""
 
 ROOM_BYTES = 65_536
@@ -95,7 +95,7 @@ def _no_ledger(name: str, reason: str) -> str:
     way_out = (
         "give an empty database, or a schema of its own"
         if "://" in name
-        else "move it away or give another --data-dir"
+        else "move it away or give another `data_dir`"
     )
     return f"{name} is not a gridmargin ledger ({reason}); {way_out}"
 

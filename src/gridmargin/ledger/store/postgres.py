@@ -109,6 +109,23 @@ class PostgresConnection:
             for line in held:
                 copy.write_row(line)
 
+    def insert_as_was(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows in under the ids that they had elsewhere or before."""
+        with self._connection.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def go_on_after(self, table: str, key: str, last_id: int) -> None:
+        """Give the next new row of a table an id after this one."""
+        self.execute("SELECT setval(pg_get_serial_sequence(?, ?), ?)", (table, key, last_id))
+
+    @contextmanager
+    def without_trigger(self, table: str, name: str) -> Iterator[None]:
+        """Set a trigger aside within a transaction."""
+        self.execute(f"ALTER TABLE {table} DISABLE TRIGGER {name}")
+        yield
+        self.execute(f"ALTER TABLE {table} ENABLE TRIGGER {name}")
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Begin what is written whole or not at all."""

@@ -34,6 +34,25 @@ class SQLiteConnection(sqlite3.Connection):
             rows,
         )
 
+    def insert_as_was(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows in under the ids that they had elsewhere or before."""
+        self.insert(table, columns, rows)
+
+    def go_on_after(self, table: str, key: str, last_id: int) -> None:  # noqa: ARG002
+        """Give the next new row of a table an id after this one."""
+        if not self.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last_id, table)).rowcount:
+            self.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last_id))
+
+    @contextmanager
+    def without_trigger(self, table: str, name: str) -> Iterator[None]:  # noqa: ARG002
+        """Set a trigger aside within a transaction."""
+        row = self.execute(
+            "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?", (name,)
+        ).fetchone()
+        self.execute(f"DROP TRIGGER {name}")
+        yield
+        self.execute(row[0])
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Begin what is written whole or not at all."""

@@ -110,6 +110,13 @@ def refuse_each(name: str, table: str, verb: str, condition: str, message: str) 
     )
 
 
+def drop_each(name: str, table: str) -> None:
+    """Take back what `refuse_each` made."""
+    op.execute(f"DROP TRIGGER {name} ON {table}" if is_postgres() else f"DROP TRIGGER {name}")
+    if is_postgres():
+        op.execute(f"DROP FUNCTION {name}()")
+
+
 def keep_but(table: str, condition: str) -> None:
     """Let rows of a table that `refuse_changes` guards be removed where a condition on `OLD` holds; changed, still never."""
     if is_postgres():
