@@ -315,7 +315,7 @@ def test_what_is_written_is_read_again(name: str, ending: str, tmp_path: Path) -
 @pytest.mark.parametrize("name", list(ENGINES))
 def test_what_is_not_the_engines_is_refused_with_its_name(name: str, tmp_path: Path) -> None:
     """A missing file, another's words, bytes that are no text, and nothing at all."""
-    with pytest.raises(GridmarginError, match="none.txt: no such file"):
+    with pytest.raises(GridmarginError, match=r"none\.txt: no such file"):
         told(name, tmp_path / "none.txt")
     for content in (b"nothing of the kind\n", b"", b"\xff\xfe\x00", b'{"a": 1}\n'):
         other = tmp_path / "other.txt"

@@ -6,13 +6,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from engine_run import engine_run
-from engines.pages import VLLM, added, recorded
+from engines.pages import T0, VLLM, added, recorded
 from gridmargin.engines import ENGINES, read_steps
 from interfaces.command_line import run
+
+T0_US = int(T0.timestamp()) * 1_000_000
 
 TWO = added(
     [
@@ -132,6 +135,38 @@ def test_what_vllm_wrote_prices_a_log_by_a_meter_under_the_logs_own_ids(tmp_path
     assert totals["unattributed_j"] == pytest.approx(plain["unattributed_j"], abs=1e-6)
     table = pl.read_parquet(list((tmp_path / "out").glob("receipts/*/*/*.parquet")))
     assert set(table["request_id"]) == set(served.share_j)
+
+
+def test_counters_without_ids_leave_the_meters_joules_unattributed(tmp_path: Path) -> None:
+    """The energy is the meter's, nobody is charged for what nobody names, and nothing is lost."""
+    served = engine_run(tmp_path)
+    steps = read_steps(served.steps)
+    edges_us = np.arange(int(steps.start_us.min()), int(steps.end_us.max()) + 1_000_000, 1_000_000)
+    scrapes = []
+    for now_us in edges_us:
+        done = steps.end_us <= now_us
+        totals = {
+            "prompt": int(steps.prefill_tokens[done].sum()), "generated": int(steps.decode_tokens[done].sum()),
+            "steps": int(done.sum()), "running": 1,
+        }  # fmt: skip
+        scrapes.append(((int(now_us) - T0_US) / 1e6, totals))
+    pages = tmp_path / "pages.txt"
+    pages.write_text(recorded(VLLM, scrapes))
+    out = tmp_path / "steps.parquet"
+    device = steps.groups[0][0]
+    found = run(
+        "steps", pages, "--engine", "vllm_metrics", "--out", out, "--devices", device, "--json"
+    ).json()
+    assert found["steps"] == len(steps)
+    totals = run(
+        "account", served.log, "--zone", "US-ERCO", "--device", "H100", "--model", "llama-3.1-8b", "--source", "reference",
+        "--meter", served.meter, "--meter-every", 0.5, "--steps", out, "--out", tmp_path / "out", "--json",
+    ).json()["totals"]  # fmt: skip
+    assert totals["energy_j"] == 0
+    assert totals["unattributed_j"] + totals["provisioned_idle_j"] == pytest.approx(
+        totals["meter_energy_j"], rel=1e-9
+    )
+    assert totals["unattributed_j"] > 0.5 * served.whole_j
 
 
 def test_an_unknown_engine_lists_the_known_ones(pages: Path, tmp_path: Path) -> None:

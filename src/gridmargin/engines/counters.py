@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gridmargin.engines.exposition import Line, Page, pages_of
+from gridmargin.engines.exposition import Page, pages_of
 from gridmargin.engines.reader import Groups, Told, group_of
 from gridmargin.engines.steps import steps_of
-from gridmargin.vocab import InputError
+from gridmargin.vocab import InputError, MetricLine
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -43,7 +43,7 @@ class Metric:
     name: str
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def counts(self, line: Line) -> bool:
+    def counts(self, line: MetricLine) -> bool:
         """Say whether a line is one of its series."""
         return line.name == self.name and all(
             line.labels.get(label) in values for label, values in self.labels.items()
