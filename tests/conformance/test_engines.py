@@ -261,6 +261,21 @@ def test_a_line_that_is_missing_loses_that_request_alone(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", list(NAMED))
+def test_a_last_line_that_is_cut_short_is_left_out_and_said(name: str, tmp_path: Path) -> None:
+    """As a kill leaves it; one that only lacks its newline is whole where that can be told."""
+    path = written(name, tmp_path, SERVED)
+    whole = path.read_text()
+    path.write_text(whole[:-9])
+    found = told(name, path)
+    assert any("its last line is cut short" in note for note in found.notes)
+    assert found.steps.decode_tokens.sum() < 58
+    if path.suffix == ".jsonl":
+        path.write_text(whole.rstrip())
+        assert told(name, path).notes == ()
+        assert sums(told(name, path).steps) == pytest.approx([497, 80, 58])
+
+
+@pytest.mark.parametrize("name", list(NAMED))
 def test_one_that_never_ends_costs_a_membership_a_row(name: str, tmp_path: Path) -> None:
     """Rows grow with those that come and go or with the steps, memberships with who is active."""
     many = [Served(f"r{n}", n, n + 0.25, n + 0.5, 10, 0, 5) for n in range(200)]

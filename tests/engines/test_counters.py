@@ -96,6 +96,26 @@ def test_a_page_of_several_engines_gives_each_its_own_rows(tmp_path: Path) -> No
         told(tmp_path, pages)
 
 
+def test_what_sglangs_front_counts_for_all_engines_is_no_engine_of_its_own(tmp_path: Path) -> None:
+    """Tokens of each data-parallel rank are told by it; those of ended requests, without a rank, are the same again."""
+    pages = ""
+    for scrape in TWO:
+        one = recorded(SGLANG, [scrape])
+        stamp, *lines = one.splitlines()
+        ranked = [
+            line.replace('tp_rank="0"', f'dp_rank="{r}",tp_rank="0"')
+            for r in (0, 1)
+            for line in lines
+            if "tp_rank" in line
+        ]
+        front = [f'sglang:time_to_first_token_seconds_count{{model_name="m"}} {scrape[1]["first"]}.0']
+        pages += (
+            "\n".join([stamp, *ranked, *[line for line in lines if "tp_rank" not in line], *front]) + "\n"
+        )
+    steps = told(tmp_path, pages, "sglang_metrics", groups=(["a"], ["b"])).steps
+    assert steps.decode_tokens.tolist() == [59, 59]
+
+
 def test_hits_counted_before_their_prompt_are_taken_from_it_later(tmp_path: Path) -> None:
     """A prompt that is read over two scrapes: its cached tokens count at once, its own when it is done."""
     scrapes = added(

@@ -169,6 +169,10 @@ def tracks_of(pages: Sequence[Page], words: Words) -> dict[str, Track]:
             if metric.name in occurring:
                 chosen[quantity] = metric
                 break
+    # What is told outright is not worked out beside it: the parts may be other processes', under other labels.
+    for told_outright, parts in (("prefill", ("prompt",)), ("decode", ("generated", "first"))):
+        for part in parts if told_outright in chosen else ():
+            chosen.pop(part, None)
     cells: dict[str, dict[str, FloatArray]] = {}
     n = len(pages)
     for at, page in enumerate(pages):
@@ -184,8 +188,8 @@ def tracks_of(pages: Sequence[Page], words: Words) -> dict[str, Track]:
     started_s = np.array(
         [next((line.value for line in page.lines if line.name == STARTED), np.nan) for page in pages]
     )
-    told = {engine: values for engine, values in cells.items() if set(values) - set(GAUGES)}
-    return {engine: Track(time_us, told[engine], started_s) for engine in sorted(told, key=_by_number)}
+    counted = [engine for engine, values in cells.items() if set(values) - set(GAUGES)]
+    return {engine: Track(time_us, cells[engine], started_s) for engine in sorted(counted, key=_by_number)}
 
 
 def stretches(track: Track) -> tuple[dict[str, FloatArray | IntArray], list[str]]:

@@ -35,7 +35,7 @@ class LlamacppTimingsReader:
     def read(self, paths: Sequence[Path], groups: Groups) -> Told:
         """Read answers; see `EngineReader`."""
         files = " and ".join(path.name for path in paths)
-        frame = answers_of(paths, "timings", FIGURES)
+        frame, notes = answers_of(paths, "timings", FIGURES)
         [group] = group_of(groups, [""], files)
         end_us = frame["received_us"].to_numpy()
         first_us = end_us - np.rint(frame["predicted_ms"].to_numpy() * 1e3).astype(np.int64)
@@ -51,7 +51,7 @@ class LlamacppTimingsReader:
             cached_tokens=frame["cache_n"].fill_null(0).to_numpy(),
             decode_tokens=np.maximum(frame["predicted_n"].to_numpy() - 1.0, 0.0) + np.maximum(rejected, 0.0),
         )
-        return Told(steps_of_spans(spans, group, files), reused(spans.request_ids))
+        return Told(steps_of_spans(spans, group, files), (*notes, *reused(spans.request_ids)))
 
 
 READER = LlamacppTimingsReader()

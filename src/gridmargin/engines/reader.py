@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,3 +103,24 @@ def text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path.name} is no text (byte {error.start}); give what the engine wrote") from None
+
+
+def lines_of(path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Read the lines of a record, and say where the last was cut short, as by a kill: it ends in no newline.
+
+    A last line that is whole JSON was not.
+
+    Raises
+    ------
+    InputError
+        As `text_of`.
+    """
+    whole, newline, rest = text_of(path).rpartition("\n")
+    lines = whole.split("\n") if newline else []
+    if not rest.strip():
+        return lines, ()
+    try:
+        json.loads(rest)
+    except ValueError:
+        return lines, (f"{path.name}: its last line is cut short; left out",)
+    return [*lines, rest], ()

@@ -8,15 +8,19 @@ Other fields of the answer may stand in the line and are not read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
+from gridmargin.engines.reader import lines_of
 from gridmargin.vocab import InputError, TableError, TimeError
 
 
-def answers_of(paths: Sequence[Path], under: str, figures: Mapping[str, bool]) -> pl.DataFrame:
-    """Give `received_us`, `request_id` and the figures of each answer, in the order of the lines.
+def answers_of(
+    paths: Sequence[Path], under: str, figures: Mapping[str, bool]
+) -> tuple[pl.DataFrame, list[str]]:
+    """Give `received_us`, `request_id` and the figures of each answer, and what was left out.
 
     Parameters
     ----------
@@ -34,20 +38,23 @@ def answers_of(paths: Sequence[Path], under: str, figures: Mapping[str, bool]) -
     TimeError
         If `received_utc` has no offset.
     """
-    return pl.concat([_answers_of(path, under, figures) for path in paths])
+    frames: list[pl.DataFrame] = []
+    notes: list[str] = []
+    for path in paths:
+        lines, cut = lines_of(path)
+        notes += cut
+        frames.append(_answers_of("\n".join(lines), path, under, figures))
+    return pl.concat(frames), notes
 
 
-def _answers_of(path: Path, under: str, figures: Mapping[str, bool]) -> pl.DataFrame:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give the server's answers, a JSON line each")
+def _answers_of(text: str, path: Path, under: str, figures: Mapping[str, bool]) -> pl.DataFrame:
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "received_utc": pl.String,
         "id": pl.String,
         under: pl.Struct(dict.fromkeys(figures, pl.Float64)),
     }
     try:
-        with path.open("rb") as file:
-            frame = pl.read_ndjson(file, schema=schema).with_row_index("at")
+        frame = pl.read_ndjson(BytesIO(text.encode()), schema=schema).with_row_index("at")
     except pl.exceptions.PolarsError as error:
         raise TableError(
             f"{path.name} cannot be read: {str(error).splitlines()[0]}; give a JSON line an answer"

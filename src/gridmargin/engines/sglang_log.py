@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from gridmargin.engines.reader import Groups, Told, group_of, text_of
+from gridmargin.engines.reader import Groups, Told, group_of, lines_of
 from gridmargin.engines.spans import Spans, reused, steps_of_spans
 from gridmargin.vocab import InputError, TableError
 
@@ -57,8 +57,8 @@ class SglangLogReader:
             If a line lacks a figure: names it, the first being 0.
         """
         files = " and ".join(path.name for path in paths)
-        frame = pl.concat([_lines_of(path) for path in paths])
-        notes = []
+        frames, cuts = zip(*(_read(path) for path in paths), strict=True)
+        frame, notes = pl.concat(frames), [note for cut in cuts for note in cut]
         probes = frame.filter(pl.col("request_id").str.starts_with(HEALTH)).height
         frame = frame.filter(~pl.col("request_id").str.starts_with(HEALTH))
         if probes:
@@ -94,8 +94,9 @@ class SglangLogReader:
         return Told(steps_of_spans(spans, group, files), (*notes, *reused(spans.request_ids)))
 
 
-def _lines_of(path: Path) -> pl.DataFrame:
-    every = pl.Series("line", text_of(path).splitlines(), pl.String)
+def _read(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    lines, cut = lines_of(path)
+    every = pl.Series("line", lines, pl.String)
     told = (
         pl.DataFrame({"line": every})
         .with_row_index("at")
@@ -118,7 +119,7 @@ def _lines_of(path: Path) -> pl.DataFrame:
                 f"{path.name}, line {missing['at'][0]}: ReqTimeStats without {name}; it may be cut short: leave the"
                 " line out"
             )
-    return read
+    return read, cut
 
 
 READER = SglangLogReader()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from gridmargin.engines.reader import Groups, Told, text_of
+from gridmargin.engines.reader import Groups, Told, lines_of
 from gridmargin.engines.step_file import steps_from
-from gridmargin.engines.steps import join_steps
+from gridmargin.engines.steps import Steps, join_steps
 from gridmargin.vocab import InputError, TableError
 
 
@@ -33,16 +33,15 @@ class VllmStepsReader:
         """
         if groups:
             raise InputError("files of vLLM's steps name their devices; leave the devices out")
-        parts, notes = [], []
+        parts: list[Steps] = []
+        notes: list[str] = []
         for path in paths:
-            text = text_of(path)
-            whole, _, rest = text.rpartition("\n")
-            if rest:
-                notes.append(f"{path.name}: its last line is cut short; left out")
-            if not whole.strip():
+            lines, cut = lines_of(path)
+            notes += cut
+            if not any(line.strip() for line in lines):
                 raise InputError(f"{path.name} has no whole line; let the engine write a step first")
             try:
-                frame = pl.read_ndjson(BytesIO(whole.encode()), infer_schema_length=None)
+                frame = pl.read_ndjson(BytesIO("\n".join(lines).encode()), infer_schema_length=None)
             except pl.exceptions.PolarsError as error:
                 raise TableError(
                     f"{path.name} cannot be read: {str(error).splitlines()[0]}; give a JSON line a step"
