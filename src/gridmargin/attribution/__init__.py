@@ -8,7 +8,8 @@ from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.batch_cost import local_line, whole_line
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
-from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution.live_shares import LiveShares
+from gridmargin.attribution.measured import METER_FRAC, Charged, Measured, charge_by_meter, charge_by_profile
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Shares
@@ -53,6 +54,7 @@ __all__ = [
     "DECODE",
     "FIXED",
     "IDLE",
+    "METER_FRAC",
     "PREFILL",
     "RULES",
     "STACK_HIGH",
@@ -65,6 +67,7 @@ __all__ = [
     "CostFit",
     "CostKey",
     "CostPrior",
+    "LiveShares",
     "Measured",
     "MeteredSteps",
     "Replay",

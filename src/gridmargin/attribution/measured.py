@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gridmargin.attribution.alignment import align
 from gridmargin.attribution.completed import Completed, no_requests
 from gridmargin.attribution.cost_fit import CostFit
 from gridmargin.attribution.metered import metered
 from gridmargin.attribution.rule import PARTS, Rule
-from gridmargin.attribution.step_cost import CostKey, prior_of, window_terms
+from gridmargin.attribution.step_cost import CostKey, CostPrior, prior_of, window_terms
 from gridmargin.attribution.step_energy import StepEnergy, profiled
 from gridmargin.attribution.tally import Tally
 from gridmargin.engines import Steps
@@ -32,6 +33,9 @@ TOLERANCE = 1e-9
 
 BLOCK_S = 10.0
 """How much of the meter the cost model predicts before it learns from it. [s]"""
+
+LEAST_READINGS = 40
+"""Readings during steps below which two clocks are not held against one another."""
 
 METER_FRAC = 0.05
 """How far a driver's reading may be off where its sensor is not known: within 5 %, as the NVML reference says of
@@ -55,8 +59,13 @@ class Charged:
         90 % half-widths of the energy, relative. [1]
     how : str
         `metered` or `profile`.
+    status : Status
+        `reported`, or `modelled` where a profile or a meter that is itself a model says it.
     costs : mapping of str to tuple of floats
         By group: watts of idle, then joules a step, prompt token, decoded token, token attended to, work unit.
+    offsets_s : mapping of str to float
+        By group: the meter's clock less the engine's, as the two series tell it and as it was taken off; a group whose
+        readings are too few has none. [s]
     """
 
     steps: Steps
@@ -67,7 +76,9 @@ class Charged:
     low_frac: float
     high_frac: float
     how: str
+    status: Status
     costs: Mapping[str, tuple[float, ...]]
+    offsets_s: Mapping[str, float]
 
 
 def charge_by_profile(steps: Steps, profile: Profile) -> Charged:
@@ -81,7 +92,9 @@ def charge_by_profile(steps: Steps, profile: Profile) -> Charged:
         low_frac=profile.energy_low_frac,
         high_frac=profile.energy_high_frac,
         how="profile",
+        status=Status.MODELLED,
         costs={},
+        offsets_s={},
     )
 
 
@@ -94,7 +107,7 @@ def charge_by_meter(
     ----------
     steps : Steps
     readings : sequence of Reading
-        Of every device of every group, on the engine's clock.
+        Of every device of every group; a clock of its own within a second or so of the engine's is found and set right.
     profile : Profile
         What is believed of the cost before the meter speaks.
     meter_frac : float
@@ -106,6 +119,7 @@ def charge_by_meter(
         If a device has no reading, or none while it took steps.
     """
     parts, between, costs, off = [], [], {}, []
+    offsets: dict[str, float] = {}
     silent_s = 0.0
     of_device = _by_device(readings, steps)
     for number, group in enumerate(steps.groups):
@@ -116,7 +130,12 @@ def charge_by_meter(
             raise InputError(
                 f"the meter of {name} has no reading while it took steps; give the trace of the same time and clock"
             )
-        fit = CostFit(CostKey(profile.device, profile.model, profile.stack), prior_of(profile))
+        prior = prior_of(profile)
+        offset_s = _offset_s(mine, start_us, end_us, energy_j, prior)
+        if offset_s is not None:
+            offsets[name] = offset_s
+            start_us, end_us = (edge - round(offset_s * 1e6) for edge in (start_us, end_us))
+        fit = CostFit(CostKey(profile.device, profile.model, profile.stack), prior)
         terms = window_terms(mine, start_us, end_us)
         block = (end_us - end_us[0]) // int(BLOCK_S * 1e6)
         for at in np.split(np.arange(len(block)), np.flatnonzero(np.diff(block)) + 1):
@@ -149,7 +168,9 @@ def charge_by_meter(
         low_frac=min(1.0, float(np.hypot(meter_frac, spread))),
         high_frac=float(np.hypot(meter_frac, spread)),
         how="metered",
+        status=Status.MODELLED if any(one.status is Status.MODELLED for one in readings) else Status.REPORTED,
         costs=costs,
+        offsets_s=offsets,
     )
 
 
@@ -197,7 +218,7 @@ class Measured:
     @property
     def status(self) -> Status:
         """What is known of the energy."""
-        return Status.REPORTED if self.charged.how == "metered" else Status.MODELLED
+        return self.charged.status
 
     @property
     def unlisted_j(self) -> float:
@@ -325,6 +346,21 @@ def _by_device(readings: Sequence[Reading], steps: Steps) -> Mapping[str, Sequen
             " name devices alike in both"
         )
     return found
+
+
+def _offset_s(
+    steps: Steps, start_us: IntArray, end_us: IntArray, energy_j: FloatArray, prior: CostPrior
+) -> float | None:
+    """Give the meter's clock less the engine's, or None where too few readings lie inside the steps. [s]"""
+    length_s = (end_us - start_us) / 1e6
+    inside = (end_us > steps.start_us[0]) & (start_us < steps.end_us[-1])
+    if inside.sum() < LEAST_READINGS:
+        return None
+    try:
+        found = align(steps, end_us, energy_j / length_s, prior, averages_s=(float(np.median(length_s)),))
+    except InputError:
+        return None
+    return found.offset_s
 
 
 def _windows(

@@ -23,7 +23,6 @@ from gridmargin.vocab import (
     Kind,
     NoFactorError,
     Range,
-    Status,
     View,
     canonical_json,
     format_utc,
@@ -32,6 +31,10 @@ from gridmargin.vocab import (
 
 LEAD = timedelta(hours=1)
 """How far beyond the slots at hand factors are looked for, so that each batch does not ask anew."""
+
+
+CLOCK_TOLD_S, SILENCE_TOLD_S = 0.05, 0.05
+"""From when on a meter's clock, or its silence during steps, is told in a note; both are in the manifest always. [s]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +261,7 @@ def account_log(
         conservation_error = replay.conservation_error()
         windows = replay.readings()
         manifest["meter"] = {
-            "name": "modelled" if replay.status is Status.MODELLED else "recorded",
+            "name": "recorded" if replay.mode == "metered" else "modelled",
             "energy_j": sum(w.energy_j for w in windows),
             "dynamic_j": sum(w.dynamic_j for w in windows),
             "loaded_idle_j": sum(w.loaded_idle_j for w in windows),
@@ -270,7 +273,7 @@ def account_log(
         if isinstance(replay, Measured):
             manifest["meter"] |= {
                 "by_rule_j": replay.by_rule_j, "unlisted_j": replay.unlisted_j, "n_unlisted": replay.n_unlisted,
-                "silent_s": replay.charged.silent_s, "costs": dict(replay.charged.costs),
+                "silent_s": replay.charged.silent_s, "clock_offset_s": dict(replay.charged.offsets_s), "costs": dict(replay.charged.costs),
                 "energy_low_frac": replay.charged.low_frac, "energy_high_frac": replay.charged.high_frac,
             }  # fmt: skip
         manifest["views"] = sorted(set(marginal.view.tolist()))
@@ -323,7 +326,14 @@ def _meter_notes(manifest: Mapping[str, Any]) -> list[str]:
             f"{meter['n_unlisted']:,} request(s) of the engine's steps are not in the log: {meter['unlisted_j']:,.1f} J stay"
             " unattributed"
         )
-    if meter.get("silent_s"):
+    skewed = {name: s for name, s in meter.get("clock_offset_s", {}).items() if abs(s) >= CLOCK_TOLD_S}
+    if skewed:
+        notes.append(
+            "the meter's clock was set right by "
+            + ", ".join(f"{-s:+.2f} s ({name})" for name, s in skewed.items())
+            + ": so its readings fit the engine's steps best"
+        )
+    if meter.get("silent_s", 0.0) >= SILENCE_TOLD_S:
         notes.append(
             f"the meter was silent for {meter['silent_s']:,.3f} s of steps: no energy is stated for them"
         )

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gridmargin.attribution import RULES, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution import METER_FRAC, RULES, Measured, charge_by_meter, charge_by_profile
 from gridmargin.engines import read_steps
-from gridmargin.meters import Instrument, RecordedMeter
+from gridmargin.meters import Instrument, RecordedMeter, through_sensor
 from gridmargin.reference import Profile
 from gridmargin.requests import file_sha256
 from gridmargin.vocab import InputError
@@ -31,12 +31,16 @@ class Evidence:
         What the trace cannot say of itself.
     rule : str
         By which rule steps are shared.
+    field : str or None
+        What a trace of power was read from, such as `power.draw.instant`; it is then brought to energy by the sensor of
+        the device's family. None where the trace is taken as it stands.
     """
 
     steps: Path
     meter: Path | None = None
     instrument: Instrument | None = None
     rule: str = DEFAULT_RULE
+    field: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain JSON, with the hash of each file as it is now."""
@@ -45,7 +49,11 @@ class Evidence:
             for name, path in (("steps", self.steps), ("meter", self.meter))
             if path is not None
         }
-        return files | {"instrument": asdict(self.instrument) if self.instrument else None, "rule": self.rule}
+        return files | {
+            "instrument": asdict(self.instrument) if self.instrument else None,
+            "rule": self.rule,
+            "field": self.field,
+        }
 
 
 def evidence(
@@ -55,6 +63,7 @@ def evidence(
     modulus_j: float | None,
     most_power_w: float | None,
     rule: str | None,
+    field: str | None = None,
 ) -> Evidence | None:
     """Bring what a user says together; None where nothing was said, and a log is replayed.
 
@@ -88,7 +97,7 @@ def evidence(
             "a meter's trace does not say how often it was sampled; give the period in seconds, so that a missing sample"
             " can be told"
         )
-    return Evidence(steps, meter, Instrument(every_s, modulus_j, most_power_w), rule or DEFAULT_RULE)
+    return Evidence(steps, meter, Instrument(every_s, modulus_j, most_power_w), rule or DEFAULT_RULE, field)
 
 
 def evidence_of(described: Mapping[str, Any]) -> Evidence:
@@ -99,6 +108,7 @@ def evidence_of(described: Mapping[str, Any]) -> Evidence:
         Path(meter["path"]) if meter else None,
         Instrument(**instrument) if instrument else None,
         described["rule"],
+        described.get("field"),
     )
 
 
@@ -116,5 +126,8 @@ def measure(evidence: Evidence, profile: Profile, interval_s: int) -> Measured:
         charged = charge_by_profile(steps, profile)
     else:
         meter = RecordedMeter(evidence.meter, evidence.instrument or Instrument(1.0))
-        charged = charge_by_meter(steps, meter.readings(), profile)
+        readings, meter_frac = meter.readings(), METER_FRAC
+        if evidence.field is not None:
+            readings, meter_frac = through_sensor(readings, profile.device, evidence.field)
+        charged = charge_by_meter(steps, readings, profile, meter_frac)
     return Measured(charged, rule, interval_s)

@@ -65,9 +65,10 @@ def account(
     meter_modulus_j: float | None = None,
     meter_most_w: float | None = None,
     rule: str | None = None,
+    meter_field: str | None = None,
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
-    measured = evidence(steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule)
+    measured = evidence(steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule, meter_field)
     settings = read_settings(ledger)
     registry = open_places(settings, places, geojson)
     registry.where(zone, now_utc(), workload)

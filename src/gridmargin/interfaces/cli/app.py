@@ -187,6 +187,24 @@ def meters(as_json: JsonOption = False) -> None:
     emit(meters_command.meters(), meters_command.show_meters, as_json)
 
 
+@app.command()
+def record(
+    instrument: Annotated[str, typer.Argument(help="As `gridmargin meters` lists it.", metavar="INSTRUMENT")],
+    out: Annotated[Path, typer.Option(help="Trace to write, .csv or .parquet.", metavar="FILE")],
+    seconds: Annotated[
+        float, typer.Option("--for", help="How long, in seconds; Ctrl-C ends it sooner.", min=0.1)
+    ] = 3600.0,
+    every: Annotated[
+        float | None, typer.Option(help="Sampling period in seconds; the instrument's own unless said.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sample an instrument of this machine into a trace that `account --meter` reads."""
+    from gridmargin.interfaces.cli import record_command
+
+    emit(record_command.record(instrument, out, seconds, every), record_command.show_record, as_json)
+
+
 @archive_app.command("prune")
 def archive_prune(
     before: Annotated[
@@ -416,6 +434,13 @@ def account(
         float | None,
         typer.Option(help="What the device cannot exceed, in watts; tells a wrap from a reset.", metavar="W"),
     ] = None,
+    meter_field: Annotated[
+        str | None,
+        typer.Option(
+            help="What a trace of power was read from, such as power.draw.instant: corrects it by the sensor of --device.",
+            metavar="FIELD",
+        ),
+    ] = None,
     rule: Annotated[
         str | None,
         typer.Option(help="How steps are shared; an unknown name lists the rules. Shapley unless said."),
@@ -436,7 +461,7 @@ def account(
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
         data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
         steps=steps, meter=meter, meter_every_s=meter_every, meter_modulus_j=meter_modulus, meter_most_w=meter_most,
-        rule=rule,
+        rule=rule, meter_field=meter_field,
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
 
