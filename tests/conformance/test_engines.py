@@ -69,8 +69,7 @@ def log_of(served: list[Served]) -> str:
         lines.append(
             f"[2026-07-15 20:14:03 TP0] ReqTimeStats(rid={one.name}, input_len={one.prefill + one.cached}, "
             f"cached_input_len={one.cached}, output_len={one.generated}, attempts=0, type=unified): "
-            f"queue_duration=2.00ms, initial_prefill_elapsed={(one.read_s - one.begin_s) * 1e3:.2f}ms, "
-            f"post_prefill_elapsed={(one.end_s - one.read_s) * 1e3:.2f}ms, "
+            f"queue_duration=2.00ms, "
             f"forward_duration={(one.end_s - one.begin_s) * 1e3:.2f}ms, entry_time={entry_s:.3f}"
         )
     return "\n".join(lines) + "\n"

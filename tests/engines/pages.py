@@ -54,7 +54,7 @@ vllm:time_to_first_token_seconds_count{{engine="0",model_name="meta-llama/Llama-
 vllm:time_to_first_token_seconds_sum{{engine="0",model_name="meta-llama/Llama-3.1-8B"}} 1.25
 """
 
-# SGLang at 44cedc2b, with --enable-metrics: rank 1 says what rank 0 says.
+# SGLang 0.5.23, with --enable-metrics: rank 1 says what rank 0 says.
 SGLANG = """\
 # HELP sglang:num_running_reqs The number of running requests.
 # TYPE sglang:num_running_reqs gauge
@@ -123,7 +123,7 @@ llamacpp:n_busy_slots_per_decode 1.25
 llamacpp:requests_processing {running}
 """
 
-# transformers, src/transformers/utils/metrics.py at 2243fad1, as an OpenTelemetry collector shows it.
+# transformers 4.57.1, utils/metrics.py, as an OpenTelemetry collector shows it.
 TRANSFORMERS = """\
 # HELP active_requests_count_requests Number of active requests currently being processed
 # TYPE active_requests_count_requests gauge

@@ -31,7 +31,6 @@ _FIELDS = {
     "queue_ms": r"queue_duration=(-?[\d.]+)ms",
     "forward_ms": r"forward_duration=(-?[\d.]+)ms",
     "entry_s": r"entry_time=([\d.]+)",
-    "prefill_ms": r"initial_prefill_elapsed=(-?[\d.]+)ms",
 }
 _NEEDED = ("input_len", "output_len", "queue_ms", "forward_ms", "entry_s")
 
@@ -43,10 +42,10 @@ class SglangLogReader:
     source = "SGLang's log (--enable-request-time-stats-logging)"
     tells = "each ended request by id, when it was served, its tokens computed, cached and decoded"
     lacks = (
-        "single steps: stretches between comings and goings; requests that have not ended; when the prompt was read, unless"
-        " the line has initial_prefill_elapsed; rejected tokens"
+        "single steps: stretches between comings and goings; when the prompt was read: it is spread over the request's time,"
+        " as its answer; requests that have not ended; rejected tokens"
     )
-    read_at = "python/sglang/srt/observability/req_time_stats.py and schedule_batch.py of early 2026, by their lines"
+    read_at = "sglang 0.5.23: Req.log_time_stats and SchedulerReqTimeStats.convert_to_duration"
 
     def read(self, paths: Sequence[Path], groups: Groups) -> Told:
         """Read logs; see `EngineReader`.
@@ -76,7 +75,6 @@ class SglangLogReader:
         [group] = group_of(groups, [""], files)
         begin_us = ((frame["entry_s"] * 1e3 + frame["queue_ms"]) * 1e3).round().cast(pl.Int64)
         end_us = begin_us + (frame["forward_ms"] * 1e3).round().cast(pl.Int64)
-        first_us = (begin_us + (frame["prefill_ms"] * 1e3).round().cast(pl.Int64)).fill_null(-1).to_numpy()
         cached = frame["cached_input_len"].fill_null(0).to_numpy()
         if frame["cached_input_len"].null_count():
             notes.append(
@@ -85,7 +83,7 @@ class SglangLogReader:
         spans = Spans(
             request_ids=frame["request_id"].to_list(),
             begin_us=begin_us.to_numpy(),
-            first_us=first_us,
+            first_us=np.full(frame.height, -1),
             end_us=end_us.to_numpy(),
             prefill_tokens=np.maximum(frame["input_len"].to_numpy() - cached, 0.0),
             cached_tokens=cached,

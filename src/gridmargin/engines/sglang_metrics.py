@@ -12,12 +12,12 @@ _LIVE = "sglang:realtime_tokens_total"
 READER = CounterReader(
     name="sglang_metrics",
     source="recorded pages of SGLang's /metrics (--enable-metrics)",
-    tells="prompt tokens computed and cached, decoded tokens, decode steps; requests running",
+    tells="prompt tokens computed and cached, decoded tokens, steps; requests running",
     lacks=(
-        "who they are, their context, steps that only read prompts, rejected tokens; decoded tokens move once in"
-        " --decode-log-interval steps, and without realtime_tokens_total when a request ends"
+        "who they are, their context, rejected tokens; older versions count decoded tokens once in --decode-log-interval steps"
+        " or when a request ends, and no steps that only read prompts"
     ),
-    read_at="python/sglang/srt/observability/metrics_collector.py at 44cedc2b",
+    read_at="sglang 0.5.23, and metrics_collector.py of its observability at 44cedc2b",
     words=Words(
         prefill=[Metric(_LIVE, {"mode": ("prefill_compute",)})],
         prompt=[Metric("sglang:prompt_tokens_total")],

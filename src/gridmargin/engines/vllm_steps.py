@@ -21,7 +21,7 @@ class VllmStepsReader:
     source = "files that gridmargin's vLLM scheduler writes (--scheduler-cls gridmargin.interfaces.vllm_plugin.StepScheduler)"
     tells = "each step, who took part with how many tokens computed, cached and decoded, rejected drafts among them; context"
     lacks = "the parts of a request that is recomputed after preemption count as prompt; steps of an encoder alone"
-    read_at = "vllm/v1/core/sched/scheduler.py at 00024d31 and output.py at 00e8f1fd, SchedulerConfig.get_scheduler_cls of early 2026"
+    read_at = "vllm 0.33.0, and v1/core/sched/scheduler.py at 00024d31, output.py at 00e8f1fd"
 
     def read(self, paths: Sequence[Path], groups: Groups) -> Told:
         """Read files; see `EngineReader`. A last line that is cut short, as by a kill, is left out and said.
