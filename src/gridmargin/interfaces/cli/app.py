@@ -478,6 +478,50 @@ def account(
 
 
 @app.command()
+def steps(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="What one process of the engine wrote, in order of time.", metavar="FILE…"),
+    ],
+    engine: Annotated[
+        str, typer.Option(help="Whose words they are, such as vllm_metrics; an unknown name lists them.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Where the steps go, .parquet or .jsonl; `account --steps` reads it.", metavar="FILE"
+        ),
+    ],
+    devices: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Devices that step together, such as gpu0,gpu1; once for each engine, in their order.",
+            metavar="NAMES",
+        ),
+    ] = None,
+    ahead_s: Annotated[
+        float,
+        typer.Option(
+            "--ahead", help="By how much the engine's clock is ahead of the meter's, in seconds.", metavar="S"
+        ),
+    ] = 0.0,
+    request_id: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression whose group is the id that your log has: 'cmpl-(.*)-0-[0-9a-f]{8}'.",
+            metavar="PATTERN",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn what a serving engine recorded into a file of its steps, and say what it does not tell."""
+    from gridmargin.interfaces.cli import steps_command
+
+    answer = steps_command.steps(files, engine, out, devices or (), ahead_s, request_id)
+    emit(answer, steps_command.show_steps, as_json)
+
+
+@app.command()
 def explain(
     receipt: Annotated[
         str,
