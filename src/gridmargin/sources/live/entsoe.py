@@ -145,7 +145,7 @@ class EntsoeLive:
             for other in neighbours(zone):
                 for way, into, out_of in (("from", area, AREAS[other]), ("to", AREAS[other], area)):
                     flow = {"documentType": "A11", "in_Domain": into, "out_Domain": out_of}
-                    found.append(_request(f"flow-{zone}-{way}-{other}", flow, stretch, "flows"))
+                    found.append(_request(f"flow-{zone}-{way}-{other}", flow, stretch, f"flows with {other}"))
             price = {"documentType": "A44", "in_Domain": area, "out_Domain": area}
             load = {"documentType": "A65", "processType": "A16", "outBiddingZone_Domain": area}
             found += [
