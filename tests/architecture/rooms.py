@@ -34,7 +34,7 @@ TABLE = {
         "recorded files; device libraries; the kernel's folders; BMCs, PDUs and exporters over the network",
     ),
     "requests": Room(("vocab",), "request logs on disk"),
-    "engines": Room(("vocab",), "step files on disk"),
+    "engines": Room(("vocab",), "step files and files that engines wrote"),
     "places": Room(("vocab", "reference"), "its own outlines; files named by the user"),
     "grid": Room(("vocab", "reference", "sources"), "nothing"),
     "marginal": Room(("vocab", "reference", "grid"), "nothing"),

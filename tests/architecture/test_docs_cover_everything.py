@@ -59,9 +59,10 @@ def test_every_method_has_its_page(registry: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("registry", "page"), [("sources:SOURCES", "sources.md"), ("meters:METERS", "meters.md")]
+    ("registry", "page"),
+    [("sources:SOURCES", "sources.md"), ("meters:METERS", "meters.md"), ("engines:ENGINES", "engines.md")],
 )
-def test_every_source_and_meter_stands_in_the_reference(registry: str, page: str) -> None:
+def test_every_source_meter_and_engine_stands_in_the_reference(registry: str, page: str) -> None:
     """Each is listed by the name that it is registered under."""
     assert [n for n in registered(registry) if not is_mentioned(DOCS / "reference" / page, n)] == []
 

@@ -32,12 +32,14 @@ from gridmargin.sources import (
     KeptSource,
     Limits,
     Observations,
+    Payload,
     Reach,
     Transport,
     collect,
     off_reason,
     replay,
 )
+from gridmargin.sources.collect import SUPPLY
 from gridmargin.vocab import InputError, Interval, Kind, PublisherError, TableError, sha256_hex
 from sources.live_samples import LIVE_SAMPLES
 from sources.publisher_server import ERROR_PAGE, Publisher, Reply, Seen, closed_port, publisher
@@ -395,11 +397,23 @@ def test_a_gap_stays_a_gap(bench):
     assert {gone - timedelta(seconds=step_s), gone + timedelta(seconds=step_s)} <= set(starts)
 
 
+@pytest.mark.parametrize("name", BASES)
+def test_what_states_no_generation_and_no_margin_is_a_supplement(name):
+    """A table of load, prices, flows or curtailment alone is none that a round stands or falls with."""
+    sample, live = LIVE_SAMPLES[name], adapter_of(name)
+    asked = [r for r in live.requests(sample.zone, sample.interval) if not r.supplement]
+    assert asked
+    for request in asked:
+        body = sample.keep(request, sample.build(request, set(), {}))
+        frame = live.parse(Payload(name, request.name, body), sample.interval).frame
+        assert frame["quantity"].str.contains(SUPPLY).any(), request.name
+
+
 @pytest.mark.parametrize("name", SUPPLEMENTED)
 def test_a_fault_beside_takes_nothing_away_from_generation(name, tmp_path):
     """Whatever stands where load, prices or flows were due, generation is there, and the fault is told by its name."""
     sample, live = LIVE_SAMPLES[name], adapter_of(name)
-    beside = {r.path: r.supplement for r in live.requests(sample.zone, sample.interval) if r.supplement}
+    beside = [r for r in live.requests(sample.zone, sample.interval) if r.supplement]
     for what in (
         Reply(b"nothing of the kind"), Reply(ERROR_PAGE, headers=(("Content-Type", "text/html"),)),
         Reply(status=500), Reply(status=404),
@@ -408,11 +422,15 @@ def test_a_fault_beside_takes_nothing_away_from_generation(name, tmp_path):
             whole = bench.server.door
 
             def door(seen: Seen, what=what, whole=whole) -> Reply | None:
-                return what if seen.path.lstrip("/") in beside else whole(seen)
+                is_beside = any(
+                    seen.path.lstrip("/") == r.path and dict(r.query).items() <= seen.query.items()
+                    for r in beside
+                )
+                return what if is_beside else whole(seen)
 
             bench.server.door = door
             found = bench.collect()
-            assert {fault.partition(":")[0] for fault in found.faults} == set(beside.values())
+            assert {fault.partition(":")[0] for fault in found.faults} == {r.supplement for r in beside}
             starts = bench.starts(sample.interval)
             assert len(starts) == sample.interval.duration_s / live.interval_s(sample.zone)
             assert bench.index.health(name, sample.zone).fault is None

@@ -210,10 +210,10 @@ def test_unknown_devices_and_useless_options_are_refused(tmp_path) -> None:
     host(tmp_path)
     with pytest.raises(UnknownNameError, match="new9"):
         sensor_rows(tmp_path, region="a100")
-    with pytest.raises(InputError, match="leave out --test-year"):
+    with pytest.raises(InputError, match="leave out `test_year`"):
         sensor_rows(tmp_path, test_year=2020)
     for task in ("gpu-sensor", "wall"):
-        with pytest.raises(InputError, match="leave out --train-s"):
+        with pytest.raises(InputError, match="leave out `train_s`"):
             TASKS.get(task)(Ask(tmp_path, train_s=5.0))
     with pytest.raises(UnknownNameError, match="X9"):
         TASKS.get("wall")(Ask(tmp_path, region="L40"))

@@ -111,6 +111,41 @@ def test_a_request_that_no_step_names_drew_nothing_and_one_the_log_omits_stays_u
     assert any("1 request(s) of the engine's steps are not in the log" in note for note in answer["notes"])
 
 
+def test_a_meter_whose_clock_is_off_is_set_right_and_that_is_told(served: Run) -> None:
+    """The meter's clock is 0.4 s fast: found to a twentieth of a second, and the shares are as good as before."""
+    counter = pl.read_csv(served.meter)
+    fast = pl.col("time_utc").str.to_datetime(time_zone="UTC") + pl.duration(milliseconds=400)
+    counter.with_columns(fast.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias("time_utc")).write_csv(served.meter)
+    answer = metered(served).json()
+    assert answer["manifest"]["meter"]["clock_offset_s"]["gpu0"] == pytest.approx(0.4, abs=0.05)
+    assert any("the meter's clock was set right by -0.4" in note for note in answer["notes"])
+    table = receipts(served)
+    true = np.array([served.share_j[name] for name in table["request_id"]])
+    assert np.median(np.abs(table["charged_energy_j"].to_numpy() / true - 1)) < 0.02
+
+
+def test_sampled_power_goes_through_the_sensor_of_its_family(served: Run) -> None:
+    """A tenth of a second each: the whole is right to 2 %, and the range is the sensor's and wider than a counter's."""
+    counter = pl.read_csv(served.meter)
+    exact = metered(served).json()["manifest"]["meter"]
+    at = counter["time_utc"].str.to_datetime(time_zone="UTC").dt.epoch("us").to_numpy() / 1e6
+    reads = np.arange(at[0], at[-1], 0.1)
+    power = np.diff(np.interp(reads, at, counter["energy_j"].to_numpy())) / 0.1
+    times = pl.Series((reads[1:] * 1e6).round().astype(np.int64)).cast(pl.Datetime("us", "UTC"))
+    pl.DataFrame({"time_utc": times.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"), "power_w": power}).write_csv(
+        served.meter
+    )
+    answer = account(
+        served, "--meter", served.meter, "--meter-every", 0.1, "--meter-field", "power.draw.instant"
+    ).json()
+    meter = answer["manifest"]["meter"]
+    assert meter["energy_j"] == pytest.approx(served.whole_j, rel=0.02)
+    assert meter["energy_low_frac"] > exact["energy_low_frac"]
+    assert run("explain", answer["example_receipts"][0], "--out", served.log.parent / "out", "--json").json()[
+        "closes"
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

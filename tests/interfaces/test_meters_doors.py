@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gridmargin.interfaces.cli.meters_command import show_meters
-from gridmargin.meters import METERS, Finding, LiveMeter, look_for_all
-from gridmargin.vocab import InputError, UnknownNameError
+from gridmargin.meters import METERS, Finding, Instrument, LiveMeter, RecordedMeter, look_for_all
+from gridmargin.vocab import InputError, Status, UnknownNameError
 from gridmargin.wiring import open_meter, sampler_of
 from interfaces.command_line import run
 from interfaces.face_server import asked
@@ -111,3 +111,37 @@ def test_the_program_on_the_page_runs(capsys):
     [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(compile(program, "page", "exec"), {})
     assert "modelled" in capsys.readouterr().out
+
+
+def test_what_is_recorded_is_read_back_as_what_it_was(tmp_path):
+    """Processor time is a model of energy, and a trace of it says so."""
+    trace = tmp_path / "cpu.parquet"
+    answer = run("record", "cpu_time", "--out", trace, "--for", 1, "--every", 0.1, "--json").json()
+    assert answer["samples"] >= 5
+    assert answer["status"] == ["modelled"]
+    found = RecordedMeter(trace, Instrument(0.1)).readings()
+    assert len(found) == answer["samples"] - 1
+    assert {one.status for one in found} == {Status.MODELLED}
+    assert {one.device for one in found} == set(answer["devices"])
+    assert list(tmp_path.iterdir()) == [trace]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nvml", "--out", "x.csv"), "no NVIDIA driver"),
+        (("cpu_time", "--out", "x.txt"), "a trace is written as .csv or .parquet"),
+        (("cpu_time", "--out", "none/x.csv"), "no such folder"),
+        (("modelled", "--out", "x.csv"), "stands in for an instrument"),
+        (("cpu", "--out", "x.csv"), "cpu_time"),
+        (("cpu_time", "--out", "x.csv", "--every", "-1"), "give a period above 0"),
+        (("cpu_time", "--out", "there.csv"), "is there already"),
+    ],
+)
+def test_a_recording_that_cannot_be_is_refused_before_it_begins(tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.csv").write_text("")
+    ran = run("record", *arguments, "--for", 0.2)
+    assert ran.code == 2
+    assert said in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]

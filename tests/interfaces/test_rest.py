@@ -211,6 +211,33 @@ def test_a_small_log_is_priced_once_and_pages_give_each_receipt_once(tmp_path):
     assert set(seen) == {r["receipt_id"] for r in first["receipts"]}
 
 
+def test_a_policy_and_outcomes_are_told_over_rest(tmp_path):
+    """The policy makes another run with the same parts; an outcome comes back on the receipt, an unknown one does not."""
+
+    async def work(client, _desk):
+        usual, own = [
+            (await client.post("/v1/account", json=body(2) | more)).json() for more in ({}, {"charge": "own"})
+        ]
+        told = body(2)
+        told["requests"][0] |= {"outcome": "failed", "service": "search", "retry_of": "x"}
+        labelled = (await client.post("/v1/account", json=told)).json()
+        told["requests"][0]["outcome"] = "lost"
+        refused = [await client.post("/v1/account", json=one) for one in (told, body(2) | {"charge": "fair"})]
+        return usual, own, labelled, refused
+
+    usual, own, labelled, refused = asked(tmp_path, work)
+    assert own["run_id"] != usual["run_id"]
+    assert own["energy_parts_j"] == usual["energy_parts_j"]
+    assert own["totals"]["energy_j"] == pytest.approx(
+        sum(own["energy_parts_j"][p] for p in ("prefill", "decode", "work"))
+    )
+    first = labelled["receipts"][0]
+    assert (first["outcome"], first["service"], first["retry_of"]) == ("failed", "search", "x")
+    assert set(first["energy_j"]) == set(usual["energy_parts_j"])
+    assert [answer.status_code // 100 for answer in refused] == [4, 4]
+    assert "is no outcome" in refused[0].json()["error"]["message"]
+
+
 def test_a_failing_tick_is_logged_once_shown_and_tried_again(tmp_path, monkeypatch, caplog):
     """The server goes on answering; the status names the trouble until a tick works again, and no request is lost."""
     monkeypatch.setattr("gridmargin.interfaces.rest.desk.TICK_S", 0.05)

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from gridmargin.ledger import TreeHead
+from gridmargin.interfaces.cli import witness_commands
+from gridmargin.ledger import TreeHead, audit_export, manifest_of
+from gridmargin.vocab import InputError
 from interfaces.command_line import run
 
 
@@ -127,3 +129,23 @@ def test_a_diff_is_given_in_pages(home):
     assert run(*asked).json()["more"] is False
     assert run(*asked, "--cursor", "marginal-0").json()["restated"] == []
     assert run(*asked, "--cursor", "nonsense").code == 2
+
+
+def test_a_witness_signs_the_head_that_it_audited_and_no_other(home, tmp_path, monkeypatch):
+    """A manifest that is replaced between the audit and the signature is refused, and nothing is remembered of it."""
+    export, seen, out = tmp_path / "whole.csv", tmp_path / "w.seen", tmp_path / "note"
+    exported(home, export)
+
+    def audited(path, *asked):
+        found = audit_export(path, *asked)
+        manifest = json.loads(manifest_of(path).read_text())
+        head = TreeHead.read(manifest["head"])
+        manifest["head"] = TreeHead(head.origin, head.tree_size + 1, bytes(32)).text() + manifest["head"][3:]
+        manifest_of(path).write_text(json.dumps(manifest))
+        return found
+
+    monkeypatch.setattr(witness_commands, "audit_export", audited)
+    with pytest.raises(InputError, match="changed while it was read"):
+        witness_commands.witness(str(export), tmp_path / "w.pem", key(home), out, None, seen)
+    assert not seen.exists()
+    assert not out.exists()

@@ -94,3 +94,18 @@ def test_an_entry_that_was_not_retired_cannot_be_put_in_again(book, tmp_path):
     row = book.connection.execute(f"SELECT {columns} FROM marginal_entries LIMIT 1").fetchone()
     with pytest.raises(Exception, match=r"append-only \(C9\)"):
         book.connection.insert_as_was("marginal_entries", ["entry_id", *columns.split(", ")], [(1, *row)])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_the_same_entries_are_retired_again_and_restored_again(book, tmp_path, ending):
+    """The second file holds the same rows as the first, down to the last byte: its retirement is the one that stands."""
+    before = said(book)
+    for name in ("first", "second"):
+        file = tmp_path / f"{name}.{ending}"
+        retire(book, file, CUT, LATER)
+        assert len(said(book)) == 1
+        restore(book, file, LATER)
+        assert said(book) == before
+    assert audit_book(book, book.signer.public()).faults == []
+    with pytest.raises(InputError, match="restored already"):
+        restore(book, tmp_path / f"first.{ending}", LATER)

@@ -50,12 +50,12 @@ def test_the_entry_and_the_state_name_the_term_at_fault(tmp_path):
 
 @pytest.mark.data
 def test_a_flag_is_printed_beside_the_answer(tmp_path, data_dir):
-    """New South Wales is told to make some hundred megawatts more than it used; the answer says so."""
+    """New South Wales is told to make two hundred megawatts less than it used; the answer says so."""
     asked = (
         "now",
         "AU-NSW",
         "--at",
-        "2017-06-20T08:00Z",
+        "2017-06-19T20:00Z",
         "--source",
         f"recorded:{data_dir}",
         "--data-dir",

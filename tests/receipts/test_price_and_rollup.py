@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,7 +168,9 @@ def table_of(priced, requests, *, run_id="run1", zone="US-ERCO", tenant=None):
     columns = {
         "receipt_id": [f"{run_id}-{i}" for i in range(n)], "request_id": [str(i) for i in range(n)],
         "run_id": word(run_id), "log_row": np.arange(n), "tenant": pa.array([tenant] * n, pa.string()),
-        "endpoint": pa.nulls(n, pa.string()), "model": word("llama-3.1-8b"), "device": word("H100"), "zone": word(zone),
+        "endpoint": pa.nulls(n, pa.string()), "service": pa.nulls(n, pa.string()), "outcome": word("failed"),
+        "retry_of": pa.nulls(n, pa.string()), "work_units": per * 0, "work_j": per * 0, "provisioned_idle_j": per / 8,
+        "model": word("llama-3.1-8b"), "device": word("H100"), "zone": word(zone),
         "arrival_utc": when, "start_utc": when, "first_token_utc": when, "end_utc": when + 1_000_000,
         "latency_s": np.ones(n), "prompt_tokens": np.full(n, 10), "generated_tokens": np.full(n, 5),
         "prefill_j": per * 0, "decode_j": per, "step_fixed_j": per * 0, "loaded_idle_j": per * 0,
@@ -237,6 +240,31 @@ def test_groups_with_no_tenant_are_not_lost(folder):
         writer.write(table_of(priced, REQUESTS, run_id="run3"), "US-ERCO")
         writer.commit({"run_id": "run3"})
     assert {r["tenant"]: r["requests"] for r in rollup(folder, ["tenant"])} == {"a": 3, None: 3}
+
+
+def test_receipts_of_an_older_version_are_read_and_what_they_lack_is_not_known(folder):
+    """Their files have six columns less: absent is not zero (C2), alone and beside newer ones."""
+    new = find_receipt(folder, "run1-1")
+    (path,) = folder.glob("receipts/*/*/run1.parquet")
+    lacking = ["service", "outcome", "retry_of", "work_units", "work_j", "provisioned_idle_j"]
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(lacking), path)
+    old = find_receipt(folder, "run1-1")
+    assert old.energy_j == {"prefill": 0, "decode": 3600, "step_fixed": 0, "loaded_idle": 0}
+    assert new.energy_j == old.energy_j | {"work": 0, "provisioned_idle": 450}
+    assert (old.outcome, new.outcome) == (None, "failed")
+    assert old.work_units is None
+    assert old.marginal_gco2 == new.marginal_gco2
+    (row,) = rollup(folder, ["outcome"])
+    assert (row["provisioned_idle_j"], row["n_provisioned_idle_unknown"]) == (None, 3)
+    assert quantiles(folder)["p50"] == pytest.approx(0.6)
+    priced = price(REQUESTS, factors([400.0, 800.0]))
+    with ReceiptWriter(folder, "run2") as writer:
+        writer.write(table_of(priced, REQUESTS, run_id="run2"), "US-ERCO")
+        writer.commit({"run_id": "run2"})
+    (row,) = rollup(folder)
+    assert (row["requests"], row["n_provisioned_idle_unknown"]) == (6, 3)
+    assert row["provisioned_idle_j"] == pytest.approx(14_400 / 8)
+    assert {r["outcome"]: r["requests"] for r in rollup(folder, ["outcome"])} == {"failed": 3, None: 3}
 
 
 def test_an_unknown_key_lists_the_known(folder):

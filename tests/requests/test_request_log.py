@@ -344,3 +344,34 @@ def test_rows_follow_the_file_however_many_threads_read_it(tmp_path, ending):
         seen += len(batch)
     assert seen == n
     assert log_cells(path, log.sha256, 512_345, log.columns)["prompt_tokens"] == "512345"
+
+
+def with_outcome(folder, *cells, column="outcome"):
+    rows = "".join(f"{i},2020-07-15T18:15:0{i}Z,10,5,{cell}\n" for i, cell in enumerate(cells))
+    return written(folder, HEADER[:-1] + f",{column}\n" + rows)
+
+
+def test_outcomes_are_read_in_any_case_and_an_empty_one_is_not_known(tmp_path):
+    """Four words, one of them in two spellings; absent is not `completed` (C2)."""
+    log = read_log(with_outcome(tmp_path, "completed", "FAILED", " Canceled", "cancelled", "retried", ""))
+    (batch,) = log.batches()
+    assert batch.words["outcome"].to_pylist() == [
+        "completed", "failed", "cancelled", "cancelled", "retried", None,
+    ]  # fmt: skip
+
+
+def test_an_unknown_outcome_is_refused_by_row_with_the_known(tmp_path):
+    """The row as the file counts it, the word and those that are meant."""
+    with pytest.raises(
+        TableError,
+        match="row 3, column outcome: 'timeout' is no outcome; write one of completed, failed, canc",
+    ):
+        read_log(with_outcome(tmp_path, "completed", "timeout"))
+
+
+def test_a_request_that_repeats_itself_is_refused(tmp_path):
+    """`retry_of` names the request before it."""
+    (batch,) = read_log(with_outcome(tmp_path, "", "0", column="retry_of")).batches()
+    assert batch.words["retry_of"].to_pylist() == [None, "0"]
+    with pytest.raises(TableError, match="row 3, column retry_of: the request '1' repeats itself"):
+        read_log(with_outcome(tmp_path, "", "1", column="retry_of"))

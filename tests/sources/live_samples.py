@@ -203,7 +203,7 @@ def isone(request: LiveRequest, skip: Collection[datetime], bump: Mapping[dateti
 def eia930(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
     """One answer of the API: hours in UTC labelled by their end, values as text, and how many rows there are."""
     whose, what, codes = {
-        "fuel": ("respondent", "fueltype", ("NG", "COL", "WND")),
+        "fuel": ("respondent", "fueltype", ("NG", "COL", "SNB", "SUN", "WND")),
         "regi": ("respondent", "type", ("D", "TI", "DF", "NG")),
         "inte": ("fromba", "toba", ("PJM", "SWPP")),
     }[request.name[:4]]
@@ -672,7 +672,7 @@ def miso(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetim
 
 
 def spp(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime, float]) -> bytes:
-    """The two hours' table with a column a fuel, and the year's with two; labels are UTC and name the end."""
+    """The two hours' table with a column a fuel, the year's with two, and what lies beside; labels are UTC and name the end."""
     market = "%m/%d/%Y %H:%M:%S"
     if request.name.startswith("FUEL-ON-MARGIN"):
         lines = ["Interval,GMTIntervalEnd,BAA,Fuel On Margin"]
@@ -680,6 +680,17 @@ def spp(request: LiveRequest, skip: Collection[datetime], bump: Mapping[datetime
             end = start + timedelta(minutes=5)
             head = f"{end.astimezone(CENTRAL):{market}},{end:{market}}"
             lines += [f"{head},SPP,Coal", f"{head},SPP,Natural Gas", f"{head},SWPW,Hydro"]
+        return ("\n".join(lines) + "\n").encode()
+    if request.name.startswith("VER-Curtailments"):
+        lines = [
+            "LocalIntervalEnding,GMTIntervalEnding,WindRedispatchCurtailments,WindManualCurtailments,"
+            "WindCurtailedForEnergy,SolarRedispatchCurtailments,SolarManualCurtailments,SolarCurtailedForEnergy,BAA"
+        ]
+        for number, start in enumerate(starts_of(request.interval, 300, skip)):
+            end = start + timedelta(minutes=5)
+            head = f"{end.astimezone(CENTRAL):{market}}.000000,{end:{market}}.000000"
+            lines.append(f"{head},{1110.44 + number:.3f},0.000,2.500,0.000,0.000,7.000,SPP")
+            lines.append(f"{head},3.000,0.000,0.000,0.000,0.000,0.000,SWPW")
         return ("\n".join(lines) + "\n").encode()
     if request.name.startswith("RTBM-LMP-SL"):
         end = starts_of(request.interval, 300, skip)[-1] + timedelta(minutes=5)

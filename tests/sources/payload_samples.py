@@ -206,6 +206,68 @@ def setter_table() -> Payload:
     )
 
 
+CELL_NAMES = "ABCDEFGH"
+
+
+def spreadsheet(*sheets: list[list[str | int | float | None]]) -> bytes:
+    """Give an `.xlsx` with these sheets: a text is a text, a number a number, None no cell."""
+    spaces = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    files = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType="application/'
+        'vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/vnd.openxmlformats-'
+        'officedocument.spreadsheetml.sheet.main+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{office}/officeDocument"'
+        ' Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook {spaces} xmlns:r="{office}"><sheets>'
+        + "".join(f'<sheet name="S{n}" sheetId="{n}" r:id="r{n}"/>' for n in range(1, len(sheets) + 1))
+        + "</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
+        + "".join(
+            f'<Relationship Id="r{n}" Type="{office}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+            for n in range(1, len(sheets) + 1)
+        )
+        + "</Relationships>",
+    }
+    for n, rows in enumerate(sheets, start=1):
+        lines = []
+        for number, row in enumerate(rows, start=1):
+            cells = "".join(
+                f'<c r="{name}{number}" t="inlineStr"><is><t>{cell}</t></is></c>'
+                if isinstance(cell, str)
+                else f'<c r="{name}{number}"><v>{cell}</v></c>'
+                for name, cell in zip(CELL_NAMES, row, strict=False)
+                if cell is not None
+            )
+            lines.append(f'<row r="{number}">{cells}</row>')
+        files[f"xl/worksheets/sheet{n}.xml"] = (
+            f"<worksheet {spaces}><sheetData>{''.join(lines)}</sheetData></worksheet>"
+        )
+    return pack((name, text.encode()) for name, text in files.items())
+
+
+MISO_HEADER = ["Peak Flag", "Region Name", "Fuel Type", "Unit Count", "Hour Ending", "Time Interval EST"]
+
+
+def miso_row(start: datetime, region: str, fuel: str, count: int | None):
+    """One row of MISO's fuels on the margin, whose time names the start, by its clock."""
+    return ["Off-Peak", region, fuel, count, start.hour + 1, f"{start:%m/%d/%Y %I:%M:%S %p}"]
+
+
+def miso_margin_table(rows=None, name="2023_rt_fuel_on_margin.zip", source="miso_margin") -> Payload:
+    """A year's zip; by default two hours from the year's first midnight in EST, two units of gas and one of coal."""
+    first = datetime(2023, 1, 1)  # noqa: DTZ001 - the publisher's clock, EST all year
+    rows = rows or [
+        miso_row(first + timedelta(minutes=5 * k), *what)
+        for k in range(24)
+        for what in (("Central", "Coal", 1), ("Central", "Gas", 1), ("South", "Gas", 1))
+    ]
+    above = [["Real-Time Fuel on the Margin"], ["Publish Date: 01/10/2024"], []]
+    sheet = spreadsheet([*above, MISO_HEADER, *rows, ["Units are counted."]])
+    return Payload(source, name, pack([(name.replace(".zip", ".xlsx"), sheet)]))
+
+
 def entsoe_table(start=datetime(2017, 12, 31, 23, tzinfo=UTC), n=8, columns=None, name="2018_DE_gen.parquet"):
     columns = columns or {
         "Fossil Gas": [1500.0 + k for k in range(n)],
@@ -261,6 +323,10 @@ SAMPLES = {
     "isone": (
         isone_table,
         Interval(datetime(2024, 3, 9, 10, tzinfo=UTC), datetime(2024, 3, 9, 11, tzinfo=UTC)),
+    ),
+    "miso_margin": (
+        miso_margin_table,
+        Interval(datetime(2023, 1, 1, 5, tzinfo=UTC), datetime(2023, 1, 1, 7, tzinfo=UTC)),
     ),
     "nyiso": (
         nyiso_zip,

@@ -62,6 +62,50 @@ def test_what_leaves_is_minus_what_comes_in():
     assert parts["demand_mw"] == 1000 + n
 
 
+def hours_of_fuels(*rows: tuple[str, str, str | None]) -> Payload:
+    """Give an answer of `(label, code, value)` for Texas, whose labels name the end."""
+    data = [
+        {"period": label, "respondent": "ERCO", "fueltype": code, "value": value}
+        for label, code, value in rows
+    ]
+    body = {"response": {"total": str(len(data)), "frequency": "hourly", "data": data}}
+    return Payload("eia930_api", "fuel-type-data-ERCO-20260921.json", json.dumps(body).encode())
+
+
+def test_a_plant_with_a_store_of_its_own_counts_with_the_sun_or_the_wind():
+    """At noon 900 and 100 MW are 1,000 MW of sun; at night a store that takes 5 from the grid leaves -5 of it."""
+    payload = hours_of_fuels(
+        ("2026-09-24T13", "SUN", "900"), ("2026-09-24T13", "SNB", "100"), ("2026-09-24T13", "WND", "300"),
+        ("2026-09-24T14", "SUN", "0"), ("2026-09-24T14", "SNB", "-5"), ("2026-09-24T14", "WND", "310"),
+        ("2026-09-24T14", "OES", "77"), ("2026-09-24T14", "UNK", "88"),
+    )  # fmt: skip
+    noon = datetime(2026, 9, 24, 12, tzinfo=UTC)
+    found = Eia.parse(payload, Interval.starting(noon, 7200))
+    assert sorted(found.frame.select("start_utc", "quantity", "value").rows()) == [
+        (noon, "generation_solar_mw", 1000),
+        (noon, "generation_wind_mw", 300),
+        (noon + timedelta(hours=1), "generation_solar_mw", -5),
+        (noon + timedelta(hours=1), "generation_wind_mw", 310),
+    ]
+    cells = {one.value: one.cell for one in (found.record(at) for at in range(len(found)))}
+    assert cells[1000].column == "value of SNB + SUN"
+    assert [float(Eia.cell_text(payload, cells[value])) for value in (1000, -5, 310)] == [1000, -5, 310]
+
+
+def test_where_one_part_of_the_sun_is_silent_there_is_no_sum_whichever_hour_is_asked_for():
+    """Neither a missing row nor an empty value is zero (C2); an authority without hybrids has its sun as it stands."""
+    payload = hours_of_fuels(
+        ("2026-09-24T13", "SUN", "900"), ("2026-09-24T13", "SNB", "100"),
+        ("2026-09-24T14", "SUN", "800"), ("2026-09-24T15", "SUN", "700"), ("2026-09-24T15", "SNB", None),
+    )  # fmt: skip
+    noon = datetime(2026, 9, 24, 12, tzinfo=UTC)
+    for after_h, value in ((0, [1000]), (1, []), (2, [])):
+        frame = Eia.parse(payload, Interval.starting(noon + timedelta(hours=after_h), 3600)).frame
+        assert frame["value"].to_list() == value
+    alone = hours_of_fuels(("2026-09-24T13", "SUN", "900"), ("2026-09-24T14", "SUN", "800"))
+    assert Eia.parse(alone, Interval.starting(noon, 7200)).frame["value"].to_list() == [900, 800]
+
+
 def test_an_answer_of_the_agency_that_lists_nothing_is_a_gap():
     """In the first hours of a stretch nothing of it is out yet, and that is no fault (C2)."""
     body = json.dumps({"response": {"total": "0", "frequency": "hourly", "data": []}}).encode()

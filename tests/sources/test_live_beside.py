@@ -206,10 +206,12 @@ def test_spps_fuels_on_the_margin_are_flags_of_its_own_area():
 def test_spps_margins_are_asked_for_when_their_day_is_over_by_the_markets_midnight():
     """A round at noon UTC asks for the day before; the autumn day of 25 hours is one table."""
     live = LIVE_SOURCES.get("spp")()
-    asked = [r for r in live.requests("US-SWPP", Interval.starting(NOON, 7200)) if r.once]
+    asked = [
+        r for r in live.requests("US-SWPP", Interval.starting(NOON, 7200)) if r.name.startswith("FUEL-ON")
+    ]
     assert [r.query["path"] for r in asked] == ["/2026/09/FUEL-ON-MARGIN-202609230005.csv"]
     later = Interval.starting(AUTUMN.end_utc, 7200)
-    [autumn] = [r for r in live.requests("US-SWPP", later) if r.once]
+    [autumn] = [r for r in live.requests("US-SWPP", later) if r.name.startswith("FUEL-ON")]
     assert autumn.interval == AUTUMN
     assert autumn.query["path"] == "/2026/11/FUEL-ON-MARGIN-202611010005.csv"
     sample = LIVE_SAMPLES["spp"]
@@ -219,6 +221,47 @@ def test_spps_margins_are_asked_for_when_their_day_is_over_by_the_markets_midnig
         ("published_margin_coal_frac", 300),
         ("published_margin_gas_frac", 300),
     ]
+
+
+WIND_AND_SUN = (
+    "LocalIntervalEnding,GMTIntervalEnding,WindRedispatchCurtailments,WindManualCurtailments,WindCurtailedForEnergy,"
+    "SolarRedispatchCurtailments,SolarManualCurtailments,SolarCurtailedForEnergy,BAA\n"
+)
+
+
+def test_what_spp_curtailed_is_wind_and_sun_for_all_reasons_in_its_own_area():
+    """1,110.44 + 10 + 2.5 + 1 + 0.5 + 0.06 MW are 1,124.5 in the five minutes that end at 12:05; an empty cell is no zero."""
+    first = (
+        "09/24/2026 07:05:00.000000,09/24/2026 12:05:00.000000,1110.440,10.000,2.500,1.000,0.500,0.060,SPP\n"
+    )
+    rows = [
+        first,
+        "09/24/2026 07:05:00.000000,09/24/2026 12:05:00.000000,99.000,0.000,0.000,0.000,0.000,0.000,SWPW\n",
+        "09/24/2026 07:10:00.000000,09/24/2026 12:10:00.000000,0.000,0.000,0.000,0.000,0.000,0.000,SPP\n",
+        "09/24/2026 07:15:00.000000,09/24/2026 12:15:00.000000,5.000,,0.000,0.000,0.000,0.000,SPP\n",
+    ]
+    body = WIND_AND_SUN + "".join(rows)
+    assert values("spp", "VER-Curtailments-20260924.csv", body) == {
+        "curtailment_mw": [(NOON, pytest.approx(1124.5)), (NOON + timedelta(minutes=5), 0.0)]
+    }
+    older = (WIND_AND_SUN + first).replace(",BAA", "").replace(",SPP", "")
+    assert values("spp", "VER-Curtailments-20260924.csv", older) == {
+        "curtailment_mw": [(NOON, pytest.approx(1124.5))]
+    }
+    with pytest.raises(TableError, match="no column 'SolarManualCurtailments'"):
+        values("spp", "VER-Curtailments-20260924.csv", body.replace("SolarManual", "SunManual"))
+
+
+def test_what_spp_curtailed_is_asked_for_six_hours_after_its_day_and_once():
+    """Wednesday's table at six on Thursday by the market's clock, which is 11:00 UTC in summer, and not before."""
+    live = LIVE_SOURCES.get("spp")()
+
+    def asked(end: datetime) -> list[str]:
+        found = live.requests("US-SWPP", Interval(end - timedelta(hours=2), end))
+        return [r.query["path"] for r in found if r.supplement == "curtailment" and r.once]
+
+    assert asked(NOON - timedelta(hours=1)) == ["/2026/09/VER-Curtailments-20260923.csv"]
+    assert asked(NOON - timedelta(hours=1, minutes=5)) == []
 
 
 def test_spps_price_is_that_of_energy_before_losses_and_congestion():

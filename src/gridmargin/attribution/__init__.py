@@ -6,9 +6,23 @@ interval, and what nobody asked for. Touches nothing.
 
 from gridmargin.attribution.alignment import Alignment, align
 from gridmargin.attribution.batch_cost import local_line, whole_line
+from gridmargin.attribution.charged import METER_FRAC, Charged, charge_by_meter, charge_by_profile
+from gridmargin.attribution.charging import (
+    CHARGES,
+    DEFAULT_CHARGE,
+    ENERGY_PARTS,
+    GIVEN,
+    IDLE_KEY,
+    ProvisionedIdle,
+    charged_parts,
+    conserved,
+    provisioned_idle,
+)
 from gridmargin.attribution.completed import Completed
 from gridmargin.attribution.cost_fit import CostFit
-from gridmargin.attribution.measured import Charged, Measured, charge_by_meter, charge_by_profile
+from gridmargin.attribution.instances import BoardSplit, Instance, split_board
+from gridmargin.attribution.live_shares import LiveShares
+from gridmargin.attribution.measured import Measured
 from gridmargin.attribution.metered import MeteredSteps, metered
 from gridmargin.attribution.replay import Replay
 from gridmargin.attribution.rule import Rule, Shares
@@ -49,10 +63,16 @@ RULES: Registry[Rule] = Registry(
 """Every attribution rule by name."""
 
 __all__ = [
+    "CHARGES",
     "CONTEXT",
     "DECODE",
+    "DEFAULT_CHARGE",
+    "ENERGY_PARTS",
     "FIXED",
+    "GIVEN",
     "IDLE",
+    "IDLE_KEY",
+    "METER_FRAC",
     "PREFILL",
     "RULES",
     "STACK_HIGH",
@@ -60,13 +80,17 @@ __all__ = [
     "TERMS",
     "WORK",
     "Alignment",
+    "BoardSplit",
     "Charged",
     "Completed",
     "CostFit",
     "CostKey",
     "CostPrior",
+    "Instance",
+    "LiveShares",
     "Measured",
     "MeteredSteps",
+    "ProvisionedIdle",
     "Replay",
     "Rule",
     "Shares",
@@ -77,14 +101,18 @@ __all__ = [
     "align",
     "charge_by_meter",
     "charge_by_profile",
+    "charged_parts",
+    "conserved",
     "local_line",
     "metered",
     "prior_of",
     "prior_of_proportions",
     "prior_of_work",
     "profiled",
+    "provisioned_idle",
     "row_terms",
     "split",
+    "split_board",
     "whole_line",
     "window_terms",
 ]

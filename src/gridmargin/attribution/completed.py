@@ -33,9 +33,11 @@ class Completed:
         Which request a slice belongs to.
     slot_start_s : array of int64, shape (m,)
         Start of the slice's interval. [s since 1970 UTC]
-    prefill_j, decode_j, step_fixed_j, loaded_idle_j : arrays, shape (m,)
-        The parts, kept apart: what its own tokens cost, and its equal share of the fixed and the idle energy of the
-        steps it took part in. [J]
+    prefill_j, decode_j, work_j, step_fixed_j, loaded_idle_j : arrays, shape (m,)
+        The parts, kept apart: what its own tokens and its own work cost, and its share of the fixed and the idle energy
+        of the steps it took part in. [J]
+    work_units : array, shape (m,)
+        Work that is no token: denoising steps × images, embedded inputs, seconds of audio. [1]
     """
 
     batch: RequestBatch
@@ -48,8 +50,10 @@ class Completed:
     slot_start_s: IntArray
     prefill_j: FloatArray
     decode_j: FloatArray
+    work_j: FloatArray
     step_fixed_j: FloatArray
     loaded_idle_j: FloatArray
+    work_units: FloatArray
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -114,6 +118,8 @@ def join(parts: list[Completed]) -> Completed:
         slot_start_s=whole("slot_start_s").astype(np.int64),
         prefill_j=whole("prefill_j"),
         decode_j=whole("decode_j"),
+        work_j=whole("work_j"),
         step_fixed_j=whole("step_fixed_j"),
         loaded_idle_j=whole("loaded_idle_j"),
+        work_units=whole("work_units"),
     )

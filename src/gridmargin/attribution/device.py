@@ -134,8 +134,10 @@ class Device(ABC):
             slot_start_s=(self.base_s or 0) + slot_out * self.interval_s,
             prefill_j=values_out[:, kernel.PREFILL_J],
             decode_j=values_out[:, kernel.DECODE_J],
+            work_j=np.zeros(len(order)),
             step_fixed_j=values_out[:, kernel.FIXED_J],
             loaded_idle_j=values_out[:, kernel.IDLE_J],
+            work_units=np.zeros(len(order)),
         )
         keep = np.ones(len(self.held), bool)
         keep[done] = False

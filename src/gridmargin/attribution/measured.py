@@ -1,9 +1,6 @@
-"""Requests of a log with the energy that a meter, or a profile, gives the steps which an engine says they took part in."""
+"""Requests of a log with the energy of the steps in which an engine says that they took part."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -11,146 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gridmargin.attribution.charged import Charged
+from gridmargin.attribution.charging import conserved
 from gridmargin.attribution.completed import Completed, no_requests
-from gridmargin.attribution.cost_fit import CostFit
-from gridmargin.attribution.metered import metered
 from gridmargin.attribution.rule import PARTS, Rule
-from gridmargin.attribution.step_cost import CostKey, prior_of, window_terms
-from gridmargin.attribution.step_energy import StepEnergy, profiled
 from gridmargin.attribution.tally import Tally
-from gridmargin.engines import Steps
-from gridmargin.meters import MeterWindow, Reading
-from gridmargin.reference import Profile
+from gridmargin.meters import MeterWindow
 from gridmargin.requests import RequestBatch
-from gridmargin.vocab import ConservationError, InputError, Status
+from gridmargin.vocab import InputError, Status
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
-TOLERANCE = 1e-9
-"""Largest relative difference between the meter and its parts (C4). [1]"""
-
-BLOCK_S = 10.0
-"""How much of the meter the cost model predicts before it learns from it. [s]"""
-
-METER_FRAC = 0.05
-"""How far a driver's reading may be off where its sensor is not known: within 5 %, as the NVML reference says of
-nvmlDeviceGetPowerUsage. [1]"""
-
-
-@dataclass(frozen=True, slots=True)
-class Charged:
-    """Steps with their energy.
-
-    Attributes
-    ----------
-    steps : Steps
-    energy : StepEnergy
-        0 where the meter was silent.
-    between_us, between_j : arrays, shape (k,)
-        Start of what was drawn while there was no step, and how much. [µs since 1970 UTC], [J]
-    silent_s : float
-        How long steps ran while the meter was silent. [s]
-    low_frac, high_frac : float
-        90 % half-widths of the energy, relative. [1]
-    how : str
-        `metered` or `profile`.
-    costs : mapping of str to tuple of floats
-        By group: watts of idle, then joules a step, prompt token, decoded token, token attended to, work unit.
-    """
-
-    steps: Steps
-    energy: StepEnergy
-    between_us: IntArray
-    between_j: FloatArray
-    silent_s: float
-    low_frac: float
-    high_frac: float
-    how: str
-    costs: Mapping[str, tuple[float, ...]]
-
-
-def charge_by_profile(steps: Steps, profile: Profile) -> Charged:
-    """Give steps what a profile says; time without a step is not known to be on any device, and has none."""
-    return Charged(
-        steps=steps,
-        energy=profiled(steps, profile),
-        between_us=np.empty(0, np.int64),
-        between_j=np.empty(0),
-        silent_s=0.0,
-        low_frac=profile.energy_low_frac,
-        high_frac=profile.energy_high_frac,
-        how="profile",
-        costs={},
-    )
-
-
-def charge_by_meter(
-    steps: Steps, readings: Sequence[Reading], profile: Profile, meter_frac: float = METER_FRAC
-) -> Charged:
-    """Give steps what a meter says, window by window; the proportions within a window are learned from it.
-
-    Parameters
-    ----------
-    steps : Steps
-    readings : sequence of Reading
-        Of every device of every group, on the engine's clock.
-    profile : Profile
-        What is believed of the cost before the meter speaks.
-    meter_frac : float
-        90 % half-width of the meter itself, relative. [1]
-
-    Raises
-    ------
-    InputError
-        If a device has no reading, or none while it took steps.
-    """
-    parts, between, costs, off = [], [], {}, []
-    silent_s = 0.0
-    of_device = _by_device(readings, steps)
-    for number, group in enumerate(steps.groups):
-        mine = steps.take(np.flatnonzero(steps.group == number))
-        start_us, end_us, energy_j = _windows(group, of_device)
-        name = "+".join(group)
-        if not len(start_us) or end_us[-1] <= mine.start_us[0] or start_us[0] >= mine.end_us[-1]:
-            raise InputError(
-                f"the meter of {name} has no reading while it took steps; give the trace of the same time and clock"
-            )
-        fit = CostFit(CostKey(profile.device, profile.model, profile.stack), prior_of(profile))
-        terms = window_terms(mine, start_us, end_us)
-        block = (end_us - end_us[0]) // int(BLOCK_S * 1e6)
-        for at in np.split(np.arange(len(block)), np.flatnonzero(np.diff(block)) + 1):
-            fit.update(terms[at], energy_j[at], start_us[at], end_us[at])
-        cost = fit.cost()
-        found = metered(mine, cost, start_us, end_us, energy_j)
-        silent_s += float((mine.duration_s - found.metered_s).clip(0.0).sum())
-        parts.append((mine, found))
-        costs[name] = tuple(cost.coefficients.tolist())
-        has = np.isfinite(found.unattributed_j)
-        between.append((start_us[has], found.unattributed_j[has]))
-        known = found.scale[np.isfinite(found.scale)]
-        off.append(known / np.median(known) - 1 if len(known) and np.median(known) > 0 else np.zeros(1))
-    order = np.concatenate([np.flatnonzero(steps.group == number) for number in range(len(steps.groups))])
-    inverse = np.argsort(order, kind="stable")
-
-    def whole(name: str) -> FloatArray:
-        joined: FloatArray = np.concatenate([getattr(found, name) for _, found in parts])
-        return np.nan_to_num(joined)[inverse]
-
-    spread = float(np.quantile(np.abs(np.concatenate(off)), 0.9))
-    return Charged(
-        steps=steps,
-        energy=StepEnergy(
-            *(whole(name) for name in ("fixed_j", "prefill_j", "decode_j", "work_j", "loaded_idle_j"))
-        ),
-        between_us=np.concatenate([at for at, _ in between]),
-        between_j=np.concatenate([energy for _, energy in between]),
-        silent_s=silent_s,
-        low_frac=min(1.0, float(np.hypot(meter_frac, spread))),
-        high_frac=float(np.hypot(meter_frac, spread)),
-        how="metered",
-        costs=costs,
-    )
 
 
 class Measured:
@@ -181,7 +48,7 @@ class Measured:
 
     @property
     def mode(self) -> str:
-        """`metered`, or `profile` where no meter spoke."""
+        """`metered`, `board` where the meter saw several instances together, or `profile` where no meter spoke."""
         return self.charged.how
 
     @property
@@ -197,7 +64,7 @@ class Measured:
     @property
     def status(self) -> Status:
         """What is known of the energy."""
-        return Status.REPORTED if self.charged.how == "metered" else Status.MODELLED
+        return self.charged.status
 
     @property
     def unlisted_j(self) -> float:
@@ -260,16 +127,31 @@ class Measured:
             slice_request=owner,
             slot_start_s=column("slot_start_s", arrival_slot.astype(np.float64)).astype(np.int64),
             prefill_j=column("prefill_j"),
-            decode_j=column("decode_j") + column("work_j"),
+            decode_j=column("decode_j"),
+            work_j=column("work_j"),
             step_fixed_j=column("step_fixed_j"),
             loaded_idle_j=column("loaded_idle_j"),
+            work_units=column("work_units"),
         )
 
     def finish(self) -> Completed:
         """Give nothing: every request was handed over with its batch."""
         none, no_index = np.empty(0), np.empty(0, np.int64)
         return Completed(
-            no_requests(), none, none, none, none, no_index, no_index, no_index, none, none, none, none
+            no_requests(),
+            none,
+            none,
+            none,
+            none,
+            no_index,
+            no_index,
+            no_index,
+            none,
+            none,
+            none,
+            none,
+            none,
+            none,
         )
 
     def readings(self) -> list[MeterWindow]:
@@ -293,9 +175,15 @@ class Measured:
             ]
         slots, slot = np.unique(between, return_inverse=True)
         idle = np.bincount(slot, self.charged.between_j, len(slots))
-        return found + [
+        found += [
             MeterWindow(0, int(at) * self.interval_s, 0.0, 0.0, float(j), 0.0, 0)
             for at, j in zip(slots, idle, strict=True)
+        ]
+        slots, slot = np.unique(self.charged.unused_us // length_us, return_inverse=True)
+        unused = np.bincount(slot, self.charged.unused_j, len(slots))
+        return found + [
+            MeterWindow(0, int(at) * self.interval_s, 0.0, 0.0, 0.0, 0.0, 0, unused_j=float(j))
+            for at, j in zip(slots, unused, strict=True)
         ]
 
     def conservation_error(self) -> float:
@@ -304,50 +192,6 @@ class Measured:
         Raises
         ------
         ConservationError
-            If it is more than `TOLERANCE`.
+            If it is more than 1e-9.
         """
-        if self._error > TOLERANCE:
-            raise ConservationError(f"shares are off by {self._error:.2e} of the energy of the steps (C4)")
-        return self._error
-
-
-def _by_device(readings: Sequence[Reading], steps: Steps) -> Mapping[str, Sequence[Reading]]:
-    found: dict[str, list[Reading]] = {}
-    for reading in readings:
-        found.setdefault(reading.device, []).append(reading)
-    wanted = {device for group in steps.groups for device in group}
-    if len(found) == len(wanted) == 1:
-        return {next(iter(wanted)): next(iter(found.values()))}
-    missing = sorted(wanted - set(found))
-    if missing:
-        raise InputError(
-            f"no reading of {', '.join(missing)}, which took steps; the meter names {', '.join(sorted(found)) or 'none'};"
-            " name devices alike in both"
-        )
-    return found
-
-
-def _windows(
-    group: tuple[str, ...], of_device: Mapping[str, Sequence[Reading]]
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Give the windows of a group in order; of several devices cut at every edge of any, and NaN where one is silent."""
-    pieces = []
-    for device in group:
-        held = sorted(of_device[device], key=lambda one: one.interval.start_utc)
-        pieces.append(
-            (
-                np.array([round(one.interval.start_utc.timestamp() * 1e6) for one in held], np.int64),
-                np.array([round(one.interval.end_utc.timestamp() * 1e6) for one in held], np.int64),
-                np.array([one.energy_j for one in held]),
-            )
-        )
-    if len(pieces) == 1:
-        return pieces[0]
-    edges = np.unique(np.concatenate([edge for start, end, _ in pieces for edge in (start, end)]))
-    left, right = edges[:-1], edges[1:]
-    total = np.zeros(len(left))
-    for start, end, energy in pieces:
-        at = np.maximum(np.searchsorted(start, left, side="right") - 1, 0)
-        inside = (left >= start[at]) & (right <= end[at])
-        total += np.where(inside, energy[at] * (right - left) / (end - start)[at], np.nan)
-    return left, right, total
+        return conserved(self._error)

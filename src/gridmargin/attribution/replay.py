@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gridmargin.attribution.charging import TOLERANCE
 from gridmargin.attribution.completed import Completed, join, take
 from gridmargin.attribution.device import Device, ReplayedDevice
 from gridmargin.attribution.observed import ObservedDevice
@@ -17,9 +18,6 @@ from gridmargin.meters import MeterWindow
 from gridmargin.reference import Profile
 from gridmargin.requests import RequestBatch
 from gridmargin.vocab import ConservationError, InputError, Status
-
-TOLERANCE = 1e-9
-"""Largest relative difference between the meter and its parts (C4). [1]"""
 
 
 class Replay:

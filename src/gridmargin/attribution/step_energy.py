@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridmargin.engines import Steps
-from gridmargin.reference import Profile
+from gridmargin.reference import Profile, WorkProfile
 from gridmargin.vocab import InputError
 
 FloatArray = NDArray[np.float64]
@@ -58,13 +58,19 @@ class StepEnergy:
         return StepEnergy(*(getattr(self, field.name) * scale for field in fields(self)))
 
 
-def profiled(steps: Steps, profile: Profile) -> StepEnergy:
+def profiled(steps: Steps, profile: Profile | WorkProfile) -> StepEnergy:
     """Give what the steps draw by a device × model profile; each device of a group draws as one."""
     devices = np.array([len(group) for group in steps.groups] or [1])[steps.group]
+    prefill_j = decode_j = work_j = np.zeros(len(steps))
+    if isinstance(profile, Profile):
+        prefill_j = profile.j_per_prefill_token * steps.prefill_tokens * devices
+        decode_j = profile.j_per_decode_token * steps.decode_tokens * devices
+    else:
+        work_j = profile.j_per_work_unit * steps.work_units * devices
     return StepEnergy(
         fixed_j=profile.fixed_j_per_step * steps.n_steps * devices,
-        prefill_j=profile.j_per_prefill_token * steps.prefill_tokens * devices,
-        decode_j=profile.j_per_decode_token * steps.decode_tokens * devices,
-        work_j=np.zeros(len(steps)),
+        prefill_j=prefill_j,
+        decode_j=decode_j,
+        work_j=work_j,
         loaded_idle_j=profile.loaded_idle_w * steps.duration_s * devices,
     )

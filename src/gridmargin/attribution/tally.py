@@ -52,6 +52,7 @@ class Tally:
         if self.interval_s <= 0 or not self.patience_s > 0:
             raise InputError(f"interval {self.interval_s} s and patience {self.patience_s} s must be above 0")
         self.held = pl.DataFrame(schema=SCHEMA)
+        self._fresh: list[pl.DataFrame] = []
         self.seen_until_us: int | None = None
         self.metered_j = 0.0
         self.handed_j = 0.0
@@ -65,16 +66,26 @@ class Tally:
         DataFrame
             As `SCHEMA`, by request and interval.
         """
+        self.add(steps, energy)
+        return self.hand_over()
+
+    def add(self, steps: Steps, energy: StepEnergy) -> None:
+        """Take steps as `push`, and hand nothing over yet."""
         if not len(steps):
-            return pl.DataFrame(schema=SCHEMA)
+            return
         shares = self.rule(steps, energy)
         self.metered_j += float(energy.total_j.sum())
         self.unattributed_j += float(shares.unattributed_j.sum())
         found = _by_request(steps, shares, self.interval_s)
         self.handed_j += float(found.select(PARTS).sum().sum_horizontal().item())
-        self.held = _merged(self.held, found)
+        self._fresh.append(found)
         until_us = int(steps.end_us.max())
         self.seen_until_us = max(until_us, self.seen_until_us or until_us)
+
+    def hand_over(self) -> pl.DataFrame:
+        """Give the requests that are done."""
+        if not self._fresh or self.seen_until_us is None:
+            return pl.DataFrame(schema=SCHEMA)
         return self._hand_over(self.seen_until_us - int(self.patience_s * 1e6))
 
     def finish(self) -> pl.DataFrame:
@@ -87,6 +98,9 @@ class Tally:
         return abs(off_j) / self.metered_j if self.metered_j else 0.0
 
     def _hand_over(self, silent_since_us: int | None) -> pl.DataFrame:
+        if self._fresh:
+            self.held = _merged([self.held, *self._fresh])
+            self._fresh = []
         if silent_since_us is None:
             done, self.held = self.held, self.held.clear()
             return done.sort(KEY)
@@ -153,11 +167,12 @@ def _extreme(choose: np.ufunc, cell: IntArray, moment_us: IntArray, n: int) -> I
     return found
 
 
-def _merged(held: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    """Add what was found to what is held, cell by cell."""
-    if not held.height:
-        return found
-    return pl.concat([held, found]).group_by(KEY, maintain_order=True).agg(
+def _merged(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Add parts up, cell by cell."""
+    several = [part for part in parts if part.height]
+    if len(several) < 2:
+        return several[0] if several else parts[0]
+    return pl.concat(several).group_by(KEY).agg(
         pl.col(SUMS).sum(), pl.col("start_us").min(), pl.col("prefilled_us").max(), pl.col("decoding_us").min(),
         pl.col("end_us").max(),
     )  # fmt: skip

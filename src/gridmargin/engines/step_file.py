@@ -22,6 +22,7 @@ TOKENS = {
     "prefill_tokens": "member_prefill", "cached_tokens": "member_cached", "decode_tokens": "member_decode",
     "work_units": "member_work",
 }  # fmt: skip
+_LINES = (".jsonl", ".ndjson")
 _GIVEN = tuple(name for name in BY_ROW if name not in ("group", "start_us", "end_us"))
 
 
@@ -44,7 +45,7 @@ def read_steps(path: Path) -> Steps:
         with path.open("rb") as file:
             if path.suffix == ".parquet":
                 frame = pl.read_parquet(file)
-            elif path.suffix in (".jsonl", ".ndjson"):
+            elif path.suffix in _LINES:
                 frame = pl.read_ndjson(file, infer_schema_length=None)
             else:
                 raise InputError(
@@ -56,6 +57,43 @@ def read_steps(path: Path) -> Steps:
             f"{path.name} cannot be read: {str(error).splitlines()[0]}; it may be cut short, write it again"
         ) from None
     return steps_from(frame, path.name)
+
+
+def write_steps(steps: Steps, path: Path) -> None:
+    """Write a file that `read_steps` reads, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the ending is another, or the folder is not there.
+    """
+    if path.suffix not in (".parquet", *_LINES):
+        raise InputError(f"{path.name}: steps are written as .parquet or .jsonl; choose one of these endings")
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"{path}: is a folder, or lies in none that is there; name a file in one")
+    members = pa.StructArray.from_arrays(
+        [
+            steps.request_ids.take(pa.array(steps.member)),
+            *(pa.array(getattr(steps, ours)) for ours in TOKENS.values()),
+        ],
+        names=["request_id", *TOKENS],
+    )
+    frame = pl.DataFrame(
+        {
+            "devices": pl.Series([list(group) for group in steps.groups], dtype=pl.List(pl.String)).gather(
+                steps.group
+            ),
+            "requests": pl.Series(pa.LargeListArray.from_arrays(pa.array(steps.first_member), members)),
+            **{name: getattr(steps, name) for name in BY_ROW if name != "group"},
+        }
+    ).with_columns(pl.col("context_tokens").fill_nan(None))
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        if path.suffix == ".parquet":
+            frame.write_parquet(file)
+        else:
+            frame.write_ndjson(file)
+    part.replace(path)
 
 
 def steps_from(frame: pl.DataFrame, name: str) -> Steps:

@@ -161,6 +161,25 @@ class Steps:
         by_member = {name: getattr(self, name)[at] for name in BY_MEMBER}
         return replace(self, first_member=first, **by_row, **by_member)
 
+    def trimmed(self) -> Steps:
+        """Give the same without groups and ids that no row names."""
+        used, group = _used(self.group, len(self.groups))
+        named, member = _used(self.member, len(self.request_ids))
+        return replace(
+            self,
+            groups=tuple(self.groups[number] for number in used),
+            group=group.astype(np.int32),
+            member=member,
+            request_ids=self.request_ids.take(pa.array(named, pa.int64())),
+        )
+
+
+def _used(index: NDArray[Any], n: int) -> tuple[IntArray, IntArray]:
+    """Give which of n are named, and the index among those."""
+    there = np.zeros(n, np.bool_)
+    there[index] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[index]
+
 
 BY_ROW = (
     "group", "start_us", "end_us", "n_steps", "n_active", "prefill_tokens", "cached_tokens", "decode_tokens",
@@ -278,7 +297,7 @@ def join_steps(parts: Sequence[Steps]) -> Steps:
         groups=groups,
         first_member=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         request_ids=ids,
-        origin=" and ".join(dict.fromkeys(part.origin for part in parts)),
+        origin=" and ".join(dict.fromkeys(name for part in parts for name in part.origin.split(" and "))),
         **by_row,
         **by_member,
     ).ordered()

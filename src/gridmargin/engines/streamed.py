@@ -119,10 +119,10 @@ def steps_of_streams(streams: Streams, group: Sequence[str]) -> Steps:
 
 
 def _usual_us(request: IntArray, moment_us: IntArray) -> float:
-    """Give the median time between chunks of one request; 0 where no request has two. [µs]"""
+    """Give the time between chunks of one request that a fifth stay below; 0 where no request has two. [µs]"""
     order = np.lexsort((moment_us, request))
     between = np.diff(moment_us[order])[np.diff(request[order]) == 0]
-    return float(np.median(between)) if len(between) else 0.0
+    return float(np.quantile(between, 0.2)) if len(between) else 0.0
 
 
 @njit(cache=True)
@@ -142,7 +142,8 @@ def _grouped(request: Any, moment_us: Any, n_requests: int, together: float, usu
             is_first[i] = True
         else:
             between = float(moment_us[i] - last_us[r])
-            usual_us = 0.95 * usual_us + 0.05 * min(between, 4 * usual_us)
+            # The pace of plain decoding: prompts among the steps make some far longer, and few shorter.
+            usual_us += (0.1 if between < usual_us else 0.005) * (min(between, 2 * usual_us) - usual_us)
         if current < 0 or last_step[r] == current or apart > together * usual_us:
             current += 1
         step[i] = current

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from gridmargin.attribution import charged_parts
 from gridmargin.interfaces.answers import receipt_answer
 from gridmargin.interfaces.placing import place_answer
 from gridmargin.pipeline import Job, account_log, recipe
@@ -33,6 +34,7 @@ def price_requests(
     place: Workplace, choice: SourceChoice, body: Mapping[str, Any], places: Places
 ) -> dict[str, Any]:
     """Keep the list as a log of token counts and times, price it, and give the summary with its receipts."""
+    charged_parts(body["charge"])
     places.where(body["zone"], now_utc())
     recipe(body["estimator"])
     profile = profile_for(body["device"], body["model"])
@@ -64,7 +66,7 @@ def price_requests(
     stated = overheads_of(found.centre)
     job = Job(
         found.zone, body["estimator"], profile, alignment=alignment_text(align_to), cooling=stated.get("cooling"),
-        loss=stated.get("loss"), place=place_answer(found),
+        loss=stated.get("loss"), place=place_answer(found), charge=body["charge"],
     )  # fmt: skip
     factory = place.factory(choice, found.zone, log.first_utc, (body["estimator"],))
     summary = account_log(log, job, factory, place.folder, lambda _n: None)

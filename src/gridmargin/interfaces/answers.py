@@ -578,6 +578,9 @@ def receipt_answer(receipt: Receipt) -> dict[str, Any]:
         "model": receipt.model,
         "tenant": receipt.tenant,
         "endpoint": receipt.endpoint,
+        "service": receipt.service,
+        "outcome": receipt.outcome,
+        "retry_of": receipt.retry_of,
         "arrival_utc": format_utc(receipt.arrival_utc),
         "start_utc": format_utc(receipt.start_utc),
         "first_token_utc": format_utc(receipt.first_token_utc) if receipt.first_token_utc else None,
@@ -585,6 +588,7 @@ def receipt_answer(receipt: Receipt) -> dict[str, Any]:
         "latency_s": receipt.latency_s,
         "prompt_tokens": receipt.prompt_tokens,
         "generated_tokens": receipt.generated_tokens,
+        "work_units": receipt.work_units,
         "energy_j": dict(receipt.energy_j),
         "charged_energy_j": receipt.charged_energy_j,
         "marginal_energy_j": receipt.marginal_energy_j,
@@ -613,6 +617,12 @@ def receipt_answer(receipt: Receipt) -> dict[str, Any]:
     }
 
 
+def _idle_pays(manifest: Mapping[str, Any]) -> str:
+    if "provisioned_idle" in manifest["charged"]:
+        return "idle with nobody active is charged by what each was given of the steps in the same interval"
+    return "idle with nobody active is told on each receipt and charged to nobody"
+
+
 def assumptions_answer(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
     """List what the numbers rest on, each with where it stands."""
     overheads, profile = manifest["overheads"], manifest["profile"]
@@ -625,8 +635,8 @@ def assumptions_answer(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
          "source": profile["source"]},
         {"name": "shares", "value": f"{manifest['rule']}: equal share of each step's fixed and idle energy, own tokens in full",
          "source": "docs/methods/shapley.md"},
-        {"name": "charged", "value": ", ".join(manifest["charged"]) + "; idle with nobody active is charged to nobody",
-         "source": "policy of this run"},
+        {"name": "charged", "value": ", ".join(manifest["charged"]).replace("_", " ") + "; " + _idle_pays(manifest),
+         "source": f"policy of this run: {manifest.get('charge', 'loaded')}; docs/methods/charging.md"},
         {"name": "overheads", "value": f"plug per device {plug['mid']:.3g} ({plug['low']:.3g} to {plug['high']:.3g}), busbar per plug"
          f" {busbar['mid']:.3g} ({busbar['low']:.3g} to {busbar['high']:.3g})", "source": overheads["note"]},
         {"name": "ranges", "value": "90 %; shared errors add up, causes combine in quadrature", "source": "docs/conventions.md, C6"},

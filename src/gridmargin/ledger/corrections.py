@@ -99,7 +99,7 @@ def put_correction(connection: Connection, recorded_us: int, note: str) -> int:
     if newest is None or newest <= recorded_us:
         raise InputError(
             f"no record lies ahead of {format_utc(moment_of(recorded_us))}, so there is nothing to correct; `gridmargin"
-            " ledger clock` without --correct shows how the clock stands"
+            " ledger clock` shows how the clock stands"
         )
     ids = [
         connection.execute(f"SELECT coalesce(max({key}), 0) FROM {table}").fetchone()[0]

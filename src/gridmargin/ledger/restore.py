@@ -41,7 +41,10 @@ def restore(book: Book, path: Path, now_utc: datetime) -> Retirement:
     if not found.holds:
         raise TableError(f"{path.name} does not pass its audit, nothing was put back: {found.faults[0]}")
     digest = file_sha256(path)
-    retirement = next((one for one in retirements(book.connection) if one.sha256 == digest), None)
+    # The same entries retired twice make the same file: the retirement that stands is the one to undo.
+    of_file = [one for one in retirements(book.connection) if one.sha256 == digest]
+    standing = [one for one in retirements(book.connection, standing=True) if one.sha256 == digest]
+    retirement = next(iter(standing or of_file), None)
     if retirement is None:
         raise NotFoundError(
             f"no retirement of the ledger {book.name} names {path.name} (SHA-256 {digest}); give the file that"

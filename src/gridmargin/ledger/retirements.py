@@ -131,7 +131,7 @@ def delete_retired(connection: Connection, retirement_id: int, leaves: Stretches
 def _delete_again(connection: Connection, leaves: Stretches) -> int:
     """Take bodies out of which some were retired before, stretch by stretch."""
     n_gone = 0
-    for lo, hi in leaves:
+    for lo, hi in reversed(leaves):  # newest first: an entry stands while one that superseded it does
         for kind in Kind:
             condition = (
                 "entry_id IN (SELECT record_id FROM log_leaves WHERE leaf_index >= ? AND leaf_index < ?"

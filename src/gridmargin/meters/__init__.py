@@ -26,7 +26,7 @@ from gridmargin.meters.sensor import (
     updates,
     window_energy,
 )
-from gridmargin.meters.sensor_family import driver_energy, family_error, family_sensor
+from gridmargin.meters.sensor_family import driver_energy, family_error, family_sensor, through_sensor
 from gridmargin.meters.sensor_fit import (
     Metered,
     Residuals,
@@ -93,6 +93,7 @@ __all__ = [
     "longest_window_s",
     "look_for_all",
     "residuals",
+    "through_sensor",
     "trace",
     "unfitted_error",
     "update_period_s",

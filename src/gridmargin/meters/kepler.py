@@ -14,12 +14,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-from gridmargin.meters.exposition import WAY_OUT, Line, lines_of
+from gridmargin.meters.exposition import WAY_OUT, lines_of
 from gridmargin.meters.fetching import Fetcher
 from gridmargin.meters.live import LiveMeter
 from gridmargin.meters.sample import Channel, Quantity, Sample
 from gridmargin.meters.surroundings import Surroundings
-from gridmargin.vocab import InputError, NoMeterError, Status
+from gridmargin.vocab import InputError, MetricLine, NoMeterError, Status
 
 ZONES = ("package", "dram")
 
@@ -46,7 +46,7 @@ def decode(page: str, level: str, parser: Any) -> list[Sample]:
     return list(found.values())
 
 
-def _device(line: Line) -> str | None:
+def _device(line: MetricLine) -> str | None:
     """Name what a line is of, or None for a zone that another one includes."""
     has = line.labels.get
     if line.name == "kepler_pod_cpu_joules_total":

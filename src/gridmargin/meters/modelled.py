@@ -27,6 +27,8 @@ class MeterWindow:
         Time in steps. [s]
     n_steps : int
         Where the ends of requests are known, the steps that the profile implies.
+    unused_j : float
+        Of a board that is split among instances: what is of none of them. [J]
     """
 
     device: int
@@ -36,11 +38,12 @@ class MeterWindow:
     provisioned_idle_j: float
     busy_s: float
     n_steps: int
+    unused_j: float = 0.0
 
     @property
     def energy_j(self) -> float:
         """Everything the meter saw. [J]"""
-        return self.dynamic_j + self.loaded_idle_j + self.provisioned_idle_j
+        return self.dynamic_j + self.loaded_idle_j + self.provisioned_idle_j + self.unused_j
 
 
 class ModelledMeter:

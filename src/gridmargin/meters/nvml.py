@@ -167,7 +167,7 @@ def _if_had(nvml: Any, ask: Callable[..., Any], *arguments: Any) -> Any:
 def _why(nvml: Any, error: Exception) -> tuple[str, str]:
     """Say what NVML's error means, and the way out."""
     for kind, why, way_out in (
-        (nvml.NVMLError_LibraryNotFound, "no NVIDIA driver: libnvidia-ml.so.1 is not there", "install the driver; in a container, run it with --gpus all"),
+        (nvml.NVMLError_LibraryNotFound, "no NVIDIA driver: libnvidia-ml.so.1 is not there", "install the driver; a container has to be run with the GPUs in it"),
         (nvml.NVMLError_DriverNotLoaded, "the NVIDIA driver is not loaded", "modprobe nvidia, and check `nvidia-smi`"),
         (nvml.NVMLError_NoPermission, "NVML may not be read by this user", "let the user open /dev/nvidiactl and /dev/nvidia*, such as by the group that owns them"),
     ):  # fmt: skip

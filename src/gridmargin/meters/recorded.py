@@ -1,7 +1,7 @@
 """A recorded trace of an energy counter or of sampled power: CSV or Parquet in, readings out.
 
 Columns: `time_utc`, with an offset; `energy_j`, a counter that only grows, or `power_w`, the mean since the sample
-before; `device`, where the trace holds several. A sample that is not there is a missing row or an empty cell, never a
+before; `device`, where the trace holds several; `status`, where what was read is itself a model. A sample that is not there is a missing row or an empty cell, never a
 zero (C2).
 """
 
@@ -17,6 +17,9 @@ import polars as pl
 from gridmargin.meters.counting import Instrument, counted, is_late, readings_between
 from gridmargin.meters.reading import Reading
 from gridmargin.vocab import InputError, Interval, Status, TableError, TimeError
+
+STATUSES = [Status.REPORTED.value, Status.MODELLED.value]
+"""What a trace may say of its figures, in a column `status`; `reported` where it says nothing."""
 
 OFFSET = r"(Z|z|[+-]\d\d:?\d\d)\s*$"
 
@@ -86,11 +89,18 @@ def _table(path: Path) -> pl.DataFrame:
             f"{path.name}: needs time_utc and one of energy_j, power_w; found {', '.join(frame.columns)}; rename the column"
         )
     device = pl.col("device").cast(pl.String) if "device" in frame.columns else pl.lit("device")
+    status = pl.col("status") if "status" in frame.columns else pl.lit(Status.REPORTED.value)
     frame = frame.with_row_index("row", offset=2).select(
-        "row", device.alias("device"), pl.col("time_utc"), pl.col(quantity).cast(pl.Float64, strict=False).alias("value"),
+        "row", device.alias("device"), status.alias("status"), pl.col("time_utc"), pl.col(quantity).cast(pl.Float64, strict=False).alias("value"),
         pl.col(quantity).cast(pl.String).alias("text"), pl.lit(quantity).alias("quantity"),
     )  # fmt: skip
     frame = _with_times(frame, path.name)
+    unknown = frame.filter(~pl.col("status").is_in(STATUSES).fill_null(value=False))
+    if unknown.height:
+        raise TableError(
+            f"{path.name}, row {unknown['row'][0]}, column status: {unknown['status'][0]!r} is none of"
+            f" {', '.join(STATUSES)}; correct the cell"
+        )
     bad = frame.filter(
         (pl.col("text").is_not_null() & pl.col("value").is_null())
         | ~pl.col("value").is_finite()
@@ -145,7 +155,9 @@ def _epoch_us(text: str | None, row: int, name: str) -> int:
 
 def _readings(frame: pl.DataFrame, instrument: Instrument, file: str, meter: str) -> list[Reading]:
     found: list[Reading] = []
-    for (device, quantity), part in frame.group_by("device", "quantity", maintain_order=True):
+    for (device, quantity, status), part in frame.group_by(
+        "device", "quantity", "status", maintain_order=True
+    ):
         time_us, value = part["time_us"].to_numpy(), part["value"].to_numpy()
         length_s = np.diff(time_us) / 1e6
         late = is_late(length_s, instrument)
@@ -154,7 +166,7 @@ def _readings(frame: pl.DataFrame, instrument: Instrument, file: str, meter: str
         else:
             _refuse_beyond(part, instrument, file)
             energy_j, known = counted(value, length_s, instrument)
-        found += readings_between(time_us, energy_j, late, known, str(device), meter, Status.REPORTED)
+        found += readings_between(time_us, energy_j, late, known, str(device), meter, Status(status))
     return found
 
 

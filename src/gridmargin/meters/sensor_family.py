@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gridmargin.meters.reading import Reading
 from gridmargin.meters.sensor import (
     FloatArray,
     Sensor,
@@ -17,7 +23,7 @@ from gridmargin.meters.sensor import (
     window_energy,
 )
 from gridmargin.reference import range_shares, sensor_family
-from gridmargin.vocab import InputError
+from gridmargin.vocab import InputError, Interval
 
 
 def driver_energy(
@@ -96,3 +102,69 @@ def family_error(sensor: Sensor, level_frac: float = 0.0, level_w: float = 0.0) 
     shares = range_shares()
     lengths, steady = np.array(shares.length_s), np.array(shares.steady_frac)
     return unfitted_error(sensor, lengths, steady, level_frac, level_w)
+
+
+SENSED_S = 1.0
+"""Windows to which power readings are brought: long enough for a sensor's average, short beside a drifting cost. [s]"""
+
+
+def through_sensor(readings: Sequence[Reading], device: str, field: str) -> tuple[list[Reading], float]:
+    """Bring readings of power to energy by the sensor of a device's family.
+
+    Parameters
+    ----------
+    readings : sequence of Reading
+        Each the power at its end, held since the reading before.
+    device, field : str
+        As for `driver_energy`.
+
+    Returns
+    -------
+    tuple of list of Reading and float
+        Windows of `SENSED_S` that the readings reach, and the median half-width of their 90 % range, relative. [1]
+
+    Raises
+    ------
+    InputError
+        As `driver_energy`; or if no window is reached.
+    """
+    by_device: dict[str, list[Reading]] = {}
+    for reading in readings:
+        by_device.setdefault(reading.device, []).append(reading)
+    found, halves = [], []
+    for name, held in by_device.items():
+        ends = np.array([one.interval.end_utc.timestamp() for one in held])
+        watts = np.array([one.energy_j / one.interval.duration_s for one in held])
+        first, last = math.ceil(held[0].interval.start_utc.timestamp()), math.floor(ends[-1])
+        start = np.arange(first, last, SENSED_S)
+        if len(start) < 1 or len(ends) < 2:
+            raise InputError(f"{name}: the readings reach over no whole second; give a longer trace")
+        energy = driver_energy(device, field, ends - first, watts, start - first, SENSED_S)
+        # A gap in the readings stays one: nothing is drawn over it.
+        told = np.isfinite(energy.mid_j) & _covered(held, start)
+        halves.append(((energy.high_j - energy.low_j) / 2 / energy.mid_j)[told & (energy.mid_j > 0)])
+        found += [
+            Reading(
+                device=name,
+                interval=Interval.starting(datetime.fromtimestamp(at, UTC), int(SENSED_S)),
+                energy_j=max(float(joules), 0.0),
+                resolution_s=SENSED_S,
+                meter=held[0].meter,
+                status=held[0].status,
+            )
+            for at, joules in zip(start[told], energy.mid_j[told], strict=True)
+        ]
+    every = np.concatenate(halves) if halves else np.empty(0)
+    if not len(every):
+        raise InputError("the readings reach over no whole second; give a longer trace")
+    return found, float(np.median(every))
+
+
+def _covered(held: Sequence[Reading], start: FloatArray) -> NDArray[np.bool_]:
+    """Say which windows lie whole inside readings that follow one another."""
+    edges = np.array([[one.interval.start_utc.timestamp(), one.interval.end_utc.timestamp()] for one in held])
+    breaks = np.flatnonzero(edges[1:, 0] > edges[:-1, 1] + 1e-6)
+    inside: NDArray[np.bool_] = (start >= edges[0, 0] - 1e-6) & (start + SENSED_S <= edges[-1, 1] + 1e-6)
+    for at in breaks:
+        inside &= (start + SENSED_S <= edges[at, 1] + 1e-6) | (start >= edges[at + 1, 0] - 1e-6)
+    return inside

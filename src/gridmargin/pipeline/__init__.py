@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         listed_fleet,
         published_long_run,
     )
-    from gridmargin.pipeline.measuring import evidence
+    from gridmargin.pipeline.measuring import evidence, profile_named
     from gridmargin.pipeline.pruning import Pruned, prune
     from gridmargin.pipeline.quality import installed_mw, quality_of
     from gridmargin.pipeline.recalibration import Checked, checkable, recalibrate
@@ -71,6 +71,7 @@ __all__ = [
     "month_starts",
     "outside",
     "payloads_from",
+    "profile_named",
     "prune",
     "published",
     "published_long_run",
@@ -109,6 +110,7 @@ _LATER = {
     "Job": "account",
     "account_log": "account",
     "evidence": "measuring",
+    "profile_named": "measuring",
     "manifest_of": "account",
     "explain": "trail",
     "Pruned": "pruning",

@@ -9,13 +9,33 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridmargin.attribution import Measured, Replay
+from gridmargin.attribution import (
+    DEFAULT_CHARGE,
+    ENERGY_PARTS,
+    GIVEN,
+    IDLE_KEY,
+    Measured,
+    ProvisionedIdle,
+    Replay,
+    charged_parts,
+    conserved,
+    provisioned_idle,
+)
 from gridmargin.ledger import Factors
 from gridmargin.pipeline.accountant import Accountant
 from gridmargin.pipeline.factors import Factory
+from gridmargin.pipeline.idling import replayed_idle
 from gridmargin.pipeline.measuring import Evidence, measure
 from gridmargin.receipts import Overheads, ReceiptWriter, quantiles, rollup
-from gridmargin.reference import Profile, host_factor, is_model, line_loss, price_usd_per_kwh, pue
+from gridmargin.reference import (
+    Profile,
+    WorkProfile,
+    host_factor,
+    is_model,
+    line_loss,
+    price_usd_per_kwh,
+    pue,
+)
 from gridmargin.requests import RequestLog
 from gridmargin.sources import KeptSource
 from gridmargin.vocab import (
@@ -23,7 +43,6 @@ from gridmargin.vocab import (
     Kind,
     NoFactorError,
     Range,
-    Status,
     View,
     canonical_json,
     format_utc,
@@ -34,6 +53,10 @@ LEAD = timedelta(hours=1)
 """How far beyond the slots at hand factors are looked for, so that each batch does not ask anew."""
 
 
+CLOCK_TOLD_S, SILENCE_TOLD_S = 0.05, 0.05
+"""From when on a meter's clock, or its silence during steps, is told in a note; both are in the manifest always. [s]"""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is to be priced, and how.
@@ -42,7 +65,8 @@ class Job:
     ----------
     zone, estimator : str
         Whose grid, and whose marginal factor.
-    profile : Profile
+    profile : Profile or WorkProfile
+        The latter with evidence only.
     site : str
         Kind of site, for PUE.
     max_batch, n_devices : int
@@ -57,11 +81,13 @@ class Job:
         How the zone was found, where it was asked for by another name; kept with the run.
     evidence : Evidence or None
         Engine steps, and a meter where there is one, in place of a replay.
+    charge : str
+        The operator's policy, one of `CHARGES`: which parts of the energy are charged.
     """
 
     zone: str
     estimator: str
-    profile: Profile
+    profile: Profile | WorkProfile
     site: str = "hyperscale"
     max_batch: int = 256
     n_devices: int = 1
@@ -71,6 +97,7 @@ class Job:
     loss: tuple[Range, str] | None = None
     place: Mapping[str, Any] | None = None
     evidence: Evidence | None = None
+    charge: str = DEFAULT_CHARGE
 
     @property
     def rule(self) -> str:
@@ -111,7 +138,8 @@ def manifest_of(
         "source": source,
         "estimator": job.estimator,
         "rule": job.rule,
-        "charged": ["prefill", "decode", "step_fixed", "loaded_idle"],
+        "charge": job.charge,
+        "charged": list(charged_parts(job.charge)),
         "profile": job.profile.as_dict(),
         "replay": {
             "max_batch": job.max_batch,
@@ -148,6 +176,7 @@ def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
             job.alignment,
             *job.stated_overheads(),
             *([job.evidence.as_dict()] if job.evidence else []),
+            *([job.charge] if job.charge != DEFAULT_CHARGE else []),
         ]
     )
     return "r" + sha256_hex(text.encode())[:10]
@@ -228,11 +257,7 @@ def account_log(
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
     interval_s = factory.source.interval_s(job.zone)
-    replay = (
-        measure(job.evidence, job.profile, interval_s)
-        if job.evidence
-        else Replay(job.profile, interval_s, job.max_batch, job.n_devices)
-    )
+    replay, idle = _replay_of(job, log, interval_s)
     accountant = Accountant(
         run_id,
         job.zone,
@@ -242,6 +267,8 @@ def account_log(
         overheads,
         job.fill,
         job.alignment,
+        charged_parts(job.charge),
+        idle,
     )
     manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name, interval_s)
     sample: list[str] = []
@@ -258,11 +285,12 @@ def account_log(
         conservation_error = replay.conservation_error()
         windows = replay.readings()
         manifest["meter"] = {
-            "name": "modelled" if replay.status is Status.MODELLED else "recorded",
+            "name": "recorded" if replay.mode in ("metered", "board") else "modelled",
             "energy_j": sum(w.energy_j for w in windows),
             "dynamic_j": sum(w.dynamic_j for w in windows),
             "loaded_idle_j": sum(w.loaded_idle_j for w in windows),
             "provisioned_idle_j": sum(w.provisioned_idle_j for w in windows),
+            "unused_j": sum(w.unused_j for w in windows),
             "n_steps": sum(w.n_steps for w in windows),
             "busy_frac": _busy_frac(sum(w.busy_s for w in windows), log, job.n_devices),
             "conservation_error": conservation_error,
@@ -270,14 +298,32 @@ def account_log(
         if isinstance(replay, Measured):
             manifest["meter"] |= {
                 "by_rule_j": replay.by_rule_j, "unlisted_j": replay.unlisted_j, "n_unlisted": replay.n_unlisted,
-                "silent_s": replay.charged.silent_s, "costs": dict(replay.charged.costs),
+                "silent_s": replay.charged.silent_s, "clock_offset_s": dict(replay.charged.offsets_s), "costs": dict(replay.charged.costs),
                 "energy_low_frac": replay.charged.low_frac, "energy_high_frac": replay.charged.high_frac,
             }  # fmt: skip
+        if isinstance(replay, Replay):
+            off_j = abs(accountant.allotted_j - idle.allottable_j)
+            off = off_j / manifest["meter"]["energy_j"] if off_j else 0.0
+            manifest["meter"]["conservation_error"] = conserved(max(conservation_error, off))
+        manifest["idle"] = {
+            "key": IDLE_KEY, "provisioned_idle_j": idle.total_j, "over_run_j": idle.over_run_j,
+            "allotted_j": accountant.allotted_j,
+        }  # fmt: skip
         manifest["views"] = sorted(set(marginal.view.tolist()))
         manifest["n_filled"] = accountant.n_filled
         manifest["work"] = _seen_from(folder, factory.archive.folder.parent)
         writer.commit(manifest)
     return summary_of(folder, run_id, manifest, sample)
+
+
+def _replay_of(job: Job, log: RequestLog, interval_s: int) -> tuple[Replay | Measured, ProvisionedIdle]:
+    """Give what an accountant shares, and its idle with nobody active."""
+    if job.evidence:
+        measured = measure(job.evidence, job.profile, interval_s)
+        return measured, provisioned_idle(measured.readings())
+    assert isinstance(job.profile, Profile)
+    replays = [Replay(job.profile, interval_s, job.max_batch, job.n_devices) for _ in range(2)]
+    return replays[0], replayed_idle(log, replays[1])
 
 
 def _factors_digest(factory: Factory, job: Job, extent: Interval) -> list[str]:
@@ -310,7 +356,7 @@ def _factor_notes(manifest: Mapping[str, Any]) -> list[str]:
 def _model_notes(manifest: Mapping[str, Any]) -> list[str]:
     """Say where the log names another model than the one it was priced as."""
     named, profile = manifest["log"].get("model"), manifest["profile"]
-    if named is None or is_model(profile["device"], named, profile["model"]):
+    if named is None or named == profile["model"] or is_model(profile["device"], named, profile["model"]):
         return []
     return [f"the log names the model {named!r}; priced as {profile['model']}, as asked"]
 
@@ -323,7 +369,19 @@ def _meter_notes(manifest: Mapping[str, Any]) -> list[str]:
             f"{meter['n_unlisted']:,} request(s) of the engine's steps are not in the log: {meter['unlisted_j']:,.1f} J stay"
             " unattributed"
         )
-    if meter.get("silent_s"):
+    if meter["unused_j"]:
+        notes.append(
+            f"{meter['unused_j']:,.1f} J of the boards are of none of their instances and stay unattributed; the split among"
+            " them is modelled, and the range of the energy spans the splits that could be defended"
+        )
+    skewed = {name: s for name, s in meter.get("clock_offset_s", {}).items() if abs(s) >= CLOCK_TOLD_S}
+    if skewed:
+        notes.append(
+            "the meter's clock was set right by "
+            + ", ".join(f"{-s:+.2f} s ({name})" for name, s in skewed.items())
+            + ": so its readings fit the engine's steps best"
+        )
+    if meter.get("silent_s", 0.0) >= SILENCE_TOLD_S:
         notes.append(
             f"the meter was silent for {meter['silent_s']:,.3f} s of steps: no energy is stated for them"
         )
@@ -340,6 +398,13 @@ def _busy_frac(busy_s: float, log: RequestLog, n_devices: int) -> float:
     """Give the time in steps over the time in which requests arrived; above 1 where a queue outlived the log. [1]"""
     span_s = (log.last_utc - log.first_utc).total_seconds()
     return busy_s / (span_s * n_devices) if span_s > 0 else 0.0
+
+
+def _outcomes(folder: Path, run_id: str) -> list[dict[str, Any]]:
+    """Give what requests of each outcome were charged, where the log says how they ended."""
+    rows = rollup(folder, ["outcome"], run_id)
+    names = ("outcome", "requests", "charged_energy_j", "marginal_gco2")
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: list[str]) -> dict[str, Any]:
@@ -368,14 +433,21 @@ def summary_of(folder: Path, run_id: str, manifest: Mapping[str, Any], sample: l
             "average_gco2": row["average_gco2"],
             "conservation_error": meter["conservation_error"],
             "provisioned_idle_j": meter["provisioned_idle_j"],
+            "allotted_idle_j": row["provisioned_idle_j"],
             "meter_energy_j": meter["energy_j"],
-            "unattributed_j": meter["energy_j"] - meter["provisioned_idle_j"] - row["charged_energy_j"],
+            "unattributed_j": meter["energy_j"]
+            - meter["provisioned_idle_j"]
+            - sum(row[f"{part}_j"] for part in GIVEN),
+            "work_units": row["work_units"],
         },
-        "energy_parts_j": {
-            part: row[f"{part}_j"] for part in ("prefill", "decode", "step_fixed", "loaded_idle")
-        },
+        "energy_parts_j": {part: row[f"{part}_j"] for part in ENERGY_PARTS},
+        "charged": manifest["charged"],
+        "outcomes": _outcomes(folder, run_id) if "outcome" in manifest["log"]["columns"] else [],
         "variance_frac": row["variance_frac"],
         "per_request_gco2": quantiles(folder, run_id),
+        "per_work_unit_gco2": {k: v / row["work_units"] for k, v in marginal.items()}
+        if row["work_units"]
+        else None,
         "per_1k_tokens_gco2": {k: v / tokens * 1000 for k, v in marginal.items()} if tokens else None,
         "busy_frac": meter["busy_frac"],
         "example_receipts": sample,

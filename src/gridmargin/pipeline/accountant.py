@@ -11,7 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gridmargin.attribution import Completed, Measured, Replay
+from gridmargin.attribution import (
+    CHARGES,
+    DEFAULT_CHARGE,
+    GIVEN,
+    Completed,
+    Measured,
+    ProvisionedIdle,
+    Replay,
+)
 from gridmargin.ledger import Factors
 from gridmargin.receipts import (
     CAUSES,
@@ -24,7 +32,7 @@ from gridmargin.receipts import (
     price_slices,
     receipt_table,
 )
-from gridmargin.reference import Profile
+from gridmargin.reference import Profile, WorkProfile
 from gridmargin.requests import RequestBatch
 from gridmargin.vocab import J_PER_KWH, Status
 
@@ -42,7 +50,7 @@ class Accountant:
         Stamped on every receipt; may change between pushes.
     zone : str
         Where the devices stand.
-    profile : Profile
+    profile : Profile or WorkProfile
         Device × model energy profile.
     replay : Replay or Measured
         Continuous batching, or what an engine and a meter say, on the zone's interval grid.
@@ -54,18 +62,27 @@ class Accountant:
         Let a neighbouring interval stand in for one without a factor (C8).
     alignment : str or None
         How the log's times were moved; stamped on every receipt.
+    charged : tuple of str
+        Parts of the energy that are charged.
+    idle : ProvisionedIdle or None
+        What the devices drew with nobody active, all of the run; None where that is not known yet, and receipts leave
+        their part of it open (C2).
     """
 
     run_id: str
     zone: str
-    profile: Profile
+    profile: Profile | WorkProfile
     replay: Replay | Measured
     factors_of: FactorsOf
     overheads: Overheads
     fill: bool = False
     alignment: str | None = None
+    charged: tuple[str, ...] = CHARGES[DEFAULT_CHARGE]
+    idle: ProvisionedIdle | None = None
     n_filled: int = 0
     """Requests so far with an interval in which a neighbour's factor stood in."""
+    allotted_j: float = 0.0
+    """Provisioned idle on the receipts so far. [J]"""
 
     def push(self, batch: RequestBatch, known_until_us: int | None = None) -> pa.Table:
         """Take requests in order of arrival; give the receipts of those that completed."""
@@ -82,7 +99,8 @@ class Accountant:
         step_s = self.replay.interval_s
         slots = done.slot_start_s
         marginal, average = self.factors_of(int(slots.min()), int(slots.max()) + step_s)
-        charged_j = done.prefill_j + done.decode_j + done.step_fixed_j + done.loaded_idle_j
+        parts = self._parts(done)
+        charged_j = np.sum([parts[name] for name in self.charged], axis=0)
         found = look_up(marginal, slots, fill=self.fill)
         priced = self._price(done, charged_j, marginal, found)
         self.n_filled += int(np.maximum.reduceat(found.filled, done.first_slice).sum())
@@ -91,14 +109,16 @@ class Accountant:
         per_request = {
             name: np.add.reduceat(values, done.first_slice)
             for name, values in (
-                ("prefill_j", done.prefill_j),
-                ("decode_j", done.decode_j),
-                ("step_fixed_j", done.step_fixed_j),
-                ("loaded_idle_j", done.loaded_idle_j),
+                *((f"{name}_j", values) for name, values in parts.items()),
                 ("charged_energy_j", charged_j),
+                ("work_units", done.work_units),
             )
         }
-        own_j = per_request["prefill_j"] + per_request["decode_j"]
+        own_j = per_request["prefill_j"] + per_request["decode_j"] + per_request["work_j"]
+        if self.idle is not None:
+            self.allotted_j += float(per_request["provisioned_idle_j"].sum())
+        else:
+            per_request["provisioned_idle_j"] = pa.nulls(n, pa.float64())
         plug_j = per_request["charged_energy_j"] * self.overheads.plug_per_device.mid
         price = self.overheads.price_usd_per_kwh
         rows = pa.array(done.batch.row).cast(pa.string())
@@ -108,8 +128,11 @@ class Accountant:
             "request_id": words.get("request_id", rows),
             "run_id": _same(self.run_id, n),
             "log_row": done.batch.row,
-            "tenant": words.get("tenant", pa.nulls(n, pa.string())),
-            "endpoint": words.get("endpoint", pa.nulls(n, pa.string())),
+            **{
+                name: words.get(name, pa.nulls(n, pa.string()))
+                for name in ("tenant", "endpoint", "service", "retry_of")
+            },
+            "outcome": words.get("outcome", pa.nulls(n, pa.string())).dictionary_encode(),
             "model": _same(self.profile.model, n),
             "device": _same(self.profile.device, n),
             "zone": _same(self.zone, n),
@@ -148,6 +171,15 @@ class Accountant:
             else pa.nulls(len(slots), pa.float64()),
         }
         return receipt_table(columns, slices, done.first_slice, len(slots))
+
+    def _parts(self, done: Completed) -> dict[str, NDArray[np.float64]]:
+        """Give the parts of each slice. [J]"""
+        parts: dict[str, NDArray[np.float64]] = {name: getattr(done, f"{name}_j") for name in GIVEN}
+        if self.idle is not None:
+            parts["provisioned_idle"] = self.idle.allot(
+                done.slot_start_s, np.sum(list(parts.values()), axis=0)
+            )
+        return parts
 
     def _price(self, done: Completed, charged_j: Any, factors: Factors, found: FactorLookup) -> Priced:
         return price_slices(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gridmargin.attribution import Completed, Measured, Replay
-from gridmargin.pipeline.measuring import evidence_of, measure
+from gridmargin.attribution import GIVEN, Completed, Measured, ProvisionedIdle, Replay, provisioned_idle
+from gridmargin.pipeline.idling import replayed_idle
+from gridmargin.pipeline.measuring import evidence_of, measure, profile_of
 from gridmargin.reference import Profile
 from gridmargin.requests import RequestLog, is_unchanged
 
@@ -60,7 +62,7 @@ def replayed_again(run: Mapping[str, Any], log_row: int, arrival_utc: datetime) 
         path, described["sha256"], described["n_requests"], arrival_utc, arrival_utc,
         described["shift_s"], described["columns"],
     )  # fmt: skip
-    profile = Profile(**run["profile"])
+    profile = profile_of(run["profile"])
     replay: Replay | Measured
     if run.get("evidence"):
         for name in ("steps", "meter"):
@@ -68,28 +70,31 @@ def replayed_again(run: Mapping[str, Any], log_row: int, arrival_utc: datetime) 
             if file and not is_unchanged(Path(file["path"]), file["sha256"]):
                 return f"the {name} {Path(file['path']).name} are no longer there or have changed"
         replay = measure(evidence_of(run["evidence"]), profile, how["interval_s"])
+        idle = provisioned_idle(replay.readings())
     else:
-        replay = Replay(profile, how["interval_s"], how["max_batch"], how["devices"])
+        assert isinstance(profile, Profile)
+        new = partial(Replay, profile, how["interval_s"], how["max_batch"], how["devices"])
+        replay, idle = new(), replayed_idle(log, new())
     for batch in log.batches():
-        found = _of_row(replay.push(batch), log_row)
+        found = _of_row(replay.push(batch), log_row, idle)
         if found is not None:
             return found
-    found = _of_row(replay.finish(), log_row)
+    found = _of_row(replay.finish(), log_row, idle)
     return found if found is not None else f"{path.name} has no row {log_row}"
 
 
-def _of_row(done: Completed, log_row: int) -> Replayed | None:
+def _of_row(done: Completed, log_row: int, idle: ProvisionedIdle) -> Replayed | None:
     at = np.flatnonzero(done.batch.row == log_row)
     if not len(at):
         return None
     n = int(at[0])
     mine = done.slice_request == n
-    parts = {
-        part: float(getattr(done, f"{part}_j")[mine].sum())
-        for part in ("prefill", "decode", "step_fixed", "loaded_idle")
-    }
+    slices = {part: getattr(done, f"{part}_j")[mine] for part in GIVEN}
+    parts = {part: float(values.sum()) for part, values in slices.items()}
+    given_j = np.sum(list(slices.values()), axis=0)
+    parts["provisioned_idle"] = float(idle.allot(done.slot_start_s[mine], given_j).sum())
     return Replayed(
         energy_j=parts,
-        marginal_energy_j=parts["prefill"] + parts["decode"] + float(done.alone_j[n]),
+        marginal_energy_j=parts["prefill"] + parts["decode"] + parts["work"] + float(done.alone_j[n]),
         latency_s=float(done.end_s[n] - done.batch.arrival_us[n] / 1e6),
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gridmargin.attribution import Replay
+from gridmargin.attribution import DEFAULT_CHARGE, IDLE_KEY, ProvisionedIdle, Replay, provisioned_idle
 from gridmargin.ledger import Factors
 from gridmargin.pipeline.account import Job, factors_for, manifest_of, overheads_for
 from gridmargin.pipeline.accountant import Accountant
@@ -21,9 +21,10 @@ from gridmargin.pipeline.factors import Factory
 from gridmargin.pipeline.moment import moment_for
 from gridmargin.pipeline.synthetic import arrivals_between
 from gridmargin.receipts import CAUSES, FILL_REACH_S, FILL_WIDENING, Receipt, ReceiptWriter, range_of, records
+from gridmargin.reference import Profile
 from gridmargin.requests import RequestBatch
 from gridmargin.sources import KeptSource
-from gridmargin.vocab import Status, format_utc, sha256_hex
+from gridmargin.vocab import InputError, Status, format_utc, sha256_hex
 
 Settle = Callable[[datetime], tuple[Job, Factory] | None]
 """What prices at a moment; None where it is what did until then."""
@@ -63,6 +64,11 @@ class Stream:
         For the draws.
     settle : callable, optional
         Asked once an interval, so that a source which came up later takes over. Without it the stream stays on what it began with.
+
+    Notes
+    -----
+    What the devices draw with nobody active is allotted when receipts are written: all of it since those before,
+    among those that are. Until then a receipt says nothing of it, so a policy that charges it is refused.
     """
 
     def __init__(
@@ -74,6 +80,10 @@ class Stream:
         seed: int = 0,
         settle: Settle | None = None,
     ) -> None:
+        if job.charge != DEFAULT_CHARGE:
+            raise InputError(
+                f"a stream charges by {DEFAULT_CHARGE}, not {job.charge}: its receipts are shown before its idle is known"
+            )
         self.folder = folder
         self.since_utc = start_utc
         self._settle = settle
@@ -161,7 +171,9 @@ class Stream:
     def _begin_on(self, job: Job, factory: Factory, moment_utc: datetime) -> None:
         """Begin a run on a source."""
         self.job, self._factory = job, factory
+        self._allotted_j: dict[int, float] = {}
         self._settled_slot = _seconds(moment_utc) // SETTLE_EVERY_S
+        assert isinstance(job.profile, Profile)
         overheads, _ = overheads_for(job)
         replay = Replay(job.profile, factory.source.interval_s(job.zone), job.max_batch, job.n_devices)
         self._accountant = Accountant(
@@ -211,14 +223,36 @@ class Stream:
         if not self._unwritten:
             return
         run_id = self._run_id()
+        whole = provisioned_idle(self._accountant.replay.readings())
+        idle = self._since_last(whole)
+        manifest = self._manifests[run_id] | {
+            "idle": {
+                "key": IDLE_KEY, "provisioned_idle_j": idle.total_j, "over_run_j": idle.over_run_j,
+                "allotted_j": idle.total_j,
+            }
+        }  # fmt: skip
         with ReceiptWriter(self.folder, run_id) as writer:
             for table in self._unwritten:
-                writer.write(table, self.job.zone)
-            writer.commit(self._manifests[run_id])
+                writer.write(_with_idle(table, idle), self.job.zone)
+            writer.commit(manifest)
+        self._allotted_j = dict(zip(whole.slot_start_s.tolist(), whole.idle_j.tolist(), strict=True))
         self._unwritten.clear()
         self._part += 1
         self._accountant.run_id = self._run_id()
         self._manifests = {self._run_id(): self._manifest()}  # what is written is read from disk
+
+    def _since_last(self, whole: ProvisionedIdle) -> ProvisionedIdle:
+        """Give the idle since the last writing, beside what the receipts at hand were given."""
+        given = [_slices(table) for table in self._unwritten]
+        slot_s = np.concatenate([start_s for start_s, _ in given])
+        slots = np.union1d(whole.slot_start_s, slot_s)
+        steps_j = np.bincount(
+            np.searchsorted(slots, slot_s), np.concatenate([j for _, j in given]), len(slots)
+        )
+        idle_j = np.zeros(len(slots))
+        before_j = np.array([self._allotted_j.get(at, 0.0) for at in whole.slot_start_s.tolist()])
+        idle_j[np.searchsorted(slots, whole.slot_start_s)] = whole.idle_j - before_j
+        return ProvisionedIdle(slots, idle_j, steps_j.astype(np.float64))
 
     def _run_id(self) -> str:
         return f"{self._base}{self._part:05d}"
@@ -256,6 +290,19 @@ class Stream:
             return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
 
         return of
+
+
+def _slices(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Give interval and energy of every slice of a table, receipt by receipt."""
+    flat = pc.list_flatten(table["slices"]).combine_chunks()
+    return flat.field("start_s").to_numpy(), flat.field("energy_j").to_numpy()
+
+
+def _with_idle(table: pa.Table, idle: ProvisionedIdle) -> pa.Table:
+    owner = pc.list_parent_indices(table["slices"].combine_chunks()).to_numpy()
+    idle_j = np.bincount(owner, idle.allot(*_slices(table)), table.num_rows)
+    at = table.schema.get_field_index("provisioned_idle_j")
+    return table.set_column(at, table.schema.field(at), pa.array(idle_j))
 
 
 _ARRAYS = ("start_epoch_s", "low", "mid", "high", "entry_id", "status", "view")

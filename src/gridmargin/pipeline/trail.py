@@ -207,10 +207,16 @@ def _metered_own(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], found:
         f" {evidence['rule']}; energy of "
         + (f"the meter {Path(meter['path']).name}, sha256 {meter['sha256'][:12]}" if meter else "the profile")
     )
-    for part in ("prefill", "decode"):
+    again = {} if isinstance(found, str) else dict(found.energy_j)
+    if again and "work" not in receipt.energy_j:  # older receipts hold it under decode
+        again["decode"] += again["work"]
+    owns = [("prefill", "own tokens"), ("decode", "own tokens")]
+    if receipt.work_units:
+        owns.append(("work", f"{receipt.work_units:g} work units of its own"))
+    for part, own in owns:
         trail.add(
-            part, f"own tokens; {said}", unit="J", value=receipt.energy_j[part],
-            again=None if isinstance(found, str) else found.energy_j[part], unchecked=isinstance(found, str),
+            part, f"{own}; {said}", unit="J", value=receipt.energy_j[part], again=again.get(part),
+            unchecked=not again,
         )  # fmt: skip
 
 
@@ -223,15 +229,23 @@ def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
     shares = {
         "step fixed": (parts["step_fixed"], "equal share of the fixed energy of each step among the requests active in it"),
         "loaded idle": (parts["loaded_idle"], "equal share of the idle power during each step among those requests"),
+        "provisioned idle": (
+            parts.get("provisioned_idle"),
+            "part of what the devices drew with nobody active, by what it was given of the steps in each interval, and of"
+            f" intervals without any over the run; {_who_pays(run)}",
+        ),
         "marginal energy": (receipt.marginal_energy_j, "own tokens, and the fixed energy of the steps it was alone in"),
         "latency": (receipt.latency_s, "from the arrival to the end of its last step"),
     }  # fmt: skip
     for title, (value, what) in shares.items():
+        if value is None:  # of an older run, or a stream's that is not written yet
+            continue
         again = None
         if not isinstance(found, str):
             again = {
                 "step fixed": found.energy_j["step_fixed"],
                 "loaded idle": found.energy_j["loaded_idle"],
+                "provisioned idle": found.energy_j["provisioned_idle"],
                 "marginal energy": found.marginal_energy_j,
                 "latency": found.latency_s,
             }[title]
@@ -239,10 +253,12 @@ def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
             title, f"{what}; {checked}", unit="s" if title == "latency" else "J", value=value, again=again,
             unchecked=again is None,
         )  # fmt: skip
-    charged = math.fsum(parts.values())
+    pays = {part: parts[part] for part in run["charged"] if part in parts}
+    charged = math.fsum(pays.values())
+    names = ", ".join(part.replace("_", " ") for part in pays)
     trail.add(
-        "charged energy", "what the run's policy charges: every part above", unit="J",
-        value=receipt.charged_energy_j, again=charged, equation=" + ".join(f"{v:.6g}" for v in parts.values()),
+        "charged energy", f"what the run's policy charges: {names}", unit="J", value=receipt.charged_energy_j,
+        again=charged, equation=" + ".join(f"{v:.6g}" for v in pays.values()),
     )  # fmt: skip
     overheads = run["overheads"]
     trail.add(
@@ -255,6 +271,10 @@ def _energy(trail: _Trail, receipt: Receipt, run: Mapping[str, Any]) -> None:
         again=math.fsum(s.energy_j for s in receipt.slices),
         equation=" + ".join(f"{s.energy_j:.6g}" for s in receipt.slices),
     )  # fmt: skip
+
+
+def _who_pays(run: Mapping[str, Any]) -> str:
+    return "charged" if "provisioned_idle" in run["charged"] else "told, and charged to nobody"
 
 
 def _grams(trail: _Trail, receipt: Receipt, run: Mapping[str, Any], book: Book) -> list[Entry]:

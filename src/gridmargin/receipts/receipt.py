@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from gridmargin.attribution import ENERGY_PARTS
 from gridmargin.vocab import Range, Status
 
 SLICE_TYPE = pa.struct(
@@ -33,6 +34,9 @@ RECEIPT_SCHEMA = pa.schema(
         ("log_row", pa.int64()),
         ("tenant", pa.string()),
         ("endpoint", pa.string()),
+        ("service", pa.string()),
+        ("outcome", pa.dictionary(pa.int32(), pa.string())),
+        ("retry_of", pa.string()),
         ("model", pa.dictionary(pa.int32(), pa.string())),
         ("device", pa.dictionary(pa.int32(), pa.string())),
         ("zone", pa.dictionary(pa.int32(), pa.string())),
@@ -43,10 +47,8 @@ RECEIPT_SCHEMA = pa.schema(
         ("latency_s", pa.float64()),
         ("prompt_tokens", pa.int32()),
         ("generated_tokens", pa.int32()),
-        ("prefill_j", pa.float64()),
-        ("decode_j", pa.float64()),
-        ("step_fixed_j", pa.float64()),
-        ("loaded_idle_j", pa.float64()),
+        ("work_units", pa.float64()),
+        *((f"{part}_j", pa.float64()) for part in ENERGY_PARTS),
         ("charged_energy_j", pa.float64()),
         ("marginal_energy_j", pa.float64()),
         ("plug_energy_j", pa.float64()),
@@ -63,6 +65,12 @@ RECEIPT_SCHEMA = pa.schema(
 )
 """One row a request. `…_low_gco2` and `…_high_gco2` are half-widths of the 90 % range due to one cause, in grams;
 they add up linearly where the error is shared and in quadrature where it is not (C6)."""
+
+LATER_COLUMNS = {
+    "service": "VARCHAR", "outcome": "VARCHAR", "retry_of": "VARCHAR", "work_units": "DOUBLE", "work_j": "DOUBLE",
+    "provisioned_idle_j": "DOUBLE",
+}  # fmt: skip
+"""Columns that older files lack, and how the query engine names their types: they read as not known (C2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,13 @@ class Receipt:
         `RUN-ROW`: the accounting run and the row of the request log.
     first_token_utc : datetime or None
         None where the log says when a request ended, and not when it first answered.
+    service, outcome, retry_of : str or None
+        As the log says: the service line, one of `requests.OUTCOMES`, and the id of the request that this one repeats.
+    work_units : float or None
+        Work that is no token; None where the receipt is from a version that did not keep it. [1]
     energy_j : mapping of str to float
-        The parts kept apart: prefill, decode (own marginal), step_fixed (share), loaded_idle (share). [J]
+        The parts kept apart: prefill, decode, work (its own), step_fixed, loaded_idle, provisioned_idle (shares). One
+        that is not known yet, as provisioned idle of a stream until it is written, has no entry (C2). [J]
     charged_energy_j : float
         Sum of the parts that the run's policy charges. [J]
     marginal_energy_j : float
@@ -131,6 +144,9 @@ class Receipt:
     model: str
     tenant: str | None
     endpoint: str | None
+    service: str | None
+    outcome: str | None
+    retry_of: str | None
     arrival_utc: datetime
     start_utc: datetime
     first_token_utc: datetime | None
@@ -138,6 +154,7 @@ class Receipt:
     latency_s: float
     prompt_tokens: int
     generated_tokens: int
+    work_units: float | None
     energy_j: Mapping[str, float]
     charged_energy_j: float
     marginal_energy_j: float

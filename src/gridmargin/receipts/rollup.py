@@ -14,12 +14,15 @@ from typing import Any
 
 import duckdb
 
-from gridmargin.receipts.receipt import CAUSES
+from gridmargin.attribution import ENERGY_PARTS
+from gridmargin.receipts.receipt import CAUSES, LATER_COLUMNS
 from gridmargin.vocab import InputError, NotFoundError, format_utc
 
 KEYS = {
     "tenant": "tenant",
     "endpoint": "endpoint",
+    "service": "service",
+    "outcome": "CAST(outcome AS VARCHAR)",
     "model": "CAST(model AS VARCHAR)",
     "device": "CAST(device AS VARCHAR)",
     "zone": "CAST(zone AS VARCHAR)",
@@ -29,8 +32,8 @@ KEYS = {
 """What receipts can be grouped by."""
 
 _SUMS = (
-    "charged_energy_j", "plug_energy_j", "prefill_j", "decode_j", "step_fixed_j", "loaded_idle_j",
-    "energy_cost_usd", "prompt_tokens", "generated_tokens", "marginal_gco2", "average_gco2",
+    "charged_energy_j", "plug_energy_j", *(f"{part}_j" for part in ENERGY_PARTS), "work_units", "energy_cost_usd",
+    "prompt_tokens", "generated_tokens", "marginal_gco2", "average_gco2",
 )  # fmt: skip
 _HALVES = tuple(
     f"{kind}_{cause}_{side}_gco2"
@@ -38,6 +41,15 @@ _HALVES = tuple(
     for cause in CAUSES
     for side in ("low", "high")
 )
+
+
+RECEIPTS = (
+    "(SELECT "
+    + ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in LATER_COLUMNS.items())
+    + " WHERE FALSE UNION ALL BY NAME"
+    " SELECT * FROM read_parquet(?, hive_partitioning = false, union_by_name = true))"
+)
+"""Receipts of a list of files, whichever version wrote them."""
 
 
 def committed_files(folder: Path, run_id: str | None = None) -> list[Path]:
@@ -87,7 +99,7 @@ def quantiles(folder: Path, run_id: str | None = None) -> dict[str, float]:
     where = " WHERE run_id = ?" if run_id else ""
     with duckdb.connect() as connection:
         row = connection.execute(
-            f"SELECT quantile_cont(marginal_gco2, [0.5, 0.95]) FROM read_parquet(?, hive_partitioning = false){where}",
+            f"SELECT quantile_cont(marginal_gco2, [0.5, 0.95]) FROM {RECEIPTS}{where}",
             [_files(folder, run_id), *([run_id] if run_id else [])],
         ).fetchone()
     assert row is not None
@@ -104,7 +116,8 @@ def _sql(by: Sequence[str], run_id: str | None) -> str:
     ctes = [
         f"cells AS (SELECT {keys}CAST(zone AS VARCHAR) AS zone_,"
         f" concat(CAST(device AS VARCHAR), '|', CAST(model AS VARCHAR)) AS profile_, count(*) AS requests,"
-        f" epoch_us(min(arrival_utc)) AS first_us, epoch_us(max(end_utc)) AS last_us, {sums} FROM read_parquet(?, hive_partitioning = false){where} GROUP BY {group})"
+        f" epoch_us(min(arrival_utc)) AS first_us, epoch_us(max(end_utc)) AS last_us, count(*) - count(provisioned_idle_j) AS idle_unknown, {sums}"
+        f" FROM {RECEIPTS}{where} GROUP BY {group})"
     ]
     joins = []
     for cause in CAUSES:
@@ -121,7 +134,7 @@ def _sql(by: Sequence[str], run_id: str | None) -> str:
     totals = ", ".join(f"sum({column}) AS {column}" for column in _SUMS)
     ctes.append(
         f"totals AS (SELECT {names}sum(requests) AS requests, min(first_us) AS first_us, max(last_us) AS last_us,"
-        f" {totals} FROM cells{' GROUP BY ' + ', '.join(by) if by else ''})"
+        f" sum(idle_unknown) AS idle_unknown, {totals} FROM cells{' GROUP BY ' + ', '.join(by) if by else ''})"
     )
     widths = ", ".join(
         "sqrt("
@@ -146,6 +159,7 @@ def _shape(row: dict[str, Any], by: Sequence[str]) -> dict[str, Any]:
         "last_utc": _utc(row["last_us"]),
     }
     out |= {column: row[column] for column in _SUMS if not column.endswith("_gco2")}
+    out["n_provisioned_idle_unknown"] = int(row["idle_unknown"])
     for kind in ("marginal", "average"):
         mid = row[f"{kind}_gco2"]
         if mid is None:

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gridmargin.attribution import ENERGY_PARTS
 from gridmargin.receipts.price import range_of
 from gridmargin.receipts.receipt import CAUSES, RECEIPT_SCHEMA, Receipt, Slice
-from gridmargin.receipts.rollup import committed_files
+from gridmargin.receipts.rollup import RECEIPTS, committed_files
 from gridmargin.vocab import InputError, NotFoundError, Status, is_disk_full
 
 
@@ -145,7 +146,7 @@ def find_receipt(folder: Path, receipt_id: str) -> Receipt:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             found = connection.sql(
-                "SELECT * FROM read_parquet(?, hive_partitioning = false) WHERE log_row = ?",
+                f"SELECT * FROM {RECEIPTS} WHERE log_row = ?",
                 params=[[str(f) for f in files], int(row)],
             ).to_arrow_table()
         if found.num_rows:
@@ -186,7 +187,7 @@ def _latest_of(files: list[Path], limit: int, before: tuple[datetime, str] | Non
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         found = connection.sql(
-            f"SELECT * FROM read_parquet(?, hive_partitioning = false){where} ORDER BY end_utc DESC, receipt_id DESC LIMIT ?",
+            f"SELECT * FROM {RECEIPTS}{where} ORDER BY end_utc DESC, receipt_id DESC LIMIT ?",
             params=[[str(f) for f in files], *(before or ()), limit],
         ).to_arrow_table()
     return list(_records(found))
@@ -210,10 +211,12 @@ def _records(table: pa.Table) -> Iterator[Receipt]:
         yield Receipt(
             receipt_id=row["receipt_id"], request_id=row["request_id"], zone=row["zone"], device=row["device"],
             model=row["model"], tenant=row["tenant"], endpoint=row["endpoint"],
+            service=row["service"], outcome=row["outcome"], retry_of=row["retry_of"],
             arrival_utc=row["arrival_utc"], start_utc=row["start_utc"], first_token_utc=row["first_token_utc"],
             end_utc=row["end_utc"], latency_s=row["latency_s"], prompt_tokens=row["prompt_tokens"],
             generated_tokens=row["generated_tokens"],
-            energy_j={part: row[f"{part}_j"] for part in ("prefill", "decode", "step_fixed", "loaded_idle")},
+            work_units=row["work_units"],
+            energy_j={part: row[f"{part}_j"] for part in ENERGY_PARTS if row[f"{part}_j"] is not None},
             charged_energy_j=row["charged_energy_j"], marginal_energy_j=row["marginal_energy_j"],
             plug_energy_j=row["plug_energy_j"],
             energy_cost_usd=row["energy_cost_usd"],

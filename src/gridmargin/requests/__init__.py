@@ -5,6 +5,16 @@ disk.
 """
 
 from gridmargin.requests.log import RequestLog, file_sha256, is_unchanged, log_cells, read_log
-from gridmargin.requests.request import Request, RequestBatch
+from gridmargin.requests.request import OUTCOMES, WORDS, Request, RequestBatch
 
-__all__ = ["Request", "RequestBatch", "RequestLog", "file_sha256", "is_unchanged", "log_cells", "read_log"]
+__all__ = [
+    "OUTCOMES",
+    "WORDS",
+    "Request",
+    "RequestBatch",
+    "RequestLog",
+    "file_sha256",
+    "is_unchanged",
+    "log_cells",
+    "read_log",
+]

@@ -22,7 +22,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from gridmargin.requests.request import RequestBatch
+from gridmargin.requests.request import OUTCOMES, WORDS, RequestBatch
 from gridmargin.vocab import EARLIEST_YEAR, LATEST_YEAR, InputError, TableError, TimeError
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -48,6 +48,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "request_id": ("request_id", "requestid", "id"),
     "tenant": ("tenant", "tenant_id", "customer"),
     "endpoint": ("endpoint", "route", "path"),
+    "service": ("service", "service_line"),
+    "outcome": ("outcome",),
+    "retry_of": ("retry_of",),
     "model": ("model", "model_name"),
     "end": ("end", "end_utc", "end_time", "completed_at", "finished_at"),
 }
@@ -96,7 +99,7 @@ class RequestLog:
 
     def batches(self) -> Iterator[RequestBatch]:
         """Give the requests in order of arrival, a batch at a time; `row` counts the file's rows from 1, a header included."""
-        words = [name for name in ("request_id", "tenant", "endpoint") if name in self.columns]
+        words = [name for name in WORDS if name in self.columns]
         shift_us = round(self.shift_s * 1e6)
         n_header = _n_header(self.path)
         fields = [
@@ -107,7 +110,7 @@ class RequestLog:
                 for name in ("prompt_tokens", "generated_tokens")
             ),
             *([f"{_epoch_us(self.columns['end'])} + {shift_us} AS end_us"] if "end" in self.columns else []),
-            *(f"CAST({_quoted(self.columns[name])} AS VARCHAR) AS {name}" for name in words),
+            *(f"{_word(name, self.columns[name])} AS {name}" for name in words),
         ]
         with _connection() as connection:
             _open_view(connection, self.path)
@@ -147,6 +150,7 @@ def read_log(path: Path, align_to_utc: datetime | None = None) -> RequestLog:
             _check_times(connection, kinds, columns, path, aligned=align_to_utc is not None)
             _check_tokens(connection, kinds, columns, path)
             _check_ids(connection, columns, path)
+            _check_outcomes(connection, columns, path)
             model = _one_model(connection, columns, path)
             arrival = _epoch_us(columns["arrival"])
             row = connection.execute(f"SELECT count(*), min({arrival}), max({arrival}) FROM log").fetchone()
@@ -386,6 +390,33 @@ def _check_ids(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]
             f"{path.name}, rows {rows[0][0]} and {rows[1][0]}, column {name}: the id {twice[0]!r} stands twice; give each"
             " request its own, or remove one"
         )
+
+
+def _check_outcomes(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], path: Path) -> None:
+    if "outcome" in columns:
+        name = columns["outcome"]
+        known = ", ".join(f"'{word}'" for word in OUTCOMES)
+        bad = _first_row(connection, path, f"{_word('outcome', name)} NOT IN ({known})", name)
+        if bad:
+            raise TableError(
+                f"{path.name}, row {bad[0]}, column {name}: {bad[1]!r} is no outcome; write one of {', '.join(OUTCOMES)}, or"
+                " leave the cell empty where it is not known"
+            )
+    if "retry_of" in columns and "request_id" in columns:
+        name, own = columns["retry_of"], _word("request_id", columns["request_id"])
+        bad = _first_row(connection, path, f"{_word('retry_of', name)} = {own}", name)
+        if bad:
+            raise TableError(
+                f"{path.name}, row {bad[0]}, column {name}: the request {bad[1]!r} repeats itself; name the one before it"
+            )
+
+
+def _word(ours: str, theirs: str) -> str:
+    """Give a text cell as it travels along: an empty outcome is not known, and the words for it are of one case."""
+    text = f"CAST({_quoted(theirs)} AS VARCHAR)"
+    if ours == "outcome":
+        return f"nullif(replace(lower(trim({text})), 'canceled', 'cancelled'), '')"
+    return f"nullif(trim({text}), '')" if ours == "retry_of" else text
 
 
 def _one_model(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], path: Path) -> str | None:

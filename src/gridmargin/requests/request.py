@@ -10,6 +10,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+OUTCOMES = {
+    "completed": "served to its end",
+    "failed": "ended by an error",
+    "cancelled": "ended by whoever asked",
+    "retried": "given up and sent again; the later one may name it in `retry_of`",
+}
+"""How a request may have ended. Whatever it says, a request is charged what it drew."""
+
+WORDS = ("request_id", "tenant", "endpoint", "service", "outcome", "retry_of")
+"""Text columns of a log that travel along to the receipt; an outcome is one of `OUTCOMES` or null."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -45,7 +56,7 @@ class RequestBatch:
     end_us : array of int64, shape (n,), or None
         End as the log says. [µs since 1970 UTC]
     words : mapping of str to pyarrow.Array
-        Text columns that only travel along: `request_id`, `tenant`, `endpoint`.
+        Text columns that only travel along, those of `WORDS` that the log has.
     """
 
     row: NDArray[np.int64]

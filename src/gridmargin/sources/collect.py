@@ -140,9 +140,14 @@ def collect(
         if faults and not n_new + n_unchanged:
             raise PublisherError(source.publisher, faults[0], NOT_THERE)
         left: set[str] = set()
-        for request in (one for one in requests if one.supplement and not is_broken):
+        due = [one for one in requests if one.supplement and not is_broken]
+        for number, request in enumerate(due):
             if request.supplement in left:
                 continue
+            if deadline is not None and clock is not None and clock() >= deadline:
+                unasked = sorted({one.supplement for one in due[number:]} - left)
+                faults.append(f"{', '.join(unasked)}: not asked for, since the time was up")
+                break
             try:
                 brought = _bring(source, zone, request, asking, archive, index, now_utc)
             except (PublisherError, TableError) as error:

@@ -19,6 +19,7 @@ SOURCES: Registry[type[Source]] = Registry(
         "ercot": "gridmargin.sources.ercot:Ercot",
         "fuel_on_margin": "gridmargin.sources.fuel_on_margin:FuelOnMargin",
         "isone": "gridmargin.sources.isone:IsoNe",
+        "miso_margin": "gridmargin.sources.miso_margin:MisoMargin",
         "nyiso": "gridmargin.sources.nyiso:NyIso",
         "reference": "gridmargin.sources.reference:ReferenceDays",
     },

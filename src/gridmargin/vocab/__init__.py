@@ -20,6 +20,7 @@ from gridmargin.vocab.errors import (
     UnknownNameError,
     is_disk_full,
 )
+from gridmargin.vocab.exposition import MetricLine, metric_lines
 from gridmargin.vocab.fuel import (
     FOSSIL,
     GENERATION_COLUMNS,
@@ -55,6 +56,7 @@ __all__ = [
     "InputError",
     "Interval",
     "Kind",
+    "MetricLine",
     "MixedKindsError",
     "NoFactorError",
     "NoMeterError",
@@ -72,6 +74,7 @@ __all__ = [
     "format_utc",
     "generation_column",
     "is_disk_full",
+    "metric_lines",
     "parse_utc",
     "published_margin_column",
     "require_utc",

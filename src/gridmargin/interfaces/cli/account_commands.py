@@ -9,16 +9,17 @@ from typing import Any
 
 from rich.table import Table
 
+from gridmargin.attribution import DEFAULT_CHARGE, charged_parts
 from gridmargin.interfaces.account import alignment_text
 from gridmargin.interfaces.cli.terminal import people_console, progress_bar
 from gridmargin.interfaces.placing import conflict_lines, place_answer, place_line, placed_throughout
 from gridmargin.interfaces.recent import recent_folders, remember
 from gridmargin.interfaces.units import energy_text, grams_text
-from gridmargin.pipeline import Job, account_log, evidence, facts_from, recipe
+from gridmargin.pipeline import Job, account_log, evidence, facts_from, profile_named, recipe
 from gridmargin.pipeline import explain as explain_receipt
 from gridmargin.places import Placed, overheads_of
 from gridmargin.receipts import find_receipt, read_run, write_json
-from gridmargin.reference import profile_for, pue
+from gridmargin.reference import pue
 from gridmargin.requests import read_log
 from gridmargin.vocab import InputError, NotFoundError, parse_utc
 from gridmargin.wiring import (
@@ -65,13 +66,19 @@ def account(
     meter_modulus_j: float | None = None,
     meter_most_w: float | None = None,
     rule: str | None = None,
+    meter_field: str | None = None,
+    charge: str = DEFAULT_CHARGE,
+    instances: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Answer `gridmargin account`."""
-    measured = evidence(steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule)
+    measured = evidence(
+        steps, meter, meter_every_s, meter_modulus_j, meter_most_w, rule, meter_field, instances
+    )
+    charged_parts(charge)
     settings = read_settings(ledger)
     registry = open_places(settings, places, geojson)
     registry.where(zone, now_utc(), workload)
-    profile = profile_for(device, model)
+    profile = profile_named(device, model, measured)
     pue(site or DEFAULT_SITE)
     recipe(estimator)
     if out.exists() and not out.is_dir():
@@ -84,6 +91,7 @@ def account(
     job = Job(
         zone, estimator, profile, site or DEFAULT_SITE, max_batch, n_devices, fill_gaps, alignment_text(align_to),
         cooling=stated.get("cooling"), loss=stated.get("loss"), place=place_answer(found), evidence=measured,
+        charge=charge,
     )  # fmt: skip
     fresh = not out.exists()
     work = data_dir or out / "work"
@@ -151,7 +159,7 @@ def show_account(summary: dict[str, Any]) -> None:
             )
     people_console().print(table)
     per = summary["per_request_gco2"]
-    per_1k = summary["per_1k_tokens_gco2"]
+    per_1k, per_work = summary["per_1k_tokens_gco2"], summary["per_work_unit_gco2"]
     console.print(
         f"per request: p50 {grams_text(per['p50'])}, p95 {grams_text(per['p95'])}"
         + (
@@ -159,15 +167,14 @@ def show_account(summary: dict[str, Any]) -> None:
             if per_1k
             else ""
         )
+        + (f"; per work unit: {grams_text(per_work['mid'])}" if per_work else "")
     )
-    parts = ", ".join(
-        f"{name.replace('_', ' ')} {energy_text(value)}" for name, value in summary["energy_parts_j"].items()
-    )
-    console.print(
-        f"energy at the device: {energy_text(totals['energy_j'])} ({parts}); provisioned idle, charged to nobody:"
-        f" {energy_text(totals['provisioned_idle_j'])}; unattributed: {energy_text(max(totals['unattributed_j'], 0.0))};"
-        f" conservation error {totals['conservation_error']:.1e}"
-    )
+    console.print(_energy_line(summary))
+    for row in summary["outcomes"]:
+        console.print(
+            f"{row['outcome'] or 'outcome not known'}: {row['requests']:,} requests, {energy_text(row['charged_energy_j'])},"
+            f" {grams_text(row['marginal_gco2']['mid'])}"
+        )
     cost = totals["energy_cost_usd"]
     console.print(
         f"energy at the plug: {energy_text(totals['plug_energy_j'])}"
@@ -183,6 +190,27 @@ def show_account(summary: dict[str, Any]) -> None:
         )
     console.print(
         f"receipts: {summary['out']}; trace one with: gridmargin explain {summary['example_receipts'][0]} --out {summary['out']}"
+    )
+
+
+def _energy_line(summary: Mapping[str, Any]) -> str:
+    """Say what was charged, part by part, and what was charged to nobody."""
+    totals, parts = summary["totals"], dict(summary["energy_parts_j"])
+    if not parts["work"]:
+        del parts["work"]
+    charged = ", ".join(
+        f"{name.replace('_', ' ')} {energy_text(parts[name])}" for name in summary["charged"] if name in parts
+    )
+    if "provisioned_idle" not in summary["charged"]:
+        parts["provisioned_idle"] = totals["provisioned_idle_j"]
+    others = "".join(
+        f"; {name.replace('_', ' ')}, charged to nobody: {energy_text(value)}"
+        for name, value in parts.items()
+        if name not in summary["charged"]
+    )
+    return (
+        f"energy at the device: {energy_text(totals['energy_j'])} ({charged}){others}; unattributed:"
+        f" {energy_text(max(totals['unattributed_j'], 0.0))}; conservation error {totals['conservation_error']:.1e}"
     )
 
 

@@ -187,6 +187,24 @@ def meters(as_json: JsonOption = False) -> None:
     emit(meters_command.meters(), meters_command.show_meters, as_json)
 
 
+@app.command()
+def record(
+    instrument: Annotated[str, typer.Argument(help="As `gridmargin meters` lists it.", metavar="INSTRUMENT")],
+    out: Annotated[Path, typer.Option(help="Trace to write, .csv or .parquet.", metavar="FILE")],
+    seconds: Annotated[
+        float, typer.Option("--for", help="How long, in seconds; Ctrl-C ends it sooner.", min=0.1)
+    ] = 3600.0,
+    every: Annotated[
+        float | None, typer.Option(help="Sampling period in seconds; the instrument's own unless said.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sample an instrument of this machine into a trace that `account --meter` reads."""
+    from gridmargin.interfaces.cli import record_command
+
+    emit(record_command.record(instrument, out, seconds, every), record_command.show_record, as_json)
+
+
 @archive_app.command("prune")
 def archive_prune(
     before: Annotated[
@@ -416,10 +434,28 @@ def account(
         float | None,
         typer.Option(help="What the device cannot exceed, in watts; tells a wrap from a reset.", metavar="W"),
     ] = None,
+    meter_field: Annotated[
+        str | None,
+        typer.Option(
+            help="What a trace of power was read from, such as power.draw.instant: corrects it by the sensor of --device.",
+            metavar="FIELD",
+        ),
+    ] = None,
+    instance: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Part of a metered board and its share, such as GPU-0/MIG-1=3/7; may repeat.",
+            metavar="NAME=SHARE",
+        ),
+    ] = None,
     rule: Annotated[
         str | None,
         typer.Option(help="How steps are shared; an unknown name lists the rules. Shapley unless said."),
     ] = None,
+    charge: Annotated[
+        str,
+        typer.Option(help="What is charged: own, step, loaded or provisioned, each with those before it."),
+    ] = "loaded",
     on_gap: Annotated[
         OnGap, typer.Option(help="An interval with no factor: refuse, or fill from the nearest and mark it.")
     ] = OnGap.REFUSE,
@@ -436,9 +472,53 @@ def account(
         n_devices=devices, max_batch=max_batch, site=site, fill_gaps=on_gap is OnGap.NEAREST, source=source,
         data_dir=data_dir, ledger=ledger, quiet=as_json, workload=workload, places=places, geojson=geojson,
         steps=steps, meter=meter, meter_every_s=meter_every, meter_modulus_j=meter_modulus, meter_most_w=meter_most,
-        rule=rule,
+        rule=rule, meter_field=meter_field, charge=charge, instances=tuple(instance or ()),
     )  # fmt: skip
     emit(answer, account_commands.show_account, as_json)
+
+
+@app.command()
+def steps(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="What one process of the engine wrote, in order of time.", metavar="FILE…"),
+    ],
+    engine: Annotated[
+        str, typer.Option(help="Whose words they are, such as vllm_metrics; an unknown name lists them.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Where the steps go, .parquet or .jsonl; `account --steps` reads it.", metavar="FILE"
+        ),
+    ],
+    devices: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Devices that step together, such as gpu0,gpu1; once for each engine, in their order.",
+            metavar="NAMES",
+        ),
+    ] = None,
+    ahead_s: Annotated[
+        float,
+        typer.Option(
+            "--ahead", help="By how much the engine's clock is ahead of the meter's, in seconds.", metavar="S"
+        ),
+    ] = 0.0,
+    request_id: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression whose group is the id that your log has: 'cmpl-(.*)-0-[0-9a-f]{8}'.",
+            metavar="PATTERN",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn what a serving engine recorded into a file of its steps, and say what it does not tell."""
+    from gridmargin.interfaces.cli import steps_command
+
+    answer = steps_command.steps(files, engine, out, devices or (), ahead_s, request_id)
+    emit(answer, steps_command.show_steps, as_json)
 
 
 @app.command()

@@ -121,6 +121,8 @@ def _from_export(path: str, public: PublicKey, last: TreeHead | None) -> tuple[s
 
     found = audit_export(Path(path), public, last)
     note = str(json.loads(manifest_of(Path(path)).read_text("utf-8"))["head"])
+    if found.holds and TreeHead.read(note) != found.head:  # the file was replaced after it was audited
+        raise InputError(f"the manifest of {path} changed while it was read; copy both files, and try again")
     if found.holds and not found.follows:
         assert last is not None
         return note, [f"not proved: ask for an export with --seen-size {last.tree_size}"]

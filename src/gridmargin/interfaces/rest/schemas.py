@@ -283,6 +283,10 @@ class ReceiptModel(Model):
     latency_s: float
     prompt_tokens: int
     generated_tokens: int
+    work_units: float | None
+    outcome: str | None
+    retry_of: str | None
+    energy_j: dict[str, float]
     charged_energy_j: float
     marginal_energy_j: float
     plug_energy_j: float
@@ -326,6 +330,9 @@ class RequestModel(BaseModel):
     request_id: str | None = None
     tenant: str | None = None
     endpoint: str | None = None
+    service: str | None = None
+    outcome: str | None = None
+    retry_of: str | None = None
     end_utc: str | None = None
 
 
@@ -340,3 +347,4 @@ class AccountModel(BaseModel):
     requests: list[RequestModel]
     align_to: str | None = None
     estimator: str = "regression"
+    charge: str = "loaded"

@@ -99,12 +99,14 @@ def _request(kind: str, zone: str, label: str, stretch: Interval) -> LiveRequest
     folder = "Dispatch_SCADA" if kind == "DISPATCHSCADA" else "DispatchIS_Reports"
     inventory = LiveRequest(INVENTORY, f"Reports/Current/CDEII/{INVENTORY}", Body.CSV, stretch)
     beside = (inventory,) if kind == "DISPATCHSCADA" else ()
+    supplement = "" if kind == "DISPATCHSCADA" else "load, flows and price"
     name = f"{kind}-{zone}-{label}.zip"
     if len(label) == len("YYYYMMDD"):
         path = f"Reports/Archive/{folder}/PUBLIC_{kind}_{label}.zip"
-        return LiveRequest(name, path, Body.ZIP, stretch, beside=beside)
+        return LiveRequest(name, path, Body.ZIP, stretch, beside=beside, supplement=supplement)
     listed = rf"PUBLIC_{kind}_{label}_\d+\.zip"
-    return LiveRequest(name, f"Reports/Current/{folder}/", Body.ZIP, stretch, listed=listed, beside=beside)
+    current = f"Reports/Current/{folder}/"
+    return LiveRequest(name, current, Body.ZIP, stretch, listed=listed, beside=beside, supplement=supplement)
 
 
 def _market_days(interval: Interval) -> Iterator[tuple[datetime, Interval]]:

@@ -42,8 +42,12 @@ FUELS = {
     "PS": Fuel.PUMPED,
     "OTH": Fuel.OTHER,
 }
-"""Their codes that are fuels of ours, one to one. Hybrids (`SNB`, `WNB`), other stores (`OES`) and what they call unknown
-(`UNK`) are left in the payload."""
+"""Their codes that are fuels of ours. Other stores (`OES`, `UES`) and what they call unknown (`UNK`) are left in the
+payload."""
+
+HYBRIDS = {"SNB": "SUN", "WNB": "WND"}
+"""Sun and wind of plants with a store of their own, and the code of those without, whose fuel they are counted with: what
+such a plant gives is the weather's, now or earlier, less what its store took from the grid, and no figure parts them."""
 
 REGION_TYPES = {"D": ("demand_mw", 1.0), "TI": ("net_imports_mw", -1.0)}
 """Demand, and total interchange, which counts what leaves. `NG` repeats the fuels' sum and `DF` is a forecast."""
@@ -54,6 +58,8 @@ _ROUTES = {
     "fuel-type-data": ("respondent", "fueltype"),
 }
 """Per table: the field that names the authority, and the one that says what a row states."""
+
+_OF, _AND = "value of ", " + "
 
 _SUPPLEMENTS = {"interchange-data": "flows", "region-data": "load"}
 
@@ -126,31 +132,44 @@ class Eia930Live:
         table = read_records(payload, RECORDS, ("period", whose, what, "value"))
         _refuse_half(payload, table.height)
         quantity = {code: _quantity(route, code) for code in table[what].unique().drop_nulls()}
-        table = _timed(table, payload, whose).filter(
-            pl.col("start_utc").is_between(interval.start_utc, interval.end_utc, closed="left")
-        )
+        table = _timed(table, payload, whose)
         names, factors = (
             {code: found[at] for code, found in quantity.items() if found is not None} for at in (0, 1)
         )
         table = table.filter(pl.col(what).is_in(list(names)))
         numbers = to_numbers(
             table.rename({"value": "text"}).with_columns(pl.lit("value").alias("column")), payload
-        ).filter(pl.col("value").is_not_null())
+        )
+        if route == "fuel-type-data":
+            numbers = _with_hybrids(numbers)  # of the whole answer: what it lists says what a sum is of
+        inside_it = pl.col("start_utc").is_between(interval.start_utc, interval.end_utc, closed="left")
         return Observations(
-            numbers.with_columns(
+            numbers.filter(inside_it & pl.col("value").is_not_null())
+            .with_columns(
                 ("US-" + pl.col(whose)).alias("zone"),
                 pl.lit(HOUR_S, dtype=pl.Int32).alias("interval_s"),
                 pl.col(what).replace_strict(names, return_dtype=pl.String).alias("quantity"),
                 pl.col("value") * pl.col(what).replace_strict(factors, return_dtype=pl.Float64),
                 pl.lit(Status.REPORTED.value).alias("status"),
                 pl.lit(sha256_hex(payload.body)).alias("payload_sha256"),
-            ).select(OBSERVATION_SCHEMA.keys())
+            )
+            .select(OBSERVATION_SCHEMA.keys())
         )
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
-        """Give the value of a record."""
-        return record_cell(payload, RECORDS, cell)
+        """Give the value of a record; of a fuel with hybrids, the sum of theirs and the others'."""
+        if not cell.column.startswith(_OF):
+            return record_cell(payload, RECORDS, cell)
+        table = read_records(payload, RECORDS, ("period", "respondent", "fueltype", "value"))
+        hour = table.filter(pl.col("row") == cell.row).select("period", "respondent")
+        codes = cell.column.removeprefix(_OF).split(_AND)
+        found = table.join(hour, on=["period", "respondent"], how="semi").filter(
+            pl.col("fueltype").is_in(codes)
+        )
+        if found.height != len(codes):
+            raise TableError(f"{payload.name} has no row {cell.row} of {cell.column}")
+        return repr(sum(float(text) for text in found["value"]))
 
 
 @cache
@@ -164,7 +183,38 @@ def _quantity(route: str, code: str) -> tuple[str, float] | None:
         return imports_from(code), -1.0
     if route == "region-data":
         return REGION_TYPES.get(code)
-    return (generation_column(FUELS[code]), 1.0) if code in FUELS else None
+    fuel = FUELS.get(HYBRIDS.get(code, code))
+    return None if fuel is None else (generation_column(fuel), 1.0)
+
+
+def _with_hybrids(table: pl.DataFrame) -> pl.DataFrame:
+    """Add up the codes of one fuel; an authority that states hybrids states no fuel where a code is silent (C2)."""
+    codes = pl.col("fueltype")
+    table = table.with_columns(codes.replace(HYBRIDS).alias("whole"))
+    keys = ["respondent", "whole"]
+    listed = table.group_by(keys).agg(
+        codes.unique().sort().alias("codes"), codes.is_in(list(HYBRIDS)).any().alias("has_hybrids")
+    )
+    table = table.join(listed, on=keys, how="left", maintain_order="left")
+    each = table.filter(~pl.col("has_hybrids"))
+    sums = (
+        table.filter("has_hybrids")
+        .group_by(*keys, "start_utc", maintain_order=True)
+        .agg(
+            codes.first(),
+            pl.col("row").first(),
+            (pl.lit(_OF) + pl.col("codes").first().list.join(_AND)).alias("column"),
+            pl.when(
+                (codes.n_unique() == pl.col("codes").first().list.len())
+                & (pl.len() == codes.n_unique())
+                & (pl.col("value").null_count() == 0)
+            )
+            .then(pl.col("value").sum())
+            .alias("value"),
+        )
+    )
+    kept = ["respondent", "start_utc", "fueltype", "row", "column", "value"]
+    return pl.concat([each.select(kept), sums.select(kept)])
 
 
 def imports_from(authority: str) -> str:

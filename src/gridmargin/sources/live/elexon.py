@@ -55,11 +55,13 @@ LINKS = {
 """Their links and the zone at the other end. A link that is not listed is left in the payload."""
 
 DEMAND = "initialDemandOutturn"
+OUTTURN = "demand/outturn"
 PRICE = "balancing/pricing/market-index"
 PROVIDER = "APXMIDP"
 """The exchange whose index is read; the other's (`N2EXMIDP`) has no trades in most half hours, and then 0.00."""
 _FUEL_FIELDS = ("publishTime", "startTime", "fuelType", "generation")
 _AND = " + "
+_SUPPLEMENTS = {PRICE: "price", OUTTURN: "load"}
 _PRICE_NAME = PRICE.replace("/", "-")
 
 
@@ -75,7 +77,7 @@ class ElexonLive(OneZone):
     states_margin = False
     cadence_s = 1800
     delay_s = 900
-    tables: tuple[str, ...] = (PRICE, "demand/outturn", "datasets/FUELHH")
+    tables: tuple[str, ...] = (PRICE, OUTTURN, "datasets/FUELHH")
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List each settlement day's tables."""
@@ -87,7 +89,7 @@ class ElexonLive(OneZone):
                 Body.JSON,
                 stretch,
                 _query(table, day, stretch),
-                supplement="price" if table == PRICE else "",
+                supplement=_SUPPLEMENTS.get(table, ""),
             )
             for day, stretch in local_days(interval, TIMEZONE)
             for table in self.tables

@@ -137,7 +137,7 @@ class EntsoeLive:
         return INTERVAL_S
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
-        """List each document in stretches that begin on fixed days; of each stretch generation last, which is asked first."""
+        """List each document in stretches that begin on fixed days; generation stands without the others."""
         area = AREAS[zone]
         found = []
         stretch = Interval.containing(interval.start_utc, DAYS_AT_ONCE * DAY_S)
@@ -145,10 +145,13 @@ class EntsoeLive:
             for other in neighbours(zone):
                 for way, into, out_of in (("from", area, AREAS[other]), ("to", AREAS[other], area)):
                     flow = {"documentType": "A11", "in_Domain": into, "out_Domain": out_of}
-                    found.append(_request(f"flow-{zone}-{way}-{other}", flow, stretch))
+                    found.append(_request(f"flow-{zone}-{way}-{other}", flow, stretch, f"flows with {other}"))
             price = {"documentType": "A44", "in_Domain": area, "out_Domain": area}
             load = {"documentType": "A65", "processType": "A16", "outBiddingZone_Domain": area}
-            found += [_request(f"price-{zone}", price, stretch), _request(f"load-{zone}", load, stretch)]
+            found += [
+                _request(f"price-{zone}", price, stretch, "price"),
+                _request(f"load-{zone}", load, stretch, "load"),
+            ]
             for day in stretch.split(DAY_S):
                 if day.overlap(interval):
                     made = {"documentType": "A75", "processType": "A16", "in_Domain": area}
@@ -198,12 +201,13 @@ def neighbours(zone: str) -> list[str]:
     return [other for other in AREAS if not pairs.isdisjoint((f"{zone}-{other}", f"{other}-{zone}"))]
 
 
-def _request(name: str, query: dict[str, str], stretch: Interval) -> LiveRequest:
+def _request(name: str, query: dict[str, str], stretch: Interval, supplement: str = "") -> LiveRequest:
     times = {
         "periodStart": f"{stretch.start_utc:%Y%m%d%H%M}",
         "periodEnd": f"{stretch.end_utc:%Y%m%d%H%M}",
     }
-    return LiveRequest(f"{name}-{stretch.start_utc:%Y%m%d}.xml", "api", Body.XML, stretch, query | times)
+    called = f"{name}-{stretch.start_utc:%Y%m%d}.xml"
+    return LiveRequest(called, "api", Body.XML, stretch, query | times, supplement=supplement)
 
 
 def _column(terms: list[tuple[int, Series]]) -> str:

@@ -1,5 +1,7 @@
 """Midcontinent ISO, live: the public API's fuel mix of yesterday and today, today's load, net flow and system price.
 
+For a stretch of days the years' fuels on the margin come beside them, from the market reports (`miso_margin`).
+
 Anybody is answered, once a minute for each address. Labels are EST (UTC-5) all year; a day's table begins with 00:00, so
 a label names the start. `Other` holds hydro, pumped storage, diesel, refuse and demand response and says not how much of
 each. Only these two days are there: what is further back is in the market reports and in EIA-930. Net actual interchange
@@ -16,6 +18,7 @@ import polars as pl
 from gridmargin.sources.delimited import to_numbers
 from gridmargin.sources.json_rows import inside, read_json, read_records, record_cell
 from gridmargin.sources.live.live_source import Access, LiveRequest, OneZone
+from gridmargin.sources.miso_margin import ENDING, EST, INTERVAL_S, ZONE, margin_text, margins, year_of
 from gridmargin.sources.mix_tables import quantities_of
 from gridmargin.sources.observation import Observations
 from gridmargin.sources.source import Payload
@@ -23,9 +26,10 @@ from gridmargin.sources.stated import stated
 from gridmargin.sources.transport import Body
 from gridmargin.vocab import Cell, Fuel, Interval, TableError, generation_column
 
-ZONE = "US-MISO"
-INTERVAL_S = 300
-EST = timedelta(hours=-5)
+REPORTS = "https://docs.misoenergy.org"
+
+SHORT = timedelta(days=3)
+"""Longer stretches ask for the fuels on the margin: a year's table of megabytes, which a round has no use for."""
 
 FUELS = {
     "Battery Storage": Fuel.BATTERY,
@@ -60,7 +64,7 @@ _LESS = " - "
 
 
 class MisoLive(OneZone):
-    """Asks for `FuelMix/Yesterday` and `FuelMix/Today`, and for today's load, net flow and the newest price."""
+    """Asks for `FuelMix/Yesterday` and `FuelMix/Today`, today's load and net flow, the newest price, and years' margins."""
 
     name = "miso"
     publisher = "Midcontinent ISO"
@@ -68,14 +72,16 @@ class MisoLive(OneZone):
     access: Access | None = None
     zone = ZONE
     every_s = INTERVAL_S
-    states_margin = False
+    states_margin = True
+    newest = "^generation_"
+    margin_delay_s = 366 * 86_400
     cadence_s = 300
     delay_s = 300
 
     def requests(self, zone: str, interval: Interval) -> list[LiveRequest]:
         """List the tables, which have no date in their address: named after the last day or interval that is wanted.
 
-        Yesterday's mix is asked for only where the stretch begins before that day.
+        Yesterday's mix is asked for only where the stretch begins before that day, fuels on the margin only for days.
         """
         del zone
         end = interval.end_utc - timedelta(microseconds=1)
@@ -90,6 +96,9 @@ class MisoLive(OneZone):
             LiveRequest(f"{name}.json", path, Body.JSON, interval, supplement=what)
             for name, path, what in more
         ]
+        if interval.end_utc - interval.start_utc > SHORT:
+            years = range((interval.start_utc + EST).year, last.year + 1)
+            found = [_margin(year) for year in years] + found
         return found + [
             LiveRequest(f"{_MIX}-{day}-{last:%Y%m%d}.json", f"FuelMix/{day}", Body.JSON, interval)
             for day in (_DAYS[1:] if is_today else _DAYS)
@@ -98,12 +107,16 @@ class MisoLive(OneZone):
     @staticmethod
     def parse(payload: Payload, interval: Interval) -> Observations:
         """Turn one table into observations."""
+        if payload.name.endswith(ENDING):
+            return stated(margins(payload), payload, interval, INTERVAL_S)
         table = {_MIX: _mix, _LOAD: _load, _FLOW: _flow, _LMP: _price}[_kind(payload)](payload)
         return stated(table.with_columns(pl.lit(ZONE).alias("zone")), payload, interval, INTERVAL_S)
 
     @staticmethod
     def cell_text(payload: Payload, cell: Cell) -> str:
-        """Give the value of a record; of a price, less its parts."""
+        """Give the value of a record; of a price, less its parts; a fuel's part in the units on the margin."""
+        if payload.name.endswith(ENDING):
+            return margin_text(payload, cell)
         kind = _kind(payload)
         if kind == _LOAD:
             found = _loads(payload).filter(pl.col("row") == cell.row)["Value"].to_list()
@@ -115,6 +128,13 @@ class MisoLive(OneZone):
             for name in cell.column.split(_LESS)
         ]
         return texts[0] if len(texts) == 1 else repr(_less(*map(float, texts)))
+
+
+def _margin(year: int) -> LiveRequest:
+    name = f"{year}{ENDING}"
+    return LiveRequest(
+        name, f"marketreports/{name}", Body.ZIP, year_of(year), supplement="fuels on the margin", host=REPORTS
+    )
 
 
 def _kind(payload: Payload) -> str:

@@ -1,10 +1,12 @@
 """Southwest Power Pool, live: the generation mix of the last two hours, and of a year for what is further back.
 
-Beside it the newest price of energy, and the fuels on the margin of each past day. Anybody is answered. `GMT MKT Interval` is UTC and names the **end** of its five minutes: the file of 2023 runs from
+Beside it the newest price of energy, and of each past day the fuels on the margin and what wind and sun were held back.
+Anybody is answered. `GMT MKT Interval` is UTC and names the **end** of its five minutes: the file of 2023 runs from
 2023-01-01T06:05Z to 2024-01-01T06:00Z, which is the year in CST. The tables of the market's eastern area are read (`SPP`);
 the western one (`SWPW`), run since 2026, is another zone. A fuel is one column, or two for what the market dispatched and
 what its owner did. The fuels on the margin of a day are one table, made when the day is over; an interval has a row or
-more, and a row one fuel or several.
+more, and a row one fuel or several. What was curtailed is six columns of MW: of wind and of sun, by redispatch, by hand and
+for energy.
 https://portal.spp.org/pages/generation-mix-historical
 """
 
@@ -30,6 +32,8 @@ AREA = "SPP"
 LABEL = "GMT MKT Interval"
 MARKET_LABEL = "GMTIntervalEnd"
 """What the tables of the market call it, whose form is another."""
+CURTAILMENT_LABEL = "GMTIntervalEnding"
+"""And the tables of curtailment, in that form with fractions of a second."""
 
 BROWSER = "file-browser-api/download"
 DOWNLOAD = f"{BROWSER}/generation-mix-historical"
@@ -90,12 +94,23 @@ ON_MARGIN = {
 }
 """Their words in whatever case, and our fuels; another word is refused."""
 
-_FUELS_LIST, _PRICE = "FUEL-ON-MARGIN", "RTBM-LMP-SL"
+CURTAILED = tuple(
+    f"{what}{how}"
+    for what in ("Wind", "Solar")
+    for how in ("RedispatchCurtailments", "ManualCurtailments", "CurtailedForEnergy")
+)
+"""Columns whose sum is what was curtailed; they are told apart by reason."""
+
+WHOLE = timedelta(hours=6)
+"""How long a market day is over before its curtailment is asked for: whether the table grows through the day is not said,
+and it is asked for once."""
+
+_FUELS_LIST, _PRICE, _CURTAILMENT = "FUEL-ON-MARGIN", "RTBM-LMP-SL", "VER-Curtailments"
 _PARTS = r"\s*[,;/|]\s*"
 
 
 class SppLive(OneZone):
-    """Asks for `GenMix2Hour_SPP.csv`, and `GenMix365_SPP.csv` for longer stretches; for a price and for fuels on the margin."""
+    """Asks for `GenMix2Hour_SPP.csv`, or `GenMix365_SPP.csv` too; for a price, fuels on the margin, and curtailment."""
 
     name = "spp"
     publisher = "Southwest Power Pool"
@@ -121,7 +136,7 @@ class SppLive(OneZone):
             f"{_PRICE}-{newest:%Y%m%d%H%M}.csv", f"{BROWSER}/rtbm-lmp-by-location", Body.CSV, interval,
             {"path": f"/{_PRICE}-latestInterval.csv"}, supplement="price",
         )  # fmt: skip
-        more = [*_margins(interval), price]
+        more = [*_past_days(interval), price]
         if interval.end_utc - interval.start_utc <= SHORT:
             return [*more, small]
         year = LiveRequest(
@@ -136,6 +151,10 @@ class SppLive(OneZone):
             table = _margin(payload)
         elif payload.name.startswith(_PRICE):
             table = _price(payload)
+        elif payload.name.startswith(_CURTAILMENT):
+            table = _of_area(_stripped(payload, CURTAILMENT_LABEL, *CURTAILED))
+            table = _last_of_each(_market_timed(table, payload, CURTAILMENT_LABEL))
+            table = long_of_wide(table, payload, {"curtailment_mw": CURTAILED})
         else:
             frame = _stripped(payload, LABEL)
             columns_of = _columns(payload, frame.columns)
@@ -173,15 +192,23 @@ def _columns(payload: Payload, header: list[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _margins(interval: Interval) -> list[LiveRequest]:
-    """List the tables of the market days up to the one before the last."""
-    days = list(local_days(Interval(interval.start_utc - timedelta(days=1), interval.end_utc), TIMEZONE))
+def _past_days(interval: Interval) -> list[LiveRequest]:
+    """List the tables of the market days up to the one before the last: what was curtailed, and what was on the margin."""
+    days = list(local_days(Interval(interval.start_utc - timedelta(days=1), interval.end_utc), TIMEZONE))[:-1]
+    asked = [
+        (_CURTAILMENT, "", "ver-curtailments", "curtailment", day, stretch)
+        for day, stretch in days
+        if stretch.end_utc + WHOLE <= interval.end_utc
+    ]
+    asked += [
+        (_FUELS_LIST, "0005", "fuel-on-margin", "fuels on the margin", day, stretch) for day, stretch in days
+    ]
     return [
         LiveRequest(
-            f"{_FUELS_LIST}-{day:%Y%m%d}.csv", f"{BROWSER}/fuel-on-margin", Body.CSV, stretch,
-            {"path": f"/{day:%Y/%m}/{_FUELS_LIST}-{day:%Y%m%d}0005.csv"}, supplement="fuels on the margin", once=True,
+            f"{table}-{day:%Y%m%d}.csv", f"{BROWSER}/{folder}", Body.CSV, stretch,
+            {"path": f"/{day:%Y/%m}/{table}-{day:%Y%m%d}{end}.csv"}, supplement=what, once=True,
         )
-        for day, stretch in days[:-1]
+        for table, end, folder, what, day, stretch in asked
     ]  # fmt: skip
 
 
@@ -242,15 +269,13 @@ def _timed(frame: pl.DataFrame, payload: Payload) -> pl.DataFrame:
     return _started(frame.with_columns(label.alias("label_utc")), payload, LABEL, "2026-09-24T14:05:00Z")
 
 
-def _market_timed(frame: pl.DataFrame, payload: Payload) -> pl.DataFrame:
-    text = pl.col(MARKET_LABEL).str.strip_chars()
-    forms = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
+def _market_timed(frame: pl.DataFrame, payload: Payload, column: str = MARKET_LABEL) -> pl.DataFrame:
+    text = pl.col(column).str.strip_chars()
+    forms = ("%m/%d/%Y %H:%M:%S%.f", "%m/%d/%Y %H:%M")
     label = pl.coalesce(
         text.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False) for form in forms
     )
-    return _started(
-        frame.with_columns(label.alias("label_utc")), payload, MARKET_LABEL, "09/24/2026 14:05:00"
-    )
+    return _started(frame.with_columns(label.alias("label_utc")), payload, column, "09/24/2026 14:05:00")
 
 
 def _started(table: pl.DataFrame, payload: Payload, column: str, such: str) -> pl.DataFrame:
