@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -19,6 +20,7 @@ from gridmargin.receipts import FILL_WIDENING, find_receipt
 from gridmargin.settings import Settings
 from gridmargin.vocab import InputError, Interval, Kind, PublisherError, Status, format_utc
 from gridmargin.wiring import QUICK, Asks, choose_source, open_workplace
+from gridmargin.wiring.settling import source_for
 from sources.live_publisher import ZONE, Clock, new_york, point_at
 from sources.publisher_server import Reply, closed_port
 
@@ -139,6 +141,47 @@ def test_live_alone_says_which_key_turns_a_zone_on(publisher, tmp_path):
     """Texas is answered for by the agency's API only, which wants a key."""
     with pytest.raises(InputError, match="GRIDMARGIN_EIA930_API_KEY"):
         grid_commands.now("US-ERCO", None, "live", tmp_path, None)
+
+
+def test_a_zone_without_typical_days_says_why_no_publisher_answers():
+    """What its publisher said stands before what the package lacks."""
+    choice = replace(choose_source("reference", Settings()), silent=("live: Elexon: cannot be reached",))
+    with pytest.raises(InputError, match="live: Elexon: cannot be reached; no typical days for GB; "):
+        source_for(choice, "GB")
+
+
+def test_a_round_that_the_end_of_the_server_cuts_off_ends_without_a_word(publisher, tmp_path, caplog):
+    """Ctrl-C while a publisher is being asked leaves no traceback."""
+
+    async def whole():
+        with open_workplace(tmp_path, Settings()) as place:
+            rounds, asked, answered = Rounds(place.feeds, ZONE), asyncio.Event(), asyncio.Event()
+
+            async def once(name, zone, after):
+                asked.set()
+                await answered.wait()
+
+            rounds.once = once
+            rounds.start(lambda *_: None)
+            await asyncio.wait_for(asked.wait(), 10)
+            rounds.stop()
+            await asyncio.sleep(0.1)
+
+    asyncio.run(whole())
+    assert caplog.text == ""
+
+
+def test_a_failed_round_is_logged_with_what_went_wrong(publisher, tmp_path, caplog):
+    """Whoever watches the server reads the publisher and the reason, as in every other answer."""
+    publisher.is_down = True
+
+    async def nothing(*_):
+        pass
+
+    with open_workplace(tmp_path, Settings()) as place:
+        asyncio.run(Rounds(place.feeds, ZONE).once("nyiso", ZONE, nothing))
+    assert f"round_failed source=nyiso zone={ZONE} code=PublisherError message=New York ISO: " in caplog.text
+    assert "503" in caplog.text
 
 
 def test_offline_nobody_is_asked(publisher, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridmargin.interfaces.stand_in import stand_in_shift
+from gridmargin.pipeline import moment_for
 from gridmargin.vocab import Interval
 from interfaces.test_rest import asked as asked_of_typical_days
 from interfaces.test_rest_forecasts import serving
@@ -40,6 +41,20 @@ def test_the_newest_whole_stretch_of_a_record_that_ended_stands_in(day, n):
         assert start.astimezone(MELBOURNE).timetz().replace(tzinfo=None) == wanted.start_utc.astimezone(
             MELBOURNE
         ).timetz().replace(tzinfo=None)
+
+
+@given(minutes=st.integers(1, 36_000_000))
+@settings(max_examples=200, deadline=None)
+def test_a_moment_is_answered_by_the_same_local_time_of_day(minutes):
+    """Never by midnight for a morning: by its date where the record has it, else by one of its last two days."""
+    moment = END + timedelta(minutes=minutes)
+    found, note = moment_for(TiedGrid(), HOME, moment)
+    assert START <= found < END
+    if found.replace(year=moment.year) != moment:
+        assert END - found <= timedelta(days=2)
+        local = (at.astimezone(MELBOURNE).replace(tzinfo=None) for at in (found, moment))
+        assert len({at.time() for at in local}) == 1
+    assert "." not in note
 
 
 def test_what_the_record_holds_needs_no_stand_in():

@@ -64,6 +64,7 @@ def ledger_answer(
     """Give the entries that cover a stretch, and the retirements that took entries of it out of the book."""
     return {
         "zone": zone,
+        "interval": interval_answer(interval),
         "estimator": estimator,
         "entries": [
             entry_answer(e) for kind in Kind for e in book.entries(kind, zone, interval, estimator, as_of_utc)

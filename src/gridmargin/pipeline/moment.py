@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import math
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from gridmargin.pipeline.live import usual_age_s
+from gridmargin.reference import zone_named
 from gridmargin.sources import KeptSource, Source
 from gridmargin.vocab import NoFactorError, format_utc
 
@@ -13,7 +16,7 @@ def moment_for(source: Source, zone: str, asked_utc: datetime) -> tuple[datetime
     """Give the moment whose data answer for `asked_utc`, and a note where it is another one.
 
     A recorded source is a film: a moment beyond its end is answered by the same date and time of the newest year it
-    holds, and by its last interval where it holds no such date.
+    holds, and where it holds no such date by the newest day that has the same local time.
     """
     span = source.span(zone)
     if asked_utc in span:
@@ -26,7 +29,7 @@ def moment_for(source: Source, zone: str, asked_utc: datetime) -> tuple[datetime
         if moment in span:
             return (
                 moment,
-                f"no data for {format_utc(asked_utc)}: answered with the record of {format_utc(moment)}",
+                _stands_for(asked_utc, moment),
             )
         if moment < span.start_utc:
             break
@@ -40,10 +43,17 @@ def moment_for(source: Source, zone: str, asked_utc: datetime) -> tuple[datetime
             last,
             f"{stale}the newest interval ended {age_min:.0f} min before {format_utc(asked_utc.replace(microsecond=0))}",
         )
-    return (
-        last,
-        f"no data for {format_utc(asked_utc)}: answered with the last recorded interval, {format_utc(last)}",
-    )
+    local = asked_utc.astimezone(ZoneInfo(zone_named(zone).timezone))
+    n_days = math.ceil((asked_utc - span.end_utc) / timedelta(days=1))
+    # Clocks may have changed since, by an hour at most: then one day more.
+    days = ((local - timedelta(days=n)).astimezone(UTC) for n in range(n_days, n_days + 3))
+    moment = next((day for day in days if day in span), last)
+    return moment, _stands_for(asked_utc, moment)
+
+
+def _stands_for(asked_utc: datetime, moment_utc: datetime) -> str:
+    asked, moment = (format_utc(at.replace(microsecond=0)) for at in (asked_utc, moment_utc))
+    return f"no data for {asked}: answered with the record of {moment}"
 
 
 STALE_WIDENING = 2.0

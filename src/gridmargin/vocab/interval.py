@@ -59,7 +59,8 @@ class Interval:
         object.__setattr__(self, "end_utc", require_utc(self.end_utc, "end_utc"))
         if self.end_utc <= self.start_utc:
             raise TimeError(
-                f"interval ends at {self.end_utc.isoformat()}, not after {self.start_utc.isoformat()}"
+                f"interval ends at {format_utc(self.end_utc)}, not after {format_utc(self.start_utc)};"
+                " give an end after the start"
             )
 
     @classmethod

@@ -51,6 +51,8 @@ class SourceChoice:
         Whether publishers are asked first.
     adapter : str or None
         The live adapter that answers, once that is settled for a zone.
+    silent : tuple of str
+        Why no publisher answers for the zone that was settled.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class SourceChoice:
     detail: str
     asks: Asks = Asks.NEVER
     adapter: str | None = None
+    silent: tuple[str, ...] = ()
 
 
 def choose_source(text: str, settings: Settings) -> SourceChoice:
@@ -130,7 +133,8 @@ def source_for(choice: SourceChoice, zone: str, moment_utc: datetime | None = No
         if zone in have:
             return source
         raise InputError(
-            f"no typical days for {zone}; the reference source has {', '.join(have)}; give `source=recorded:DIR`"
+            "; ".join([*choice.silent, f"no typical days for {zone}"])
+            + f"; the reference source has {', '.join(have)}; give `source=recorded:DIR`"
         )
     sources = recorded_sources(choice.folder)
     if zone not in sources:
@@ -139,8 +143,8 @@ def source_for(choice: SourceChoice, zone: str, moment_utc: datetime | None = No
             return typical
         have = sorted(sources)
         raise InputError(
-            f"no recorded data for {zone} under {choice.folder}; found {', '.join(have) or 'none at all'};"
-            " give another folder, or `source=reference`"
+            "; ".join([*choice.silent, f"no recorded data for {zone} under {choice.folder}"])
+            + f"; found {', '.join(have) or 'none at all'}; give another folder, or `source=reference`"
         )
     covering = (s for s in sources[zone] if moment_utc is not None and moment_utc in s.span(zone))
     return next(covering, sources[zone][0])
@@ -230,7 +234,8 @@ def settle(
         raise PublisherError(
             adapters[0].publisher, f"{'; '.join(whys)}; try again later, or give another `source`"
         )
-    return replace(choice, detail="; ".join([choice.detail, *said]))
+    silent = tuple(said or feeds.off_of_zone(zone))
+    return replace(choice, detail="; ".join([choice.detail, *said]), silent=silent)
 
 
 def _why_not(feeds: Feeds, adapter: LiveSource, zone: str, *, ask: bool, insist: bool) -> str | None:

@@ -284,8 +284,9 @@ def show_ledger(answer: dict[str, Any]) -> None:
             str(entry["supersedes"] or ""),
         )  # fmt: skip
     console = people_console()
+    stretch = f"{answer['interval']['start_utc']} to {answer['interval']['end_utc']}"
     console.print(
-        table if answer["entries"] else f"no entries of {answer['estimator']} for {answer['zone']} there"
+        table if answer["entries"] else f"no entries of {answer['estimator']} for {answer['zone']}, {stretch}"
     )
     for one in answer["retired"]:
         console.print(retired_words(one, answer["zone"]))

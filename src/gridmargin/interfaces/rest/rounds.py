@@ -77,7 +77,7 @@ class Rounds:
         for number, (name, zone) in enumerate(self.zones):
             cadence_s = self._adapters[name].cadence_s
             scheduler.add_job(
-                self.once,
+                self._due,
                 "interval",
                 args=(name, zone, after),
                 id=f"{name}/{zone}",
@@ -120,6 +120,14 @@ class Rounds:
             LOG.warning("clock_set_back rounds_moved=%d", n_moved)
         return n_moved
 
+    async def _due(self, name: str, zone: str, after: TakeIn) -> None:
+        """Do one round; one that the end of the server cuts off ends without a word."""
+        try:
+            await self.once(name, zone, after)
+        except asyncio.CancelledError:
+            if self._scheduler is not None:
+                raise
+
     async def once(self, name: str, zone: str, after: TakeIn) -> None:
         """Ask for what is new of one zone, and once a day for the past where it is too short for a fit."""
         adapter = self._adapters[name]
@@ -134,7 +142,13 @@ class Rounds:
                 if await asyncio.to_thread(self.feeds.ask_history, adapter, zone) is None:
                     return
             except GridmarginError as error:
-                LOG.warning("round_failed source=%s zone=%s code=%s", name, zone, type(error).__name__)
+                LOG.warning(
+                    "round_failed source=%s zone=%s code=%s message=%s",
+                    name,
+                    zone,
+                    type(error).__name__,
+                    error,
+                )
             except Exception as error:
                 _, code, message = told(error)
                 LOG.error("round_failed source=%s zone=%s code=%s", name, zone, code, exc_info=error)

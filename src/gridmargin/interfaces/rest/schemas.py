@@ -266,6 +266,7 @@ class LedgerModel(Model):
     """Entries covering a stretch of time, and the retirements that took some of it out of the ledger."""
 
     zone: str
+    interval: IntervalModel
     estimator: str
     entries: list[EntryModel]
     retired: list[RetirementModel]
