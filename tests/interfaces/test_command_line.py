@@ -350,3 +350,18 @@ def test_a_moment_that_the_record_does_not_hold_is_refused_with_its_span(tmp_pat
     present = run(*asked, "--json").json()
     assert "answered with the record of" in present["note"]
     assert present["status"] == "imputed"
+
+
+def test_a_backtest_takes_the_data_folder_of_the_environment_and_names_a_task_it_does_not_know(
+    tmp_path, monkeypatch
+):
+    """A misspelt task is told first; then that no tables were given; a folder of the environment is looked in."""
+    monkeypatch.delenv("GRIDMARGIN_DATA", raising=False)
+    assert "engine-steps" in run("backtest", "engine-step").err
+    ran = run("backtest", "engine-steps")
+    assert ran.code == 2
+    assert "give --data DIR, or set GRIDMARGIN_DATA" in ran.err
+    monkeypatch.setenv("GRIDMARGIN_DATA", str(tmp_path))
+    ran = run("backtest", "engine-steps")
+    assert ran.code == 2
+    assert "engine_4hz" in ran.err

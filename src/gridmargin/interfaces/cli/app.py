@@ -552,7 +552,10 @@ def backtest(
     task: Annotated[
         str, typer.Argument(help="Which comparison; an unknown name lists them.", metavar="TASK")
     ],
-    data: Annotated[Path, typer.Option(help="Folder with the task's tables.", metavar="DIR")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the task's tables; GRIDMARGIN_DATA unless said.", metavar="DIR"),
+    ] = None,
     avert: Annotated[
         Path | None, typer.Option(help="Folder with EPA's AVERT tables, if elsewhere.", metavar="DIR")
     ] = None,

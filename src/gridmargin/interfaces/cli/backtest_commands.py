@@ -12,6 +12,7 @@ from rich.table import Table
 from gridmargin.evaluation import TASKS, Ask
 from gridmargin.interfaces.cli.terminal import people_console
 from gridmargin.vocab import InputError, parse_utc
+from gridmargin.wiring import read_settings
 
 FIGURES = (
     ("MAE", "mae", ".4g"),
@@ -47,7 +48,7 @@ FIGURES = (
 
 def backtest(
     task: str,
-    data: Path,
+    data: Path | None,
     *,
     avert: Path | None,
     train_year: int | None,
@@ -63,6 +64,11 @@ def backtest(
     run = TASKS.get(task)
     if train_s is not None and task != "engine-steps":
         raise InputError(f"backtest {task} does not fit the first seconds of a run: leave out `train_s`")
+    data = data or read_settings().data
+    if data is None:
+        raise InputError(
+            f"backtest {task} needs recorded tables: give `data=DIR`, or set GRIDMARGIN_DATA to the folder that holds them"
+        )
     for name, folder in (("--data", data), ("--avert", avert)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{name} {folder}: no such folder")
