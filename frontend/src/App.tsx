@@ -50,6 +50,8 @@ export function App() {
 
   const heard = heardNow?.zone === zone ? heardNow : null;
   const now = heard && (epochS(heard.interval.start_utc) ?? 0) >= (epochS(asked.value?.interval?.start_utc) ?? 0) ? heard : asked.value;
+  // What stands behind the zone that is shown; the server's own source speaks for its own zone alone.
+  const source = now?.source ?? (zone === status.value?.zone ? status.value?.source ?? null : null);
   const primary = now?.primary ?? "regression";
   const today = localDay(minute * 60, timeZone);
   const factorsPath = at && zones.value && now
@@ -65,7 +67,7 @@ export function App() {
   return (
     <>
       <a className="skip" href="#main">Skip to the figures</a>
-      <Header status={status.value} zones={zones.value?.zones ?? []} zone={zone} onZone={setPicked} now_ms={now_ms} updated_ms={updated_ms} timeZone={timeZone} link={link} />
+      <Header status={status.value} source={source} zones={zones.value?.zones ?? []} zone={zone} onZone={setPicked} now_ms={now_ms} updated_ms={updated_ms} timeZone={timeZone} link={link} />
       <main id="main" tabIndex={-1}>
         <ErrorBanner error={error} lost={link === "lost"} />
         <div className="two">

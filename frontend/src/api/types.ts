@@ -4,10 +4,12 @@ export interface Range { low: number | null; mid: number | null; high: number | 
 export interface ErrorBody { error: { code: string; message: string; way_out?: string | null } }
 
 export interface Assumption { name: string; value: unknown; source?: string | null }
+export interface Source { name: string; detail?: string | null }
+
 export interface Status {
   version: string;
   now_utc: string;
-  source: { name: string; detail?: string | null };
+  source: Source;
   stream?: { kind: "synthetic" | "none" | "log" | string; note?: string | null } | null;
   zone: string;
   zones?: string[];
@@ -50,6 +52,7 @@ export interface Now {
   interval: { start_utc: string; end_utc: string };
   asked_utc?: string | null;
   status?: string | null;
+  source?: Source | null;
   note?: string | null;
   primary?: string | null;
   marginal: Estimate[];

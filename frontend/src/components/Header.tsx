@@ -1,20 +1,20 @@
-import type { Status, Zone } from "../api/types";
+import type { Source, Status, Zone } from "../api/types";
 import { clock } from "../format/time";
 import { sourceWords } from "../format/words";
 import type { Link } from "../hooks/useEvents";
 import { ZonePicker } from "./ZonePicker";
 
-interface Props { status: Status | null; zones: Zone[]; zone: string | null; onZone: (id: string) => void; now_ms: number; updated_ms: number | null; timeZone: string; link: Link }
+interface Props { status: Status | null; source: Source | null; zones: Zone[]; zone: string | null; onZone: (id: string) => void; now_ms: number; updated_ms: number | null; timeZone: string; link: Link }
 const LINK: Record<Link, string> = { connecting: "connecting", connected: "live", lost: "disconnected, trying again" };
 
-export function Header({ status, zones, zone, onZone, now_ms, updated_ms, timeZone, link }: Props) {
+export function Header({ status, source, zones, zone, onZone, now_ms, updated_ms, timeZone, link }: Props) {
   const stream = status?.stream;
   return (
     <header className="top">
       <div className="brand"><h1>gridmargin</h1><span className="quiet">what one inference did to the grid</span></div>
       <ZonePicker zones={zones} zone={zone} onZone={onZone} />
       <div className="badges">
-        {status && <span className="badge" data-testid="source-badge" data-source={status.source.name}>{sourceWords(status.source.name, status.source.detail)}</span>}
+        {source && <span className="badge" data-testid="source-badge" data-source={source.name}>{sourceWords(source.name, source.detail)}</span>}
         {stream && stream.kind !== "none" && (
           <span className={`badge ${stream.kind === "synthetic" ? "caution" : ""}`} data-testid="stream-badge" data-stream={stream.kind} title={stream.note ?? undefined}>
             {stream.kind === "synthetic" ? "synthetic request stream" : `requests: ${stream.kind}`}
