@@ -113,6 +113,17 @@ def test_an_export_says_what_each_witness_saw_and_an_audit_asks_for_it(book, wit
         assert faults == [f"witness {stranger.name}: no head bears its cosignature"]
 
 
+def test_a_clock_behind_a_witness_corrects_nothing(book, witness):
+    """The witness's clock is another's: a correction that it contradicts would antedate what was told since."""
+    ours, theirs = book.signer.public(), witness.public()
+    keep_cosignature(book.connection, cosigned_by(witness, book), ours, theirs)
+    book.append(estimates([0.4]), FIT, LATER + timedelta(days=30))
+    with pytest.raises(InputError, match="it is behind"):
+        book.correct_clock(LATER - timedelta(seconds=1), "ahead")
+    assert book.corrections() == []
+    assert book.correct_clock(LATER + timedelta(seconds=1), "ahead") == 1
+
+
 def test_only_a_head_that_this_ledger_signed_is_kept(book, witness, tmp_path):
     ours, theirs = book.signer.public(), witness.public()
     with pytest.raises(InputError, match="did not sign it"):

@@ -21,8 +21,9 @@ from gridmargin.ledger.records import Written, last_ids, records_after
 from gridmargin.ledger.retirements import Retirement, Stretches
 from gridmargin.ledger.rows import HASHED, epoch_us, hashed, hashes, moment_of, named, rows_of, stored_name
 from gridmargin.ledger.store import Connection, Place, open_database, shown
+from gridmargin.ledger.witness import witnessed_us
 from gridmargin.marginal import Estimates, Fit
-from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json
+from gridmargin.vocab import InputError, Kind, TableError, View, canonical_json, format_utc
 
 OLD_FIT_ID_DIGITS = 16
 """Fits from before schema 0008 are named by so many digits of their hash."""
@@ -186,9 +187,16 @@ class Book(Questions):
         Raises
         ------
         InputError
-            If no record lies ahead, or the note is empty.
+            If no record lies ahead, the note is empty, or a witness's clock says that this one is behind: what was told
+            meanwhile would count as known before it was.
         """
         with self._transaction() as connection:
+            seen_us = witnessed_us(connection)
+            if seen_us is not None and seen_us > epoch_us(now_utc):
+                raise InputError(
+                    f"a witness cosigned a head at {format_utc(moment_of(seen_us))}, and this clock says"
+                    f" {format_utc(now_utc)}: it is behind, and a correction by it would antedate; set it first"
+                )
             return corrections.put_correction(connection, epoch_us(now_utc), note)
 
     def retire(self, record: Retirement, still: Callable[[], Stretches]) -> Retirement:

@@ -146,3 +146,11 @@ def cosigned(connection: Connection, up_to: int) -> list[str]:
         (up_to,),
     )
     return [f"{note}{line}\n" for note, line in rows]
+
+
+def witnessed_us(connection: Connection) -> int | None:
+    """Give the latest time, by a witness's own clock, at which one cosigned a head; None without any. [µs]"""
+    lines = [row[0] for row in connection.execute("SELECT line FROM log_cosignatures")]
+    bodies = [base64.b64decode(line.rpartition(" ")[2]) for line in lines]
+    seconds = [int.from_bytes(body[4 : 4 + _TIME_BYTES], "big") for body in bodies]
+    return max(seconds) * 1_000_000 if seconds else None
