@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridmargin.interfaces.stand_in import stand_in_shift
@@ -25,7 +25,16 @@ def local_day(year, month, day, n=1):
     return Interval(first.astimezone(UTC), (first + timedelta(days=n)).astimezone(UTC))
 
 
+def in_year(moment, year):
+    """The same date and time of another year; 28 February for the 29th, where that year has none."""
+    try:
+        return moment.replace(year=year)
+    except ValueError:
+        return moment.replace(year=year, day=28)
+
+
 @given(day=st.dates(date(2021, 7, 2), date(2090, 12, 31)), n=st.integers(1, 32))
+@example(day=date(2084, 3, 1), n=1)
 @settings(max_examples=200, deadline=None)
 def test_the_newest_whole_stretch_of_a_record_that_ended_stands_in(day, n):
     """It lies inside the record, ends within two days of its end unless the record has that very date, and by local time."""
@@ -34,7 +43,7 @@ def test_the_newest_whole_stretch_of_a_record_that_ended_stands_in(day, n):
     start, end = wanted.start_utc + shift, wanted.end_utc + shift
     assert start >= START
     assert end <= END
-    same_date = start.replace(year=wanted.start_utc.year) == wanted.start_utc
+    same_date = start == in_year(wanted.start_utc, start.year)
     if not same_date:
         assert END - end < timedelta(days=2)
         # The same local hour of the day, whatever the clocks were set to.
@@ -44,13 +53,14 @@ def test_the_newest_whole_stretch_of_a_record_that_ended_stands_in(day, n):
 
 
 @given(minutes=st.integers(1, 36_000_000))
+@example(minutes=int((datetime(2084, 2, 29, 13, tzinfo=UTC) - END).total_seconds() // 60))
 @settings(max_examples=200, deadline=None)
 def test_a_moment_is_answered_by_the_same_local_time_of_day(minutes):
     """Never by midnight for a morning: by its date where the record has it, else by one of its last two days."""
     moment = END + timedelta(minutes=minutes)
     found, note = moment_for(TiedGrid(), HOME, moment)
     assert START <= found < END
-    if found.replace(year=moment.year) != moment:
+    if found != in_year(moment, found.year):
         assert END - found <= timedelta(days=2)
         local = (at.astimezone(MELBOURNE).replace(tzinfo=None) for at in (found, moment))
         assert len({at.time() for at in local}) == 1
