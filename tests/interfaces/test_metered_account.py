@@ -77,6 +77,19 @@ def test_another_rule_is_another_run_with_the_same_total(served: Run) -> None:
     )
 
 
+def test_a_run_is_named_by_what_its_files_say_and_not_by_where_they_lie(served: Run, tmp_path: Path) -> None:
+    first = metered(served).json()["run_id"]
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    steps, meter = served.steps.rename(moved / "a.jsonl"), served.meter.rename(moved / "b.csv")
+    out = tmp_path / "again"
+    files = ("--steps", steps, "--meter", meter, "--meter-every", 0.5)
+    ran = run("account", served.log, *ACCOUNT, "--out", out, *files, "--json").json()
+    assert ran["run_id"] == first
+    meter.write_text("\n".join(meter.read_text().splitlines()[:-1]) + "\n")  # a reading less
+    assert run("account", served.log, *ACCOUNT, "--out", out, *files, "--json").json()["run_id"] != first
+
+
 def test_without_a_meter_the_profile_says_what_the_steps_draw(served: Run) -> None:
     answer = account(served).json()
     assert answer["manifest"]["meter"]["name"] == "modelled"

@@ -157,7 +157,7 @@ def manifest_of(
         "alignment": job.alignment,
         "place": dict(job.place) if job.place else None,
         "log": dict(log),
-        "evidence": job.evidence.as_dict() if job.evidence else None,
+        "evidence": None,
     }
 
 
@@ -175,7 +175,6 @@ def run_id_of(job: Job, log: Mapping[str, Any]) -> str:
             job.fill,
             job.alignment,
             *job.stated_overheads(),
-            *([job.evidence.as_dict()] if job.evidence else []),
             *([job.charge] if job.charge != DEFAULT_CHARGE else []),
         ]
     )
@@ -254,6 +253,9 @@ def account_log(
     # Priced with other factors it is another run: the receipts from before stay (C9).
     identity = {key: described[key] for key in ("sha256", "shift_s", "columns")}
     identity |= {"factors": _factors_digest(factory, job, extent), "gridmargin": version("gridmargin")}
+    evidence = job.evidence.as_dict() if job.evidence else None
+    if evidence is not None:
+        identity["evidence"] = _content_of(evidence)
     run_id = run_id_of(job, identity)
     overheads, _ = overheads_for(job)
     interval_s = factory.source.interval_s(job.zone)
@@ -271,6 +273,7 @@ def account_log(
         idle,
     )
     manifest = manifest_of(job, described, run_id, factory.now_utc(), factory.source.name, interval_s)
+    manifest["evidence"] = evidence
     sample: list[str] = []
     with ReceiptWriter(folder, run_id) as writer:
         for batch in log.batches():
@@ -324,6 +327,14 @@ def _replay_of(job: Job, log: RequestLog, interval_s: int) -> tuple[Replay | Mea
     assert isinstance(job.profile, Profile)
     replays = [Replay(job.profile, interval_s, job.max_batch, job.n_devices) for _ in range(2)]
     return replays[0], replayed_idle(log, replays[1])
+
+
+def _content_of(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what evidence says, wherever its files lie."""
+    return {
+        name: value["sha256"] if isinstance(value, Mapping) and "sha256" in value else value
+        for name, value in evidence.items()
+    }
 
 
 def _factors_digest(factory: Factory, job: Job, extent: Interval) -> list[str]:

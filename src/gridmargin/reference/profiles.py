@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
-from gridmargin.reference.tables import load_table
-from gridmargin.vocab import UnknownNameError
+from gridmargin.reference.by_device import ByDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +56,22 @@ class Profile:
         return asdict(self)
 
 
-@cache
-def _profiles() -> dict[tuple[str, str], Profile]:
-    found = {}
-    texts = ("device", "model", "stack", "use_by", "source", "as_of")
-    for row in load_table("profiles"):
-        figures = {k: float(v) for k, v in row.items() if k not in (*texts, "aliases", "n_batch_sizes")}
-        profile = Profile(**figures, **{k: row[k] for k in texts})  # type: ignore[arg-type]
-        for name in (row["model"], *row["aliases"].split()):
-            found[profile.device.casefold(), name.casefold()] = profile
-    return found
+_PROFILES = ByDevice("profiles", Profile, "model")
 
 
 def known_devices() -> list[str]:
     """List devices with a profile."""
-    return sorted({profile.device for profile in _profiles().values()})
+    return _PROFILES.devices()
 
 
 def known_models(device: str) -> list[str]:
     """List models with a profile on a device."""
-    return sorted({p.model for p in _profiles().values() if p.device.casefold() == device.casefold()})
+    return _PROFILES.models(device)
 
 
 def is_model(device: str, name: str, model: str) -> bool:
     """Say whether a name stands for a model that has a profile on a device."""
-    profile = _profiles().get((device.casefold(), name.casefold()))
+    profile = _PROFILES.get(device, name)
     return profile is not None and profile.model == model
 
 
@@ -94,9 +83,4 @@ def profile_for(device: str, model: str) -> Profile:
     UnknownNameError
         With near names.
     """
-    if not known_models(device):
-        raise UnknownNameError("device", device, known_devices())
-    key = (device.casefold(), model.casefold())
-    if key not in _profiles():
-        raise UnknownNameError(f"model on {device}", model, known_models(device))
-    return _profiles()[key]
+    return _PROFILES.find(device, model)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
-from gridmargin.reference.tables import load_table
-from gridmargin.vocab import UnknownNameError
+from gridmargin.reference.by_device import ByDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +55,12 @@ class WorkProfile:
         return asdict(self)
 
 
-_TEXTS = ("device", "model", "unit", "stack", "use_by", "source", "as_of")
-
-
-@cache
-def _work_profiles() -> dict[tuple[str, str], WorkProfile]:
-    found = {}
-    for row in load_table("work_profiles"):
-        figures = {k: float(v) for k, v in row.items() if k not in (*_TEXTS, "aliases", "n_batch_sizes")}
-        profile = WorkProfile(**figures, **{k: row[k] for k in _TEXTS})  # type: ignore[arg-type]
-        for name in (row["model"], *row["aliases"].split()):
-            found[profile.device.casefold(), name.casefold()] = profile
-    return found
+_WORK_PROFILES = ByDevice("work_profiles", WorkProfile, "model of images or videos")
 
 
 def known_work_models(device: str) -> list[str]:
     """List models with a work profile on a device."""
-    return sorted({p.model for p in _work_profiles().values() if p.device.casefold() == device.casefold()})
+    return _WORK_PROFILES.models(device)
 
 
 def work_profile_for(device: str, model: str) -> WorkProfile:
@@ -84,9 +71,4 @@ def work_profile_for(device: str, model: str) -> WorkProfile:
     UnknownNameError
         With near names.
     """
-    if not known_work_models(device):
-        raise UnknownNameError("device", device, {profile.device for profile in _work_profiles().values()})
-    key = (device.casefold(), model.casefold())
-    if key not in _work_profiles():
-        raise UnknownNameError(f"model of images or videos on {device}", model, known_work_models(device))
-    return _work_profiles()[key]
+    return _WORK_PROFILES.find(device, model)
